@@ -1,0 +1,35 @@
+/**
+ * Pages of the kernel heap, 4 KiB each, for slabs and boot-time tables. Pages come back through a free
+ * list; the heap's size is the limit on kernel memory, and running out is a value.
+ */
+import { lock, unlock } from './lock.ts';
+import { HEAP_LOCK } from './lock_order.ts';
+import { MACHINE, MachineHeader } from './machine.layout.ts';
+import { U32 } from './memory.ts';
+
+/** A page of kernel heap with undefined content, or 0 when the heap is exhausted. */
+export function heap_page_alloc(): number {
+  const heap_lock = MachineHeader.heap_lock.at(MACHINE);
+  lock(heap_lock, HEAP_LOCK);
+  let page = MachineHeader.heap_free_list.get(MACHINE);
+  if (page !== 0) {
+    MachineHeader.heap_free_list.set(MACHINE, U32[page >> 2] as number);
+  } else {
+    const next = MachineHeader.heap_next.get(MACHINE);
+    if (next + 4096 <= MachineHeader.heap_end.get(MACHINE)) {
+      MachineHeader.heap_next.set(MACHINE, next + 4096);
+      page = next;
+    }
+  }
+  unlock(heap_lock, HEAP_LOCK);
+  return page;
+}
+
+/** Gives a heap page back. */
+export function heap_page_free(page: number): void {
+  const heap_lock = MachineHeader.heap_lock.at(MACHINE);
+  lock(heap_lock, HEAP_LOCK);
+  U32[page >> 2] = MachineHeader.heap_free_list.get(MACHINE);
+  MachineHeader.heap_free_list.set(MACHINE, page);
+  unlock(heap_lock, HEAP_LOCK);
+}

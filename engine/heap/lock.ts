@@ -1,0 +1,77 @@
+// @hot
+/**
+ * Locks: one word of state and one of owner, embedded in the record they guard.
+ *
+ * State 0 is free, 1 held, 2 held with waiters. An uncontended acquire and release are one atomic each.
+ * The owner is the vCPU's number plus one; the order checker (CHECKED builds) keeps, per thread, the
+ * stack of held lock classes and panics on an acquisition against the order.
+ *
+ * No lock is ever held across a blocking syscall, a return to the guest, or an access to guest memory.
+ */
+import { assert, CHECKED, panic } from '../base/assert.ts';
+import type { Ptr } from '../base/types.ts';
+import { layout } from './layout.ts';
+import { I32 } from './memory.ts';
+
+const l = layout('Lock');
+export const Lock = l.done({ state: l.atomic(), owner: l.i32('guarded by the lock itself') }, 8);
+
+/** A class of locks with its place in the lock order: locks are taken in rising rank. */
+export interface LockClass {
+  readonly name: string;
+  readonly rank: number;
+}
+
+let self = 1;
+const held: LockClass[] = [];
+
+/** Names this thread as a lock owner; `vcpu` is its vCPU number from 0. */
+export function set_lock_owner(vcpu: number): void {
+  self = vcpu + 1;
+}
+
+/** Acquires the lock; a thread that would take a lock out of order panics in CHECKED builds. */
+export function lock(p: Ptr<'Lock'>, lock_class: LockClass): void {
+  if (CHECKED) check_order(p, lock_class);
+  if (Lock.state.cas(p, 0, 1) !== 0) lock_slow(p);
+  Lock.owner.set(p, self);
+  if (CHECKED) held.push(lock_class);
+}
+
+/** Releases a lock that this thread holds. */
+export function unlock(p: Ptr<'Lock'>, lock_class: LockClass): void {
+  if (CHECKED) {
+    assert(Lock.owner.get(p) === self, `unlock of ${lock_class.name}: not the owner`);
+    const at = held.lastIndexOf(lock_class);
+    assert(at >= 0, `unlock of ${lock_class.name}: not held`);
+    held.splice(at, 1);
+  }
+  Lock.owner.set(p, 0);
+  if (Lock.state.exchange(p, 0) === 2) Atomics.notify(I32, Lock.state.index(p), 1);
+}
+
+/** Whether this thread holds the lock; for assertions. */
+export function lock_is_held(p: Ptr<'Lock'>): boolean {
+  return Lock.owner.get(p) === self;
+}
+
+/** How many locks this thread holds (CHECKED builds); zero at every return to the guest. */
+export function held_lock_count(): number {
+  return held.length;
+}
+
+function check_order(p: Ptr<'Lock'>, lock_class: LockClass): void {
+  if (Lock.owner.get(p) === self) panic(`lock ${lock_class.name}: already held by this thread`);
+  const last = held[held.length - 1];
+  if (last !== undefined && last.rank > lock_class.rank)
+    panic(`lock order: ${lock_class.name} (${lock_class.rank}) taken while holding ${last.name} (${last.rank})`);
+}
+
+const SPINS = 200;
+
+function lock_slow(p: Ptr<'Lock'>): void {
+  for (let i = 0; i < SPINS; i++) {
+    if (Lock.state.load(p) === 0 && Lock.state.cas(p, 0, 1) === 0) return;
+  }
+  while (Lock.state.exchange(p, 2) !== 0) Atomics.wait(I32, Lock.state.index(p), 2);
+}

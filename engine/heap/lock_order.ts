@@ -1,0 +1,44 @@
+/**
+ * The lock order of the whole kernel, outermost first: a lock is taken only while holding locks of
+ * lower or equal rank (equal rank only where the class's comment says how instances are ordered).
+ *
+ *   tasklist            process tree, pids, process groups, sessions
+ *     sighand           one thread group's signal state
+ *     fs_context        cwd, root, umask
+ *     files             one descriptor table
+ *     mount             mount tree
+ *       rename          directory moves of one machine
+ *         inode         one inode's data and metadata; two inodes in address order
+ *           dcache      dentry hash and child lists
+ *     pipe, eventfd, epoll, tty    one anonymous object
+ *     mm                one address space: VMAs and page tables; two in address order (fork)
+ *       mapping         page cache of one inode
+ *     futex             one futex bucket; two in address order
+ *     wait_queue        one wait queue
+ *       run_queue       one vCPU's run queue
+ *     timer             the timer heap
+ *     frames            the frame allocator
+ *     slab              one record class
+ */
+import type { LockClass } from './lock.ts';
+
+export const TASKLIST_LOCK: LockClass = { name: 'tasklist', rank: 10 };
+export const SIGHAND_LOCK: LockClass = { name: 'sighand', rank: 20 };
+export const FS_CONTEXT_LOCK: LockClass = { name: 'fs_context', rank: 25 };
+export const FILES_LOCK: LockClass = { name: 'files', rank: 30 };
+export const MOUNT_LOCK: LockClass = { name: 'mount', rank: 40 };
+export const RENAME_LOCK: LockClass = { name: 'rename', rank: 45 };
+export const FILE_LOCK: LockClass = { name: 'file', rank: 48 };
+export const INODE_LOCK: LockClass = { name: 'inode', rank: 50 };
+export const DCACHE_LOCK: LockClass = { name: 'dcache', rank: 55 };
+export const EPOLL_LOCK: LockClass = { name: 'epoll', rank: 60 };
+export const ANON_LOCK: LockClass = { name: 'anon', rank: 62 };
+export const MM_LOCK: LockClass = { name: 'mm', rank: 70 };
+export const MAPPING_LOCK: LockClass = { name: 'mapping', rank: 75 };
+export const FUTEX_LOCK: LockClass = { name: 'futex', rank: 80 };
+export const WAIT_QUEUE_LOCK: LockClass = { name: 'wait_queue', rank: 85 };
+export const RUN_QUEUE_LOCK: LockClass = { name: 'run_queue', rank: 90 };
+export const TIMER_LOCK: LockClass = { name: 'timer', rank: 92 };
+export const FRAMES_LOCK: LockClass = { name: 'frames', rank: 95 };
+export const SLAB_LOCK: LockClass = { name: 'slab', rank: 97 };
+export const HEAP_LOCK: LockClass = { name: 'heap', rank: 99 };

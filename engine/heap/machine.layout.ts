@@ -1,0 +1,70 @@
+/**
+ * The machine header and the memory map. Everything starts here: one record at a fixed address from
+ * which all other state is reached.
+ *
+ *   0x0000_0000  one page that stays zero: null records land here, and the checked build verifies it
+ *   0x0000_1000  MachineHeader
+ *   0x0000_2000  slab directory and other boot-time tables (up to 64 KiB)
+ *   vcpu_base    vCPU areas, one stride each (platform/vcpu.layout.ts): caches only, not in a snapshot
+ *   heap_base    kernel heap: pages for slabs
+ *   frame_table  one FrameInfo for each frame
+ *   frames_base  guest RAM: frames up to frames_end; also page tables, page cache, pipe buffers
+ *
+ * All bounds are written once at boot. The kernel heap lies below 2 GiB.
+ */
+import type { Ptr } from '../base/types.ts';
+import { layout } from './layout.ts';
+import { Lock } from './lock.ts';
+
+export const MACHINE_MAGIC = 0x7476_0001;
+export const MACHINE = 0x1000 as Ptr<'MachineHeader'>;
+export const SLAB_DIRECTORY = 0x2000;
+export const BOOT_TABLES_END = 0x10000;
+
+const l = layout('MachineHeader');
+export const MachineHeader = l.done(
+  {
+    magic: l.u32('immutable'),
+    vcpu_count: l.u32('immutable'),
+    vcpu_base: l.u32('immutable'),
+    vcpu_stride: l.u32('immutable'),
+    heap_base: l.u32('immutable'),
+    heap_end: l.u32('immutable'),
+    frame_table: l.u32('immutable'),
+    frames_base: l.u32('immutable'),
+    /** Exclusive end of guest RAM; a double, since it may be 4 GiB. */
+    frames_end: l.f64('immutable'),
+
+    heap_lock: l.embed(Lock),
+    heap_next: l.u32('guarded by heap_lock'),
+    heap_free_list: l.u32('guarded by heap_lock'),
+    slab_count: l.u32('guarded by heap_lock'),
+
+    frames_lock: l.embed(Lock),
+    frames_next: l.f64('guarded by frames_lock'),
+    frames_free_head: l.u32('guarded by frames_lock'),
+    frames_free_count: l.u32('guarded by frames_lock'),
+    frames_total: l.u32('immutable'),
+    /** Rises at each safe-point round; frames and records retired in an epoch are reused two later. */
+    epoch: l.atomic(),
+
+    /** One pointer for each subsystem's root record; the owner names its slot in `ROOT_*`. */
+    roots: l.bytes(64 * 4, 8, 'guarded by boot'),
+    panic_flag: l.atomic(),
+    panic_length: l.u32('guarded by panic_flag'),
+    panic_text: l.bytes(2048, 8, 'guarded by panic_flag'),
+  },
+  4096,
+);
+
+/** Slots of `roots`: where each subsystem keeps the pointer to its own root record. */
+export const ROOT_KERNEL = 0;
+export const ROOT_VFS = 1;
+export const ROOT_TIME = 2;
+export const ROOT_SCHED = 3;
+export const ROOT_FUTEX = 4;
+export const ROOT_PROC = 5;
+export const ROOT_TTY = 6;
+export const ROOT_HOSTIO = 7;
+export const ROOT_MM = 8;
+export const ROOT_CONTROL = 9;

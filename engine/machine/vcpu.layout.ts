@@ -1,0 +1,88 @@
+/**
+ * The vCPU area: what one worker needs to run guest code. Caches and transient state only; nothing here
+ * survives a snapshot.
+ *
+ *   +0x0000   Vcpu record
+ *   +0x1000   software TLB: TLB_ENTRIES entries of 32 bytes
+ *   +0x10000  jump cache: JUMP_CACHE_ENTRIES entries of 16 bytes
+ *   +0x20000  arena of decoded code, up to VCPU_STRIDE
+ *
+ * TLB entry, indexed by virtual page number modulo TLB_ENTRIES:
+ *   +0  i64 read tag    page address when reads may go straight through, else TLB_INVALID
+ *   +8  i64 write tag   page address when writes may, else TLB_INVALID
+ *   +16 i32 addend      machine address = low 32 bits of the virtual address + addend
+ * An access of n bytes compares the page of its *last* byte with the tag found by its *first* byte, so
+ * that an access over a page boundary misses and takes the slow path.
+ *
+ * Jump cache entry, indexed by (rip ^ rip >> 12) modulo JUMP_CACHE_ENTRIES:
+ *   +0  i64 rip, or -1;  +8  i32 address of the decoded record
+ */
+
+import type { Ptr } from '../base/types.ts';
+import { layout } from '../heap/layout.ts';
+import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
+
+export const VCPU_STRIDE = 0x80_0000;
+export const TLB_OFFSET = 0x1000;
+export const TLB_ENTRIES = 1024;
+export const TLB_ENTRY_SHIFT = 5;
+/** Every byte of an invalid entry is 0xff: no page address has low bits set. */
+export const TLB_INVALID = -1;
+export const JUMP_CACHE_OFFSET = 0x1_0000;
+export const JUMP_CACHE_ENTRIES = 4096;
+export const JUMP_CACHE_ENTRY_SHIFT = 4;
+export const ARENA_OFFSET = 0x2_0000;
+
+/** Bits of `interrupt`: why guest code must leave at the next block boundary. */
+export const INTERRUPT_FLUSH_TLB = 1;
+export const INTERRUPT_RESCHEDULE = 2;
+export const INTERRUPT_STOP = 4;
+export const INTERRUPT_CODE = 8;
+export const INTERRUPT_TIMER = 16;
+export const INTERRUPT_SIGNAL = 32;
+
+/** Access kinds of a fault. */
+export const ACCESS_READ = 0;
+export const ACCESS_WRITE = 1;
+export const ACCESS_EXEC = 2;
+
+const l = layout('Vcpu');
+export const Vcpu = l.done(
+  {
+    /** Set by anyone, polled by guest code at block boundaries, taken by the owner. */
+    interrupt: l.atomic(),
+    index: l.u32('immutable'),
+    /** Root of the active page table (a machine address), or 0 between address spaces. */
+    page_table: l.u32('owner'),
+    /** The active Mm; others read it to direct shoot-downs. */
+    mm: l.atomic(),
+    /** Last epoch in which this vCPU passed a safe point; idle vCPUs count as passed. */
+    epoch: l.atomic(),
+    /** 0 idle, 1 in the kernel, 2 in guest code. */
+    mode: l.atomic(),
+    /** Rises with each TLB flush done; a shoot-down waits for it. */
+    flushes: l.atomic(),
+    fault_access: l.u32('owner'),
+    fault_address: l.u64('owner'),
+    /** Vector of a raised exception (0 DE, 3 BP, 6 UD, 13 GP, 16 MF, 17 AC, 19 XM). */
+    exception: l.u32('owner'),
+    /** Fuel given to, and left over by, the last run of guest code: guest instructions. */
+    fuel: l.i32('owner'),
+    /** Running task, for the inspector. */
+    task: l.u32('owner'),
+    /** Copy of MachineHeader.frame_table, for generated code. */
+    frame_table: l.u32('immutable'),
+    arena_next: l.u32('owner'),
+    /** Bytes of an access that crosses a page, on their way. */
+    bounce: l.bytes(64, 16, 'owner'),
+    /** 0 none, else the futex word this thread sleeps on when idle. */
+    doorbell: l.atomic(),
+    scratch: l.bytes(256, 16, 'owner'),
+  },
+  4096,
+);
+
+/** The area of vCPU number `index`. */
+export function vcpu_at(index: number): Ptr<'Vcpu'> {
+  return (MachineHeader.vcpu_base.get(MACHINE) + index * MachineHeader.vcpu_stride.get(MACHINE)) as Ptr<'Vcpu'>;
+}

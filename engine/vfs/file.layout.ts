@@ -1,0 +1,36 @@
+/**
+ * File: an open file description (Linux's struct file). Reference counted: descriptors, mappings, tasks
+ * that are blocked on it. `kind` indexes the table of file operations.
+ */
+import { layout } from '../heap/layout.ts';
+import { Lock } from '../heap/lock.ts';
+
+const l = layout('File');
+export const File = l.done(
+  {
+    refs: l.atomic(),
+    /** Index into file_operations; see vfs/file.ts. */
+    kind: l.u32('immutable'),
+    /** O_* status flags; F_SETFL changes APPEND, NONBLOCK, DIRECT, NOATIME. */
+    flags: l.u32('guarded by lock'),
+    /** FMODE: 1 read, 2 write. */
+    mode: l.u32('immutable'),
+    inode: l.ptr('Inode', 'immutable'),
+    dentry: l.ptr('Dentry', 'immutable'),
+    mount: l.ptr('Mount', 'immutable'),
+    /** Private record of the object behind an anonymous file (Pipe, EventFd, ...). */
+    object: l.u32('immutable'),
+    lock: l.embed(Lock),
+    position: l.f64('guarded by lock'),
+    owner: l.i32('guarded by lock'),
+    owner_signal: l.i32('guarded by lock'),
+    /** Host descriptor, -1 none. */
+    host: l.i32('immutable'),
+    /** Two words for the kind's own use: directory cursor, seal bits. */
+    scratch: l.u32('guarded by lock'),
+    scratch2: l.f64('guarded by lock'),
+    /** Epoll items watching this file. */
+    watchers: l.ptr('EpollItem', 'guarded by epoll'),
+  },
+  96,
+);
