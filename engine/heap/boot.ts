@@ -2,12 +2,12 @@
  * Makes a machine's memory and writes its header: the memory map of `machine.layout.ts`.
  */
 import { assert } from '../base/assert.ts';
+import { FrameInfo } from '../machine/frame.layout.ts';
+import { VCPU_STRIDE } from '../machine/vcpu.layout.ts';
 import { BOOT_TABLES_END, MACHINE, MACHINE_MAGIC, MachineHeader } from './machine.layout.ts';
 import { bind_memory } from './memory.ts';
 
 const WASM_PAGE = 65536;
-const VCPU_STRIDE = 0x80_0000;
-const FRAME_INFO_SIZE = 16;
 
 export interface MemoryMap {
   /** vCPU areas to reserve, 1 to 64. */
@@ -26,7 +26,7 @@ export function boot_memory(map: MemoryMap): WebAssembly.Memory {
   const heap_base = vcpu_base + map.vcpus * VCPU_STRIDE;
   const frame_table_at = heap_base + map.heap_bytes;
   // The table is indexed by machine address >>> 12, so its origin lies below its first used entry.
-  const table_bytes_of = (end: number): number => Math.ceil((end / 4096) * FRAME_INFO_SIZE);
+  const table_bytes_of = (end: number): number => Math.ceil((end / 4096) * FrameInfo.SIZE);
   const estimate = frame_table_at + map.ram_bytes;
   const frames_base =
     Math.ceil((frame_table_at + table_bytes_of(estimate) + (estimate >> 8)) / WASM_PAGE + 1) * WASM_PAGE;
