@@ -1,0 +1,37 @@
+/**
+ * The syscall table: the rows of every family, by number. A number that no family serves has a row too
+ * (support 'unsupported', ENOSYS), so that strace and the compatibility page can name it.
+ */
+import { ENOSYS } from '../abi/errno.ts';
+import { SYSCALL_LIMIT, SYSCALL_NAMES } from '../abi/syscall_names.ts';
+import { assert } from '../base/assert.ts';
+import type { SyscallRow } from './row.ts';
+
+const FAMILIES: readonly (readonly SyscallRow[])[] = [];
+
+function not_implemented(): number {
+  return -ENOSYS;
+}
+
+function collect(families: readonly (readonly SyscallRow[])[]): readonly (SyscallRow | undefined)[] {
+  const rows = new Array<SyscallRow | undefined>(SYSCALL_LIMIT).fill(undefined);
+  for (const row of families.flat()) {
+    assert(row.name === SYSCALL_NAMES[row.number], `syscall row ${row.number} is not ${row.name}`);
+    assert(rows[row.number] === undefined, `syscall ${row.name} has two rows`);
+    rows[row.number] = row;
+  }
+  for (const [number, name] of SYSCALL_NAMES.entries()) {
+    if (name === undefined) continue;
+    rows[number] ??= { number, name, handler: not_implemented, args: [], support: 'unsupported' };
+  }
+  return rows;
+}
+
+/** The row of each number below SYSCALL_LIMIT; `undefined` where Linux has no such call. */
+export const SYSCALLS: readonly (SyscallRow | undefined)[] = collect(FAMILIES);
+
+/** The row with this name, or `undefined`. */
+export function syscall_by_name(name: string): SyscallRow | undefined {
+  const number = SYSCALL_NAMES.indexOf(name);
+  return number < 0 ? undefined : SYSCALLS[number];
+}
