@@ -16,6 +16,8 @@ export interface MemoryMap {
   readonly heap_bytes: number;
   /** Guest RAM, a multiple of 64 KiB, at most about 3 GiB. */
   readonly ram_bytes: number;
+  /** Red zones, poison and quarantine in every slab (tests, fuzzing). */
+  readonly sanitize?: boolean;
 }
 
 /** Reserves the memory, binds it to this thread and writes the header. Throws a RangeError when it cannot be had. */
@@ -42,6 +44,7 @@ export function boot_memory(map: MemoryMap): WebAssembly.Memory {
   MachineHeader.heap_base.set(MACHINE, heap_base);
   MachineHeader.heap_end.set(MACHINE, frame_table_at);
   MachineHeader.heap_next.set(MACHINE, heap_base);
+  MachineHeader.heap_sanitize.set(MACHINE, map.sanitize === true ? 1 : 0);
   MachineHeader.frame_table.set(MACHINE, frame_table_at);
   MachineHeader.frames_base.set(MACHINE, frames_base);
   MachineHeader.frames_end.set(MACHINE, frames_end);

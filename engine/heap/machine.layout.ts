@@ -39,6 +39,8 @@ export const MachineHeader = l.done(
     heap_next: l.u32('guarded by heap_lock'),
     heap_free_list: l.u32('guarded by heap_lock'),
     slab_count: l.u32('guarded by heap_lock'),
+    /** 1: slabs put red zones round records, poison what is freed and delay its reuse. */
+    heap_sanitize: l.u32('immutable'),
 
     frames_lock: l.embed(Lock),
     frames_next: l.f64('guarded by frames_lock'),
