@@ -63,6 +63,11 @@ export const Task = l.done(
     clear_child_tid: l.f64('owner'),
     robust_list: l.f64('owner'),
     comm: l.bytes(16, 8, 'owner'),
+
+    /** Files that the call in progress keeps referenced (kernel/fd_table.ts): pairs of descriptor + 1, file. */
+    held_count: l.u32('owner'),
+    held_more: l.ptr('HeldFiles', 'owner'),
+    held: l.bytes(4 * 8, 4, 'owner'),
   },
   1024,
 );

@@ -21,6 +21,7 @@ import { held_lock_count } from '../heap/lock.ts';
 import { I32, U32 } from '../heap/memory.ts';
 import { WaitEntry, wait_leave } from '../heap/wait_queue.ts';
 import { current, current_cpu } from '../kernel/current.ts';
+import { release_held_files } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { SYSCALLS } from './table.ts';
 
@@ -86,6 +87,7 @@ function run_handler(task: Ptr<'Task'>, number: number): number {
     return SYSCALL_BLOCKED;
   }
   if (Task.wait_head.get(task) !== 0) leave_waits(task);
+  if (Task.held_count.get(task) !== 0) release_held_files(task);
   if (tracer !== null) tracer.leave(number, result);
   if (result === NO_RESULT) {
     Task.syscall_number.set(task, -1);

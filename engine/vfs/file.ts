@@ -5,8 +5,10 @@
  * Operations never block: one that would returns -EAGAIN, and the syscall layer waits on `queue` for
  * the events it needs and calls again (one waiting loop, in syscalls/).
  */
+import { O_ACCMODE, O_CLOEXEC } from '../abi/fcntl.ts';
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
+import { slab } from '../heap/slab.ts';
 import type { IoCursor } from '../machine/io.ts';
 import { File } from './file.layout.ts';
 
@@ -61,4 +63,38 @@ export function file_operations(file: Ptr<'File'>): FileOperations {
   const table = operations[File.kind.get(file)];
   assert(table !== undefined, 'file of unknown kind');
   return table;
+}
+
+export const file_slab = slab(File);
+
+/** A file with one reference, or 0 when the heap is exhausted. `flags` are O_*, whose access mode sets `mode`. */
+export function file_alloc(kind: number, flags: number): Ptr<'File'> {
+  const file = file_slab.alloc();
+  if (file === 0) return file;
+  File.refs.store(file, 1);
+  File.kind.set(file, kind);
+  File.flags.set(file, flags & ~O_CLOEXEC);
+  File.mode.set(file, ((flags & O_ACCMODE) + 1) & O_ACCMODE);
+  File.host.set(file, -1);
+  return file;
+}
+
+/** A file without a name over the private record `object`, or 0 when the heap is exhausted. */
+export function anon_file(kind: number, object: number, flags: number): Ptr<'File'> {
+  const file = file_alloc(kind, flags);
+  if (file !== 0) File.object.set(file, object);
+  return file;
+}
+
+/** Takes one more reference. */
+export function file_get(file: Ptr<'File'>): Ptr<'File'> {
+  File.refs.add(file, 1);
+  return file;
+}
+
+/** Drops a reference; the last one releases the object. Call it with no lock held. */
+export function file_put(file: Ptr<'File'>): void {
+  if (File.refs.add(file, -1) !== 1) return;
+  file_operations(file).release(file);
+  file_slab.free(file);
 }
