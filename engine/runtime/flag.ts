@@ -1,0 +1,95 @@
+/**
+ * Flags of `tvisor do`: their table, the split of a command line into flags and the guest's command, and
+ * the conversion of their values.
+ */
+import type { Volume } from './config.ts';
+import { TvisorError } from './errors.ts';
+
+export interface Flag {
+  readonly name: string;
+  /** What its value is called in the help; '' for a switch; in brackets where it may be left out. */
+  readonly value: string;
+  readonly help: string;
+}
+
+export const DO_FLAGS: readonly Flag[] = [
+  { name: 'root', value: 'DIR', help: "Host directory that becomes the guest's / (read-only; writes go to memory)" },
+  { name: 'volume', value: 'HOST:GUEST[:ro]', help: 'Make a host directory writable in the guest; may be repeated' },
+  { name: 'cwd', value: 'DIR', help: "The guest's current directory; default the caller's" },
+  { name: 'vcpus', value: 'N', help: 'Virtual CPUs, each a worker thread; 0 runs in the main thread' },
+  { name: 'memory', value: 'SIZE', help: 'Guest RAM: bytes, or with K, M or G; default 1G' },
+  { name: 'timeout', value: 'TIME', help: 'Kill the guest after this time: seconds, or with ms, s, m or h' },
+  { name: 'strace', value: '[FILE]', help: 'Trace system calls to stderr, or to FILE (--strace=FILE)' },
+  { name: 'platform', value: 'NAME', help: 'How guest code is run: interp' },
+  { name: 'debug', value: '', help: 'Print a full report when tvisor itself fails' },
+];
+
+/** A command line taken apart. */
+export interface SplitLine {
+  /** Flags as `--name=value` (`--name` for switches and left-out values), in order. */
+  readonly flags: readonly string[];
+  /** The guest's command and arguments, untouched. */
+  readonly command: readonly string[];
+}
+
+/**
+ * Takes the arguments behind `do` apart. Flags end at `--` or at the first word that is not one, so that
+ * the guest's own flags need no quoting. Throws a TvisorError for an unknown flag or a missing value.
+ */
+export function split_line(args: readonly string[]): SplitLine {
+  const flags: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] as string;
+    if (arg === '--') return { flags, command: args.slice(i + 1) };
+    if (arg === '-h' || arg === '--help') {
+      flags.push('--help');
+      continue;
+    }
+    if (!arg.startsWith('-') || arg === '-') return { flags, command: args.slice(i) };
+    const equals = arg.indexOf('=');
+    const name = arg.slice(arg.startsWith('--') ? 2 : 1, equals < 0 ? undefined : equals);
+    const flag = DO_FLAGS.find((candidate) => candidate.name === name);
+    if (flag === undefined || !arg.startsWith('--'))
+      throw new TvisorError(`unknown flag ${arg}`, "see 'tvisor do --help', and put '--' before the guest's command");
+    if (flag.value === '' || flag.value.startsWith('[') || equals >= 0) {
+      if (flag.value === '' && equals >= 0) throw new TvisorError(`--${name} takes no value`, `write --${name}`);
+      flags.push(arg);
+      continue;
+    }
+    const value = args[++i];
+    if (value === undefined) throw new TvisorError(`--${name} needs a value`, `write --${name}=${flag.value}`);
+    flags.push(`--${name}=${value}`);
+  }
+  return { flags, command: [] };
+}
+
+/** Bytes of '512M', '1G', '65536K' or '1048576'. */
+export function parse_size(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgKMG]?)(?:i?[bB])?$/.exec(text);
+  const factor = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[(match?.[2] ?? '').toLowerCase()];
+  if (match === null || factor === undefined)
+    throw new TvisorError(`'${text}' is not a size`, 'write bytes, or a number with K, M or G');
+  return Math.floor(Number(match[1]) * factor);
+}
+
+/** Milliseconds of '10', '10s', '1.5m', '250ms' or '1h'; a bare number is seconds. */
+export function parse_time(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
+  const factor = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'];
+  if (match === null || factor === undefined || Number(match[1]) === 0)
+    throw new TvisorError(`'${text}' is not a time`, 'write seconds, or a number with ms, s, m or h');
+  return Number(match[1]) * factor;
+}
+
+/** A whole number of at least 0. */
+export function parse_count(text: string, what: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new TvisorError(`'${text}' is not a number of ${what}`, 'write a whole number');
+  return Number(text);
+}
+
+/** 'HOST:GUEST' or 'HOST:GUEST:ro'. The guest path has no colon; the host path may have some. */
+export function parse_volume(text: string): Volume {
+  const match = /^(.+):(\/[^:]*)(?::(ro|rw))?$/.exec(text);
+  if (match === null) throw new TvisorError(`'${text}' is not a volume`, 'write HOST:/GUEST or HOST:/GUEST:ro');
+  return { host: match[1] as string, guest: match[2] as string, read_only: match[3] === 'ro' };
+}
