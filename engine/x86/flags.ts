@@ -1,0 +1,161 @@
+/**
+ * Flags in the IR: the lazy representation of cpu.layout.ts, written and read back.
+ *
+ * An arithmetic instruction stores its sign-extended result and, in `flags_aux`, the carries out of the top
+ * bit (CF) and into it (PO, so that OF = CF xor PO) and out of bit 3 (AF). Logic clears aux. Anything else is
+ * written flag by flag with `set_flags`, which uses the corrections SFD and PDB.
+ */
+import { AUX_AF, AUX_PDB_SHIFT, AUX_PO, CpuState } from '../machine/cpu.layout.ts';
+import type { Ir, Value } from './ir.ts';
+
+const RESULT = CpuState.flags_result.offset;
+const AUX = CpuState.flags_aux.offset;
+
+/** Stores the lazy flags: the sign-extended result and the auxiliary word. */
+function store_flags(ir: Ir, result: Value, aux: Value): void {
+  ir.cpu_store('i64.store', RESULT, result);
+  ir.cpu_store('i32.store', AUX, aux);
+}
+
+/** CF, PO and AF out of a vector of carries, one for each bit position, of `size` bytes. */
+function aux_of_carries(ir: Ir, carries: Value, size: number): Value {
+  const af = ir.op('i32.and', ir.op('i32.wrap_i64', carries), ir.i32(AUX_AF));
+  const top =
+    size === 8
+      ? ir.op('i32.wrap_i64', ir.op('i64.shr_u', carries, ir.i64(32)))
+      : ir.op('i32.shl', ir.op('i32.wrap_i64', carries), ir.i32(32 - size * 8));
+  return ir.op('i32.or', ir.op('i32.and', top, ir.i32(0xc000_0000)), af);
+}
+
+/** Flags of result = a + b (+ carry). Bits above `size` of the three do not matter. */
+export function flags_add(ir: Ir, a: Value, b: Value, result: Value, size: number): void {
+  const either = ir.op('i64.and', ir.op('i64.or', a, b), ir.op('i64.xor', result, ir.i64(-1)));
+  const carries = ir.op('i64.or', ir.op('i64.and', a, b), either);
+  store_flags(ir, ir.sign_extend(result, size), aux_of_carries(ir, carries, size));
+}
+
+/** The borrows of result = a - b (- borrow), one for each bit position. */
+function borrows(ir: Ir, a: Value, b: Value, result: Value): Value {
+  const not_a = ir.op('i64.xor', a, ir.i64(-1));
+  const both = ir.op('i64.and', ir.op('i64.or', not_a, b), result);
+  return ir.op('i64.or', ir.op('i64.and', not_a, b), both);
+}
+
+/** Flags of result = a - b (- borrow). */
+export function flags_sub(ir: Ir, a: Value, b: Value, result: Value, size: number): void {
+  store_flags(ir, ir.sign_extend(result, size), aux_of_carries(ir, borrows(ir, a, b, result), size));
+}
+
+/** Flags of a logical result: CF = OF = AF = 0. */
+export function flags_logic(ir: Ir, result: Value, size: number): void {
+  store_flags(ir, ir.sign_extend(result, size), ir.i32(0));
+}
+
+/** Flags of result = a + 1 (`delta` 1) or a - 1 (-1): as add or sub, but CF stays. */
+export function flags_step(ir: Ir, a: Value, delta: 1 | -1, result: Value, size: number): void {
+  const one = ir.i64(1);
+  const both = ir.op('i64.and', a, one);
+  const carries =
+    delta === 1
+      ? ir.op('i64.or', both, ir.op('i64.and', ir.op('i64.or', a, one), ir.op('i64.xor', result, ir.i64(-1))))
+      : borrows(ir, a, one, result);
+  const fresh = aux_of_carries(ir, carries, size);
+  // OF must come out as computed while CF is kept: PO = OF xor CF.
+  const old = flag(ir, 'CF');
+  const old_top = ir.op('i32.shl', old, ir.i32(31));
+  const overflow = ir.op('i32.xor', fresh, ir.op('i32.shl', fresh, ir.i32(1)));
+  const po = ir.op('i32.shr_u', ir.op('i32.xor', ir.op('i32.and', overflow, ir.i32(0x8000_0000)), old_top), ir.i32(1));
+  const af = ir.op('i32.and', fresh, ir.i32(AUX_AF));
+  store_flags(ir, ir.sign_extend(result, size), ir.op('i32.or', ir.op('i32.or', old_top, po), af));
+}
+
+/** Six flags, each an i32 of 0 or 1. */
+export interface FlagValues {
+  readonly CF: Value;
+  readonly PF: Value;
+  readonly AF: Value;
+  readonly ZF: Value;
+  readonly SF: Value;
+  readonly OF: Value;
+}
+
+/** Writes flags one by one. */
+export function set_flags(ir: Ir, flags: FlagValues): void {
+  // The result is 0 or 1 and never negative: SFD is SF itself; parity is corrected by PDB.
+  const zero = ir.op('i32.and', flags.ZF, ir.i32(1));
+  const not_zero = ir.op('i32.xor', zero, ir.i32(1));
+  const pdb = ir.op('i32.xor', ir.op('i32.xor', flags.PF, ir.i32(1)), not_zero);
+  const or = (a: Value, b: Value): Value => ir.op('i32.or', a, b);
+  const shl = (a: Value, n: number): Value => ir.op('i32.shl', a, ir.i32(n));
+  const carries = or(shl(flags.CF, 31), shl(ir.op('i32.xor', flags.CF, flags.OF), 30));
+  const aux = or(or(carries, shl(pdb, AUX_PDB_SHIFT)), or(shl(flags.AF, 3), flags.SF));
+  store_flags(ir, ir.op('i64.extend_i32_u', not_zero), aux);
+}
+
+/** ZF, SF and PF of a result of `size` bytes; CF and OF given (i32 0 or 1), AF = 0. */
+export function flags_result(ir: Ir, result: Value, size: number, cf: Value, of: Value): void {
+  const po = ir.op('i32.shl', ir.op('i32.xor', cf, of), ir.i32(30));
+  store_flags(ir, ir.sign_extend(result, size), ir.op('i32.or', ir.op('i32.shl', cf, ir.i32(31)), po));
+}
+
+/** Replaces CF, leaving the other flags. `cf` is an i32 of 0 or 1. */
+export function set_carry(ir: Ir, cf: Value): void {
+  const aux = ir.cpu_load('i32.load', AUX);
+  // PO = OF xor CF, so it turns with CF.
+  const change = ir.op('i32.xor', ir.op('i32.shr_u', aux, ir.i32(31)), cf);
+  const bits = ir.op('i32.mul', change, ir.i32(0x8000_0000 | AUX_PO));
+  ir.cpu_store('i32.store', AUX, ir.op('i32.xor', aux, bits));
+}
+
+/** One flag as an i32 of 0 or 1. */
+export function flag(ir: Ir, name: 'CF' | 'PF' | 'AF' | 'ZF' | 'SF' | 'OF'): Value {
+  if (name === 'ZF') return ir.op('i64.eqz', ir.cpu_load('i64.load', RESULT));
+  const aux = ir.cpu_load('i32.load', AUX);
+  switch (name) {
+    case 'CF':
+      return ir.op('i32.shr_u', aux, ir.i32(31));
+    case 'OF':
+      return ir.op('i32.shr_u', ir.op('i32.xor', aux, ir.op('i32.shl', aux, ir.i32(1))), ir.i32(31));
+    case 'AF':
+      return ir.op('i32.and', ir.op('i32.shr_u', aux, ir.i32(3)), ir.i32(1));
+    case 'SF': {
+      const negative = ir.op('i64.lt_s', ir.cpu_load('i64.load', RESULT), ir.i64(0));
+      return ir.op('i32.xor', negative, ir.op('i32.and', aux, ir.i32(1)));
+    }
+    case 'PF': {
+      const pdb = ir.op('i32.shr_u', aux, ir.i32(AUX_PDB_SHIFT));
+      const low = ir.cpu_load('i32.load8_u', RESULT);
+      const byte = ir.op('i32.and', ir.op('i32.xor', low, pdb), ir.i32(0xff));
+      return ir.op('i32.and', ir.op('i32.xor', ir.op('i32.popcnt', byte), ir.i32(1)), ir.i32(1));
+    }
+  }
+}
+
+function invert(ir: Ir, value: Value): Value {
+  return ir.op('i32.eqz', value);
+}
+
+/** Condition code 0-15 (Intel manual, volume 1, appendix B) as an i32 of 0 or 1. */
+export function condition(ir: Ir, code: number): Value {
+  const positive = (): Value => {
+    switch (code >> 1) {
+      case 0:
+        return flag(ir, 'OF');
+      case 1:
+        return flag(ir, 'CF');
+      case 2:
+        return flag(ir, 'ZF');
+      case 3:
+        return ir.op('i32.or', flag(ir, 'CF'), flag(ir, 'ZF'));
+      case 4:
+        return flag(ir, 'SF');
+      case 5:
+        return flag(ir, 'PF');
+      case 6:
+        return ir.op('i32.xor', flag(ir, 'SF'), flag(ir, 'OF'));
+      default:
+        return ir.op('i32.or', ir.op('i32.xor', flag(ir, 'SF'), flag(ir, 'OF')), flag(ir, 'ZF'));
+    }
+  };
+  return (code & 1) === 0 ? positive() : invert(ir, positive());
+}
