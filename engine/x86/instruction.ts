@@ -5,21 +5,27 @@
  */
 
 /** Register classes. High byte registers (ah, ch, dh, bh) are class 'gpr8h' with number 0-3. */
-export type RegisterClass = 'gpr' | 'gpr8h' | 'xmm' | 'mm' | 'st' | 'segment' | 'control';
+export type RegisterClass = 'gpr' | 'gpr8h' | 'xmm' | 'mm' | 'st' | 'segment' | 'control' | 'debug';
 
 /** How one operand of a row is encoded. */
 export interface OperandSpec {
   /** Where it comes from: ModRM.rm (register or memory), ModRM.reg, opcode low bits, immediate, fixed... */
   readonly from: 'rm' | 'rm_reg' | 'rm_mem' | 'reg' | 'opcode' | 'imm' | 'rel' | 'moffs' | 'fixed' | 'one';
   readonly cls: RegisterClass;
-  /** Bytes; 0 means the instruction's operand size, -1 "no size" (lea, address only). */
+  /** Bytes, or one of the SIZE_* codes. */
   readonly size: number;
   /** Register number where `from` is 'fixed'. */
   readonly fixed?: number;
-  /** Immediate: sign-extended to the operand size. */
+  /** Immediate: sign-extended to 64 bits. Without it, an immediate is zero-extended. */
   readonly sign_extend?: boolean;
   readonly access: 'r' | 'w' | 'rw' | 'none';
 }
+
+/** Codes of `OperandSpec.size` that are not a number of bytes. */
+export const SIZE_OPERAND = 0; // the instruction's operand size
+export const SIZE_NONE = -1; // no size: lea, far pointers, environments
+export const SIZE_Y = -2; // 8 with REX.W, otherwise 4; 66 does not matter
+export const SIZE_Z = -3; // 2 where the operand size is 2, otherwise 4
 
 /** Bits of `Row.attributes`. */
 export const ATTR_LOCK = 1; // LOCK allowed with a memory destination
@@ -31,6 +37,7 @@ export const ATTR_ALIGNED = 32; // memory operand must be aligned to its size (1
 export const ATTR_UNDEFINED = 64; // #UD
 export const ATTR_X87 = 128;
 export const ATTR_MMX = 256;
+export const ATTR_FORCE_64 = 512; // operand size is 64 bits whatever the prefixes say (near branches)
 
 /** RFLAGS bits. */
 export const CF = 0x001;
@@ -55,7 +62,11 @@ export interface Row {
   readonly attributes: number;
   /** Condition code 0-15 for jcc, setcc, cmovcc; otherwise -1. */
   readonly condition: number;
-  /** Flags read, written with a defined value, and left undefined. */
+  /**
+   * Flags read, written with a defined value, and left undefined. A flag that is written only sometimes (a shift
+   * by a count of zero keeps all of them) counts as read too: its old value may show. What is undefined only for
+   * some inputs is in `undefines`; `undefined_flags()` tells exactly.
+   */
   readonly reads: number;
   readonly writes: number;
   readonly undefines: number;
@@ -69,7 +80,7 @@ export interface Operand {
   cls: RegisterClass;
   /** Register number (kind 'reg'). */
   reg: number;
-  /** Bytes accessed. */
+  /** Bytes accessed, of an immediate the bytes encoded; SIZE_NONE where the specification says so. */
   size: number;
 }
 
@@ -82,11 +93,12 @@ export const REGISTER_NONE = -1;
 export interface Instruction {
   row: Row;
   length: number;
-  /** 1, 2, 4 or 8. */
+  /** 1 (byte instructions), 2, 4 or 8. Of SSE and x87 instructions: 8 with REX.W, otherwise 4 or 2. */
   operand_size: number;
   /** 4 or 8. */
   address_size: number;
   lock: boolean;
+  /** The last of F3 (rep) and F2 (repne), unless it is part of the opcode. */
   rep: boolean;
   repne: boolean;
   /** Segment override that matters in 64-bit mode. */
@@ -98,10 +110,17 @@ export interface Instruction {
   index: number;
   scale_shift: number;
   rip_relative: boolean;
+  /** Displacement as two signed 32-bit halves; the high one is a sign extension except for moffs. */
   displacement: number;
-  /** Immediate or branch displacement, sign-extended, as two 32-bit halves (hi matters for mov r64, imm64). */
+  displacement_hi: number;
+  /** The ModRM byte, -1 without one (x87's FOP needs it). */
+  modrm: number;
+  /**
+   * Immediate or branch displacement as two signed 32-bit halves: sign-extended where the operand says so
+   * (`sign_extend`, always for 'rel'), otherwise zero-extended.
+   */
   imm_lo: number;
   imm_hi: number;
-  /** Second immediate (enter, extrq). */
+  /** Second immediate, unsigned (enter). */
   imm2: number;
 }
