@@ -29,17 +29,7 @@ import {
   SIZE_Y,
   SIZE_Z,
 } from './instruction.ts';
-import {
-  ENCODINGS,
-  FORMS,
-  LOOKUP,
-  NODE_BASE,
-  NODE_SELECT,
-  SELECT_FORM,
-  SELECT_MODRM,
-  SELECT_PREFIX,
-  SELECT_W,
-} from './lookup.ts';
+import { ENCODINGS, LOOKUP, lookup_slot, NODE_SELECT, SELECT_MODRM } from './lookup.ts';
 import { INVALID_ROW, is_byte_row, ROWS } from './table.ts';
 
 /** The bytes end before the instruction does. */
@@ -244,23 +234,14 @@ function escaped_node(): number {
 
 /** The row's id, with ModRM read into `out.modrm` if the instruction has one; NEED_MORE or UNDEFINED. */
 function find_row(node: number, prefix: number, out: Instruction): number {
-  const select = NODE_SELECT[node]!;
-  let slot = 0;
-  let forms = 1;
   out.modrm = -1;
-  if ((select & SELECT_MODRM) !== 0) {
+  if ((NODE_SELECT[node]! & SELECT_MODRM) !== 0) {
     if (cursor >= end) return NEED_MORE;
     let modrm = source[cursor++]!;
     if (node >> 2 === MOV_CONTROL_NODE >> 2) modrm |= 0xc0;
     out.modrm = modrm;
-    if ((select & SELECT_FORM) !== 0) {
-      slot = modrm >= 0xc0 ? modrm - 0xc0 + 8 : (modrm >> 3) & 7;
-      forms = FORMS;
-    }
   }
-  if ((select & SELECT_PREFIX) !== 0) slot += prefix * forms;
-  if ((select & SELECT_W) !== 0) slot = slot * 2 + ((rex & REX_W) >> 3);
-  const id = LOOKUP[NODE_BASE[node]! + slot]!;
+  const id = LOOKUP[lookup_slot(node, prefix, out.modrm, (rex & REX_W) >> 3)]!;
   return id === 0 ? UNDEFINED : id;
 }
 

@@ -108,6 +108,20 @@ function fill(lookup: Uint16Array, node: number, id: number): void {
   }
 }
 
+/** The slot of LOOKUP that a node's instruction with this prefix, ModRM byte and REX.W has. */
+export function lookup_slot(node: number, prefix: number, modrm: number, w: number): number {
+  const select = NODE_SELECT[node]!;
+  let slot = 0;
+  let forms = 1;
+  if ((select & SELECT_FORM) !== 0) {
+    slot = modrm >= 0xc0 ? modrm - 0xc0 + 8 : (modrm >> 3) & 7;
+    forms = FORMS;
+  }
+  if ((select & SELECT_PREFIX) !== 0) slot += prefix * forms;
+  if ((select & SELECT_W) !== 0) slot = slot * 2 + w;
+  return NODE_BASE[node]! + slot;
+}
+
 function form_matches(e: Encoding, form: number): boolean {
   if (form < 8) return e.modrm !== MODRM_ABSENT && e.modrm <= MODRM_MEMORY && (e.digit < 0 || e.digit === form);
   if (e.modrm === MODRM_MEMORY) return false;

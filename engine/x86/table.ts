@@ -1,10 +1,13 @@
 /**
  * The instruction table: all rows, numbered. The families write them (`table_*.ts`), `row.ts` says how to read them.
  */
-import type { OperandSpec, Row } from './instruction.ts';
+import { ATTR_ALIGNED, ATTR_MMX, ATTR_X87, type OperandSpec, type Row } from './instruction.ts';
 import { operand_spec, type RowSource } from './row.ts';
 import { INTEGER_FEATURE_ROWS, INTEGER_ROWS } from './table_integer.ts';
+import { MMX_ROWS } from './table_mmx.ts';
+import { SSE_ROWS, UNALIGNED } from './table_sse.ts';
 import { SYSTEM_FEATURE_ROWS, SYSTEM_ROWS } from './table_system.ts';
+import { X87_ROWS } from './table_x87.ts';
 
 const rows: Row[] = [];
 const byte_rows: boolean[] = [];
@@ -23,7 +26,7 @@ function add(feature: string, sources: readonly RowSource[], attributes = 0): vo
       encoding: source.encoding,
       operands,
       semantics: source.semantics,
-      attributes: source.attributes | attributes,
+      attributes: source.attributes | attributes | implied_attributes(source.mnemonic, operands),
       condition: source.condition,
       reads: source.flags.reads,
       writes: source.flags.writes,
@@ -31,6 +34,21 @@ function add(feature: string, sources: readonly RowSource[], attributes = 0): vo
       feature,
     });
   }
+}
+
+/** A 16-byte SSE memory operand must be aligned; mm registers make it an MMX instruction. */
+function implied_attributes(mnemonic: string, operands: readonly OperandSpec[]): number {
+  let attributes = 0;
+  let xmm = false;
+  let memory_16 = false;
+  for (let n = 0; n < operands.length; n++) {
+    const { cls, from, size } = operands[n]!;
+    if (cls === 'mm') attributes |= ATTR_MMX;
+    if (cls === 'xmm') xmm = true;
+    if ((from === 'rm' || from === 'rm_mem') && size === 16) memory_16 = true;
+  }
+  if (xmm && memory_16 && !UNALIGNED.includes(mnemonic)) attributes |= ATTR_ALIGNED;
+  return attributes;
 }
 
 /** A byte instruction: its destination, or its only sized operand, is a byte. */
@@ -59,6 +77,9 @@ add('base', INTEGER_ROWS);
 add('base', SYSTEM_ROWS);
 add_features(INTEGER_FEATURE_ROWS);
 add_features(SYSTEM_FEATURE_ROWS);
+add_features(SSE_ROWS);
+add_features(MMX_ROWS);
+add_features(X87_ROWS, ATTR_X87);
 
 /** Row 0: what an instruction that could not be decoded carries. */
 export const INVALID_ROW: Row = rows[0]!;
