@@ -7,12 +7,15 @@
  *     fs_context        cwd, root, umask
  *     files             one descriptor table
  *     mount             mount tree
- *       rename          directory moves of one machine
- *         inode         one inode's data and metadata; two inodes in address order
- *           dcache      dentry hash and child lists
+ *       tree            directories of one file system; a stacked one before the one below it
+ *         file          position of one open file
+ *         inode         one inode's data and attributes
+ *           dcache      dentry hash, names, parents, child lists
+ *           icache      inode hash
  *     pipe, eventfd, epoll, tty    one anonymous object
  *     mm                one address space: VMAs and page tables; two in address order (fork)
  *       mapping         page cache of one inode
+ *         gofer         table of open host descriptors
  *     futex             one futex bucket; two in address order
  *     wait_queue        one wait queue
  *       run_queue       one vCPU's run queue
@@ -27,14 +30,16 @@ export const SIGHAND_LOCK: LockClass = { name: 'sighand', rank: 20 };
 export const FS_CONTEXT_LOCK: LockClass = { name: 'fs_context', rank: 25 };
 export const FILES_LOCK: LockClass = { name: 'files', rank: 30 };
 export const MOUNT_LOCK: LockClass = { name: 'mount', rank: 40 };
-export const RENAME_LOCK: LockClass = { name: 'rename', rank: 45 };
+export const TREE_LOCK: LockClass = { name: 'tree', rank: 45 };
 export const FILE_LOCK: LockClass = { name: 'file', rank: 48 };
 export const INODE_LOCK: LockClass = { name: 'inode', rank: 50 };
 export const DCACHE_LOCK: LockClass = { name: 'dcache', rank: 55 };
+export const ICACHE_LOCK: LockClass = { name: 'icache', rank: 56 };
 export const EPOLL_LOCK: LockClass = { name: 'epoll', rank: 60 };
 export const ANON_LOCK: LockClass = { name: 'anon', rank: 62 };
 export const MM_LOCK: LockClass = { name: 'mm', rank: 70 };
 export const MAPPING_LOCK: LockClass = { name: 'mapping', rank: 75 };
+export const GOFER_LOCK: LockClass = { name: 'gofer', rank: 78 };
 export const FUTEX_LOCK: LockClass = { name: 'futex', rank: 80 };
 export const WAIT_QUEUE_LOCK: LockClass = { name: 'wait_queue', rank: 85 };
 export const RUN_QUEUE_LOCK: LockClass = { name: 'run_queue', rank: 90 };

@@ -10,7 +10,10 @@ import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { slab } from '../heap/slab.ts';
 import type { IoCursor } from '../machine/io.ts';
+import { dput } from './dcache.ts';
 import { File } from './file.layout.ts';
+import { file_locks_release } from './locks.ts';
+import { mntput } from './mount.ts';
 
 export interface FileOperations {
   readonly name: string;
@@ -95,6 +98,11 @@ export function file_get(file: Ptr<'File'>): Ptr<'File'> {
 /** Drops a reference; the last one releases the object. Call it with no lock held. */
 export function file_put(file: Ptr<'File'>): void {
   if (File.refs.add(file, -1) !== 1) return;
+  if (File.inode.get(file) !== 0) file_locks_release(file);
   file_operations(file).release(file);
+  const dentry = File.dentry.get(file);
+  const mount = File.mount.get(file);
   file_slab.free(file);
+  if (dentry !== 0) dput(dentry);
+  if (mount !== 0) mntput(mount);
 }

@@ -1,0 +1,157 @@
+/**
+ * Extended attributes kept in kernel memory, for the file systems that have them (Linux's simple_xattr).
+ *
+ * The "user." name space of regular files and directories, and "trusted." and "security." for CAP_SYS_ADMIN; a name and its
+ * value fit in one record of a heap page together. Guarded by the inode's lock.
+ */
+
+import { E2BIG, EEXIST, ENODATA, ENOSPC, ERANGE } from '../abi/errno.ts';
+import type { Ptr } from '../base/types.ts';
+import { bytes_copy, bytes_equal } from '../heap/bytes.ts';
+import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
+import { layout } from '../heap/layout.ts';
+import { lock, unlock } from '../heap/lock.ts';
+import { INODE_LOCK } from '../heap/lock_order.ts';
+import { U8 } from '../heap/memory.ts';
+import { slab } from '../heap/slab.ts';
+import { Inode } from './vfs.layout.ts';
+
+export const XATTR_NAME_MAX = 255;
+/** Longest value; Linux allows 64 KiB, file systems usually one block. */
+export const XATTR_VALUE_MAX = 3072;
+export const XATTR_CREATE = 1;
+export const XATTR_REPLACE = 2;
+/** Attributes of one inode at most: each takes a page of kernel heap. */
+const XATTRS_MAX = 32;
+
+const l = layout('Xattr');
+export const Xattr = l.done(
+  {
+    next: l.ptr('Xattr', 'guarded by the inode lock'),
+    name_length: l.u32('guarded by the inode lock'),
+    value_length: l.u32('guarded by the inode lock'),
+    /** A heap page: the name, then the value. */
+    page: l.u32('guarded by the inode lock'),
+  },
+  16,
+);
+const xattrs = slab(Xattr);
+
+type I = Ptr<'Inode'>;
+
+function find(inode: I, name: number, length: number): Ptr<'Xattr'> {
+  let x = Inode.xattrs.get(inode);
+  while (x !== 0 && !(Xattr.name_length.get(x) === length && bytes_equal(Xattr.page.get(x), name, length)))
+    x = Xattr.next.get(x);
+  return x;
+}
+
+/** Sets an attribute; XATTR_CREATE and XATTR_REPLACE as in setxattr(2). */
+export function xattr_set(inode: I, name: number, length: number, value: number, size: number, flags: number): number {
+  if (size > XATTR_VALUE_MAX) return -E2BIG;
+  const page = heap_page_alloc();
+  const fresh = xattrs.alloc();
+  const p = Inode.lock.at(inode);
+  lock(p, INODE_LOCK);
+  let x = find(inode, name, length);
+  let result = 0;
+  if (page === 0 || fresh === 0) result = -ENOSPC;
+  else if (x !== 0 && flags === XATTR_CREATE) result = -EEXIST;
+  else if (x === 0 && flags === XATTR_REPLACE) result = -ENODATA;
+  else if (x === 0 && count(inode) >= XATTRS_MAX) result = -ENOSPC;
+  let unused_page = page;
+  let used = false;
+  if (result === 0) {
+    bytes_copy(page, name, length);
+    bytes_copy(page + length, value, size);
+    if (x !== 0) unused_page = Xattr.page.get(x);
+    else {
+      x = fresh;
+      used = true;
+      unused_page = 0;
+      Xattr.next.set(x, Inode.xattrs.get(inode));
+      Inode.xattrs.set(inode, x);
+    }
+    Xattr.page.set(x, page);
+    Xattr.name_length.set(x, length);
+    Xattr.value_length.set(x, size);
+  }
+  unlock(p, INODE_LOCK);
+  if (unused_page !== 0) heap_page_free(unused_page);
+  if (!used && fresh !== 0) xattrs.free(fresh);
+  return result;
+}
+
+function count(inode: I): number {
+  let n = 0;
+  for (let x = Inode.xattrs.get(inode); x !== 0; x = Xattr.next.get(x)) n++;
+  return n;
+}
+
+/** Copies a value to `target`; its size, -ERANGE when it does not fit (capacity 0 only asks), -ENODATA. */
+export function xattr_get(inode: I, name: number, length: number, target: number, capacity: number): number {
+  const p = Inode.lock.at(inode);
+  lock(p, INODE_LOCK);
+  const x = find(inode, name, length);
+  let result = -ENODATA;
+  if (x !== 0) {
+    result = Xattr.value_length.get(x);
+    if (capacity !== 0 && result > capacity) result = -ERANGE;
+    else if (capacity !== 0) bytes_copy(target, Xattr.page.get(x) + length, result);
+  }
+  unlock(p, INODE_LOCK);
+  return result;
+}
+
+/** Copies the names, each with its NUL; total size or -ERANGE (capacity 0 only asks). */
+export function xattr_list(inode: I, target: number, capacity: number): number {
+  const p = Inode.lock.at(inode);
+  lock(p, INODE_LOCK);
+  let total = 0;
+  for (let x = Inode.xattrs.get(inode); x !== 0; x = Xattr.next.get(x)) {
+    const length = Xattr.name_length.get(x);
+    if (capacity !== 0 && total + length + 1 > capacity) {
+      total = -ERANGE;
+      break;
+    }
+    if (capacity !== 0) {
+      bytes_copy(target + total, Xattr.page.get(x), length);
+      U8[target + total + length] = 0;
+    }
+    total += length + 1;
+  }
+  unlock(p, INODE_LOCK);
+  return total;
+}
+
+/** Removes an attribute, or -ENODATA. */
+export function xattr_remove(inode: I, name: number, length: number): number {
+  const p = Inode.lock.at(inode);
+  lock(p, INODE_LOCK);
+  const x = find(inode, name, length);
+  if (x !== 0) {
+    let prev = Inode.xattrs.get(inode);
+    if (prev === x) Inode.xattrs.set(inode, Xattr.next.get(x));
+    else {
+      while (Xattr.next.get(prev) !== x) prev = Xattr.next.get(prev);
+      Xattr.next.set(prev, Xattr.next.get(x));
+    }
+  }
+  unlock(p, INODE_LOCK);
+  if (x === 0) return -ENODATA;
+  heap_page_free(Xattr.page.get(x));
+  xattrs.free(x);
+  return 0;
+}
+
+/** Frees every attribute of an inode that is going away. */
+export function xattrs_free(inode: I): void {
+  let x = Inode.xattrs.get(inode);
+  Inode.xattrs.set(inode, 0 as Ptr<'Xattr'>);
+  while (x !== 0) {
+    const next = Xattr.next.get(x);
+    heap_page_free(Xattr.page.get(x));
+    xattrs.free(x);
+    x = next;
+  }
+}
