@@ -173,19 +173,17 @@ export function d_lookup(parent: D, name: number, length: number): D {
   const p = acquire();
   let d = U32[bucket_of(hash) >> 2] as D;
   while (d !== 0) {
-    if (
-      Dentry.hash.get(d) === hash &&
-      Dentry.parent.get(d) === parent &&
-      Dentry.name_length.get(d) === length &&
-      bytes_equal(d_name(d), name, length)
-    ) {
-      dget(d);
-      break;
-    }
+    if (Dentry.hash.get(d) === hash && is_named(d, parent, name, length)) break;
     d = Dentry.hash_next.get(d);
   }
+  if (d !== 0) dget(d);
   unlock(p, DCACHE_LOCK);
   return d;
+}
+
+function is_named(d: D, parent: D, name: number, length: number): boolean {
+  if (Dentry.parent.get(d) !== parent || Dentry.name_length.get(d) !== length) return false;
+  return bytes_equal(d_name(d), name, length);
 }
 
 /** Gives a new dentry its inode (whose reference it takes over; 0 is negative) and makes it findable. */

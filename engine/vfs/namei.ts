@@ -356,7 +356,7 @@ function rename_pair(credentials: C, flags: number): number {
   const sb = Dentry.sb.get(old_parent.dentry);
   tree_lock(sb);
   const from = look_up_locked(old_parent.dentry, pair.old_name, pair.old_length);
-  let result = from < 0 ? from : 0;
+  let result = Math.min(from, 0);
   let to = 0;
   if (result === 0) {
     to = look_up_locked(new_parent.dentry, pair.new_name, pair.new_length);

@@ -378,7 +378,7 @@ export function look_up_locked(parent: D, name: number, length: number): number 
     if (found > 0) iput(found as Ptr<'Inode'>);
     return -ENOMEM;
   }
-  d_add(dentry, (found > 0 ? found : 0) as Ptr<'Inode'>);
+  d_add(dentry, (found === -ENOENT ? 0 : found) as Ptr<'Inode'>);
   return dentry;
 }
 
