@@ -30,6 +30,11 @@ export function set_lock_owner(vcpu: number): void {
   self = vcpu + 1;
 }
 
+/** This thread's name as an owner: its vCPU number plus one. */
+export function lock_owner(): number {
+  return self;
+}
+
 /** Acquires the lock; a thread that would take a lock out of order panics in CHECKED builds. */
 export function lock(p: Ptr<'Lock'>, lock_class: LockClass): void {
   if (CHECKED) check_order(p, lock_class);

@@ -5,9 +5,15 @@
  * state:   TASK_RUNNING on a vCPU or a run queue; TASK_BLOCKED; TASK_STOPPED; TASK_ZOMBIE; TASK_DEAD.
  *          The word also carries TASK_WOKEN, set by a wake that meets the task still running, so that
  *          the commit to TASK_BLOCKED fails and the handler is tried again: no wake-up is lost.
+ *
+ * refs:    one for the process tree (until reaped), one for its execution (until the run loop has left it for
+ *          good), and short-lived ones of those who look it up.
  */
 import { layout } from '../heap/layout.ts';
 import { Lock } from '../heap/lock.ts';
+import { WaitQueue } from '../heap/wait_queue.ts';
+import { Timer } from '../time/time.layout.ts';
+import { PendingSignals } from './signal.layout.ts';
 
 export const TASK_RUNNING = 0;
 export const TASK_BLOCKED = 1;
@@ -23,6 +29,11 @@ export const WORK_EXIT = 2;
 export const WORK_STOP = 4;
 export const WORK_RESCHEDULE = 8;
 
+/** Values of `resume`: what the task does when a vCPU picks it up. */
+export const RESUME_GUEST = 0;
+/** Enter the blocked call's handler again. */
+export const RESUME_SYSCALL = 1;
+
 const l = layout('Task');
 export const Task = l.done(
   {
@@ -30,6 +41,7 @@ export const Task = l.done(
     /** WORK_*: anyone sets, the running vCPU takes. */
     pending_work: l.atomic(),
     tid: l.i32('immutable'),
+    /** Wait status of this thread, in the encoding of wait4(2). */
     exit_code: l.i32('owner'),
     cpu: l.ptr('CpuState', 'immutable'),
     group: l.ptr('ThreadGroup', 'immutable'),
@@ -38,7 +50,9 @@ export const Task = l.done(
     fs: l.ptr('FsContext', 'owner'),
     /** Immutable once published; replaced as a whole by set*id and exec. */
     credentials: l.ptr('Credentials', 'owner'),
-    parent: l.ptr('Task', 'guarded by tasklist'),
+    pid: l.ptr('Pid', 'immutable'),
+    thread_next: l.ptr('Task', 'guarded by tasklist'),
+    thread_previous: l.ptr('Task', 'guarded by tasklist'),
 
     /** Number of the syscall in progress, -1 outside one; its handler's progress is the block below. */
     syscall_number: l.i32('owner'),
@@ -50,18 +64,60 @@ export const Task = l.done(
     syscall_progress: l.f64('owner'),
     /** Absolute deadline in ns on the machine's monotonic clock; 0 is none. */
     syscall_deadline: l.f64('owner'),
+    /** RESUME_*. */
+    resume: l.i32('owner'),
+    /** After -ERESTART_RESTARTBLOCK: index of the restart function, and the deadline it keeps. */
+    restart_kind: l.i32('owner'),
+    restart_deadline: l.f64('owner'),
+    deadline_timer: l.embed(Timer),
+    wait_head: l.ptr('WaitEntry', 'owner'),
 
-    blocked_signals: l.u64('owner'),
+    /** Written by the task under the group's lock; senders read it under that lock. */
+    blocked_signals: l.u64('guarded by sighand'),
+    /** The mask to return to after sigsuspend, ppoll...; valid while restore_mask is 1. */
     saved_blocked_signals: l.u64('owner'),
-    pending_signals: l.u64('guarded by sighand'),
+    restore_mask: l.i32('owner'),
+    /** Signals that rt_sigtimedwait is waiting for: a send of one wakes the task though it is blocked. */
+    awaited_signals: l.u64('guarded by sighand'),
+    pending: l.embed(PendingSignals),
+    altstack_address: l.f64('owner'),
+    altstack_size: l.f64('owner'),
+    altstack_flags: l.u32('owner'),
+    death_signal: l.i32('owner'),
+
+    /** Last CPU exception: vector, error code and CR2, as a handler's ucontext shows them. */
+    trap_number: l.u32('owner'),
+    trap_error: l.u32('owner'),
+    trap_address: l.u64('owner'),
 
     run_next: l.ptr('Task', 'guarded by run_queue'),
+    /** vCPU that ran the task last. */
     vcpu: l.i32('guarded by run_queue'),
+    nice: l.i32('guarded by tasklist'),
+    policy: l.i32('guarded by tasklist'),
+    priority: l.i32('guarded by tasklist'),
+    io_priority: l.i32('guarded by tasklist'),
+    affinity: l.u64('guarded by tasklist'),
+    /** CPU time in ns, without the slice in progress, which began at run_start. */
+    cpu_ns: l.f64('owner'),
+    run_start: l.f64('owner'),
+    voluntary_switches: l.u32('owner'),
+    involuntary_switches: l.u32('owner'),
+    minor_faults: l.u32('owner'),
+    timer_slack: l.f64('owner'),
+    /** Monotonic ns of creation: starttime in /proc. */
+    start_ns: l.f64('immutable'),
+
     refs: l.atomic(),
-    wait_head: l.ptr('WaitEntry', 'owner'),
     lock: l.embed(Lock),
     clear_child_tid: l.f64('owner'),
+    set_child_tid: l.f64('owner'),
     robust_list: l.f64('owner'),
+    rseq: l.f64('owner'),
+    personality: l.u32('owner'),
+    /** The child of a vfork: 1 until it execs or exits; its parent waits on vfork_queue. */
+    vfork_pending: l.atomic(),
+    vfork_queue: l.embed(WaitQueue),
     comm: l.bytes(16, 8, 'owner'),
 
     /** Files that the call in progress keeps referenced (kernel/fd_table.ts): pairs of descriptor + 1, file. */

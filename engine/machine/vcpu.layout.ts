@@ -64,6 +64,8 @@ export const Vcpu = l.done(
     flushes: l.atomic(),
     fault_access: l.u32('owner'),
     fault_address: l.u64('owner'),
+    /** What the fault hook answered last: not mapped 1, no right 2, no backing (SIGBUS) 3. */
+    fault_result: l.u32('owner'),
     /** Vector of a raised exception (0 DE, 3 BP, 6 UD, 13 GP, 16 MF, 17 AC, 19 XM). */
     exception: l.u32('owner'),
     /** Fuel given to, and left over by, the last run of guest code: guest instructions. */
@@ -78,6 +80,8 @@ export const Vcpu = l.done(
     /** 0 none, else the futex word this thread sleeps on when idle. */
     doorbell: l.atomic(),
     scratch: l.bytes(256, 16, 'owner'),
+    /** A signal frame being built or read back. */
+    signal_stage: l.bytes(1088, 16, 'owner'),
   },
   4096,
 );

@@ -19,7 +19,7 @@ import { assert, CHECKED } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { held_lock_count } from '../heap/lock.ts';
 import { I32, U32 } from '../heap/memory.ts';
-import { WaitEntry, wait_leave } from '../heap/wait_queue.ts';
+import { waits_done } from '../kernel/block.ts';
 import { current, current_cpu } from '../kernel/current.ts';
 import { release_held_files } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
@@ -86,7 +86,7 @@ function run_handler(task: Ptr<'Task'>, number: number): number {
     if (tracer !== null) tracer.block(number);
     return SYSCALL_BLOCKED;
   }
-  if (Task.wait_head.get(task) !== 0) leave_waits(task);
+  if (Task.wait_head.get(task) !== 0 || Task.syscall_deadline.get(task) !== 0) waits_done();
   if (Task.held_count.get(task) !== 0) release_held_files(task);
   if (tracer !== null) tracer.leave(number, result);
   if (result === NO_RESULT) {
@@ -99,14 +99,4 @@ function run_handler(task: Ptr<'Task'>, number: number): number {
   if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK) return SYSCALL_WORK;
   Task.syscall_number.set(task, -1);
   return Task.pending_work.load(task) === 0 ? SYSCALL_RESUME : SYSCALL_WORK;
-}
-
-function leave_waits(task: Ptr<'Task'>): void {
-  let entry = Task.wait_head.get(task);
-  Task.wait_head.set(task, 0 as Ptr<'WaitEntry'>);
-  while (entry !== 0) {
-    const next = WaitEntry.sibling.get(entry);
-    wait_leave(entry);
-    entry = next;
-  }
 }

@@ -1,0 +1,85 @@
+/**
+ * The machine's kernel root: boot, limits, end.
+ */
+import { assert } from '../base/assert.ts';
+import type { Ptr } from '../base/types.ts';
+import { heap_page_free } from '../heap/heap_pages.ts';
+import { lock, unlock } from '../heap/lock.ts';
+import { TASKLIST_LOCK } from '../heap/lock_order.ts';
+import { MACHINE, MachineHeader, ROOT_KERNEL } from '../heap/machine.layout.ts';
+import { I32, U8 } from '../heap/memory.ts';
+import { slab } from '../heap/slab.ts';
+import { KernelRoot, MACHINE_RUNS, PID_LIMIT, PID_PAGE_ENTRIES } from './kernel.layout.ts';
+
+export const kernel_roots = slab(KernelRoot);
+
+export interface KernelOptions {
+  /** Tasks that may exist at once; default 4096. Beyond it clone answers EAGAIN. */
+  readonly task_limit?: number;
+  /** The machine ends after this many ns on its monotonic clock. */
+  readonly time_limit_ns?: number;
+  /** The machine ends after this many guest instructions. */
+  readonly fuel_limit?: number;
+  readonly hostname?: string;
+}
+
+/** Makes the KernelRoot at boot. */
+export function boot_kernel(options: KernelOptions = {}): void {
+  const root = kernel_roots.alloc();
+  assert(root !== 0, 'boot_kernel: no heap');
+  KernelRoot.task_limit.set(root, options.task_limit ?? 4096);
+  KernelRoot.time_limit.set(root, options.time_limit_ns ?? Number.POSITIVE_INFINITY);
+  KernelRoot.fuel_limit.set(root, options.fuel_limit ?? Number.POSITIVE_INFINITY);
+  I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_KERNEL] = root;
+  set_host_name((options.hostname ?? 'tvisor').slice(0, 64));
+}
+
+/** The machine's KernelRoot. */
+export function kernel_root(): Ptr<'KernelRoot'> {
+  return I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_KERNEL] as Ptr<'KernelRoot'>;
+}
+
+/** Acquires the lock of the process tree. */
+export function lock_tasklist(): void {
+  lock(KernelRoot.tasklist.at(kernel_root()), TASKLIST_LOCK);
+}
+
+/** Releases the lock of the process tree. */
+export function unlock_tasklist(): void {
+  unlock(KernelRoot.tasklist.at(kernel_root()), TASKLIST_LOCK);
+}
+
+/** Sets the node name (ASCII, at most 64 characters). */
+export function set_host_name(name: string): void {
+  const root = kernel_root();
+  for (let i = 0; i < name.length; i++) U8[KernelRoot.hostname.at(root) + i] = name.charCodeAt(i);
+  KernelRoot.hostname_length.set(root, name.length);
+}
+
+/** Whether the machine has ended, and why: MACHINE_*. */
+export function machine_ended(): number {
+  return KernelRoot.ended.load(kernel_root());
+}
+
+/** Ends the machine unless it has ended: vCPUs leave their loops at the next safe point. */
+export function end_machine(why: number): void {
+  KernelRoot.ended.cas(kernel_root(), MACHINE_RUNS, why);
+  announce_machine_event();
+}
+
+/** Tells hosts that wait on `event_count` that a root process or the machine has ended. */
+export function announce_machine_event(): void {
+  const root = kernel_root();
+  KernelRoot.event_count.add(root, 1);
+  Atomics.notify(I32, KernelRoot.event_count.index(root));
+}
+
+/** Frees the pid table's pages when no number is in use, at the machine's orderly end. */
+export function free_pid_pages(): void {
+  const at = KernelRoot.pid_pages.at(kernel_root()) >> 2;
+  for (let i = 0; i < PID_LIMIT / PID_PAGE_ENTRIES; i++) {
+    const page = I32[at + i] as number;
+    if (page !== 0) heap_page_free(page);
+    I32[at + i] = 0;
+  }
+}

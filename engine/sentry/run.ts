@@ -1,0 +1,247 @@
+// @hot
+/**
+ * The run loop of a vCPU: the path of a system call, from top to bottom.
+ *
+ *   1. the scheduler picks a task; its address space is activated; it becomes `current`;
+ *   2. `platform.switch_to` runs guest code; system calls happen inside it, by the hook below: dispatch, handler,
+ *      result in rax, back to the guest;
+ *   3. it comes back with an exit reason: a call that blocked or left work, a fault, an exception, the slice's end,
+ *      an interrupt;
+ *   4. pending work is done on the way back to the guest: signals, stops, the end of the task;
+ *   5. a task that blocks, stops or ends is dropped, and the loop picks another; with none, the vCPU idles.
+ */
+import { panic } from '../base/assert.ts';
+import type { Ptr } from '../base/types.ts';
+import { held_lock_count, set_lock_owner } from '../heap/lock.ts';
+import { account_start, account_stop } from '../kernel/cpu_time.ts';
+import { current, current_cpu, set_current } from '../kernel/current.ts';
+import { exit_task, kill_everything, task_dropped } from '../kernel/exit.ts';
+import { KernelRoot, MACHINE_RUNS, Scheduler } from '../kernel/kernel.layout.ts';
+import { kernel_root, machine_ended } from '../kernel/kernel.ts';
+import {
+  commit_state,
+  enqueue,
+  has_queued,
+  idle,
+  pick_next,
+  scheduler_root,
+  slice_ended,
+} from '../kernel/scheduler.ts';
+import { AFTER_WORK_EXIT, AFTER_WORK_RESUME, AFTER_WORK_STOP, handle_work } from '../kernel/signal_delivery.ts';
+import { stop_current } from '../kernel/stop.ts';
+import { RESUME_GUEST, RESUME_SYSCALL, TASK_BLOCKED, Task, WORK_RESCHEDULE } from '../kernel/task.layout.ts';
+import { INTERRUPT_FLUSH_TLB, INTERRUPT_STOP, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
+import {
+  EXIT_EXCEPTION,
+  EXIT_FAULT,
+  EXIT_FUEL,
+  EXIT_INTERRUPT,
+  EXIT_SYSCALL,
+  type ExitReason,
+  type Platform,
+  type PlatformHooks,
+} from '../platform/platform.ts';
+import { enter_syscall, resume_syscall, SYSCALL_BLOCKED } from '../syscalls/dispatch.ts';
+import { advance_virtual, monotonic_ns } from '../time/clock.ts';
+import { timers_run } from '../time/timer.ts';
+import { deliver_exception, deliver_fault } from './exceptions.ts';
+import { activate_memory, flush_tlb, guest_fault, safe_point } from './memory.ts';
+import { record_panic } from './panic.ts';
+
+/** Why `run_vcpu` returned. */
+export const RUN_ENDED = 0;
+/** Nothing to run, and the caller did not want to sleep. */
+export const RUN_IDLE = 1;
+/** INTERRUPT_STOP: somebody wants this thread back. */
+export const RUN_INTERRUPTED = 2;
+export const RUN_PANICKED = 3;
+
+/** System calls in one slice before the task yields its vCPU: fuel does not count time spent in the kernel. */
+const SLICE_SYSCALLS = 4000;
+
+/** Result of the last `hooks.syscall` on this thread; whether the call blocked. */
+let syscall_result = 0;
+let slice_syscalls = 0;
+
+/** What the platform calls while guest code runs. Installed once a thread. */
+export const platform_hooks: PlatformHooks = {
+  syscall(): number {
+    syscall_result = enter_syscall();
+    return ++slice_syscalls > SLICE_SYSCALLS ? 1 : syscall_result;
+  },
+  fault: guest_fault,
+  tsc: monotonic_ns,
+};
+
+/**
+ * Runs tasks on vCPU `index` in the calling thread until the machine ends, somebody interrupts, or (unless
+ * `may_sleep`) there is nothing to do. A broken invariant ends the machine with a report, never the process.
+ */
+export function run_vcpu(index: number, platform: Platform, may_sleep: boolean): number {
+  const vcpu = vcpu_at(index);
+  const scheduler = scheduler_root();
+  set_lock_owner(index);
+  set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
+  Scheduler.online.add(scheduler, 1);
+  try {
+    return run_loop(index, vcpu, platform, may_sleep);
+  } catch (error) {
+    record_panic(error, vcpu);
+    return RUN_PANICKED;
+  } finally {
+    Scheduler.online.add(scheduler, -1);
+    Vcpu.mode.store(vcpu, 0);
+    set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, 0 as Ptr<'Vcpu'>);
+  }
+}
+
+function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_sleep: boolean): number {
+  for (;;) {
+    if (take_interrupts(vcpu, platform)) return RUN_INTERRUPTED;
+    if (machine_ended() !== MACHINE_RUNS) return RUN_ENDED;
+    timers_run();
+    const task = pick_next(index);
+    if (task !== 0) {
+      run_task(index, vcpu, platform, task);
+      continue;
+    }
+    safe_point(vcpu);
+    Vcpu.mode.store(vcpu, 0);
+    const progress = idle(vcpu, may_sleep);
+    Vcpu.mode.store(vcpu, 1);
+    check_limits();
+    if (!progress && !may_sleep) return RUN_IDLE;
+  }
+}
+
+/** Runs one task until it blocks, stops, ends, or its slice is over and another waits. */
+function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Ptr<'Task'>): void {
+  set_current(task, Task.cpu.get(task), vcpu);
+  Vcpu.mode.store(vcpu, 1);
+  Vcpu.task.set(vcpu, task);
+  Vcpu.fuel.set(vcpu, 0);
+  slice_syscalls = 0;
+  Task.vcpu.set(task, index);
+  account_start(task);
+  activate_memory(vcpu, platform);
+  const stays = resume_blocked_call() && run_guest(index, vcpu, platform);
+  Vcpu.task.set(vcpu, 0);
+  set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
+  if (stays) enqueue(task);
+}
+
+/** Guest code and the work between its runs. False: the task is gone from this vCPU; true: its slice is over. */
+function run_guest(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform): boolean {
+  for (;;) {
+    if (!return_work()) return false;
+    if (take_interrupts(vcpu, platform)) {
+      Vcpu.interrupt.or(vcpu, INTERRUPT_STOP);
+      account_stop(current);
+      return true;
+    }
+    const reason = run_slice(vcpu, platform);
+    if (reason === EXIT_SYSCALL) {
+      if (syscall_result === SYSCALL_BLOCKED && !block_current()) return false;
+    } else if (reason === EXIT_FAULT) deliver_fault(vcpu);
+    else if (reason === EXIT_EXCEPTION) deliver_exception(vcpu);
+    else if (reason !== EXIT_FUEL && reason !== EXIT_INTERRUPT) panic(`unknown exit reason ${reason}`);
+    if (reason === EXIT_FUEL || slice_syscalls > SLICE_SYSCALLS) {
+      slice_syscalls = 0;
+      if (end_slice(index)) return true;
+    } else if ((Task.pending_work.and(current, ~WORK_RESCHEDULE) & WORK_RESCHEDULE) !== 0 && has_queued(index)) {
+      account_stop(current);
+      return true;
+    }
+  }
+}
+
+/** One run of guest code. */
+function run_slice(vcpu: Ptr<'Vcpu'>, platform: Platform): ExitReason {
+  const fuel = Scheduler.slice_fuel.get(scheduler_root());
+  if (Vcpu.fuel.get(vcpu) <= 0) Vcpu.fuel.set(vcpu, fuel);
+  const before = Vcpu.fuel.get(vcpu);
+  Vcpu.mode.store(vcpu, 2);
+  const reason = platform.switch_to(current_cpu, vcpu);
+  Vcpu.mode.store(vcpu, 1);
+  const retired = before - Vcpu.fuel.get(vcpu);
+  advance_virtual(retired);
+  KernelRoot.retired.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + retired);
+  return reason;
+}
+
+/** The slice is over: timers, limits, and whether another task should run now. */
+function end_slice(index: number): boolean {
+  timers_run();
+  check_limits();
+  slice_ended(index);
+  if (!has_queued(index)) return false;
+  Task.involuntary_switches.set(current, Task.involuntary_switches.get(current) + 1);
+  account_stop(current);
+  return true;
+}
+
+/** Work pending on the way back to the guest. False: the task has stopped or ended. */
+function return_work(): boolean {
+  while (Task.pending_work.load(current) !== 0 || Task.syscall_number.get(current) >= 0) {
+    const after = handle_work();
+    if (after === AFTER_WORK_RESUME) break;
+    account_stop(current);
+    if (after === AFTER_WORK_EXIT) {
+      end_current();
+      return false;
+    }
+    if (after === AFTER_WORK_STOP && stop_current()) return false;
+    account_start(current);
+  }
+  if (held_lock_count() !== 0) panic('a lock is held on return to the guest');
+  return true;
+}
+
+/** The current task was told to end. */
+function end_current(): void {
+  const task = current;
+  exit_task(Task.exit_code.get(task));
+  task_dropped(task);
+}
+
+/** A task that was picked up in the middle of a call: its handler goes on. False: it blocks again or is gone. */
+function resume_blocked_call(): boolean {
+  if (Task.resume.get(current) !== RESUME_SYSCALL) return true;
+  Task.resume.set(current, RESUME_GUEST);
+  syscall_result = resume_syscall();
+  return syscall_result !== SYSCALL_BLOCKED || block_current();
+}
+
+/** Puts the current task to sleep. True: a wake came first and its call has ended after all. */
+function block_current(): boolean {
+  const task = current;
+  for (;;) {
+    Task.resume.set(task, RESUME_SYSCALL);
+    Task.voluntary_switches.set(task, Task.voluntary_switches.get(task) + 1);
+    account_stop(task);
+    if (commit_state(task, TASK_BLOCKED)) return false;
+    account_start(task);
+    Task.resume.set(task, RESUME_GUEST);
+    syscall_result = resume_syscall();
+    if (syscall_result !== SYSCALL_BLOCKED) return true;
+  }
+}
+
+/** Answers the bits of Vcpu.interrupt; true when this thread is to return. */
+function take_interrupts(vcpu: Ptr<'Vcpu'>, platform: Platform): boolean {
+  const bits = Vcpu.interrupt.load(vcpu) === 0 ? 0 : Vcpu.interrupt.exchange(vcpu, 0);
+  if ((bits & INTERRUPT_FLUSH_TLB) !== 0) flush_tlb(vcpu, platform);
+  safe_point(vcpu);
+  return (bits & INTERRUPT_STOP) !== 0;
+}
+
+/** Ends the machine when its time or its fuel is used up: every process is killed, then the vCPUs leave. */
+function check_limits(): void {
+  const root = kernel_root();
+  const late = monotonic_ns() > KernelRoot.time_limit.get(root);
+  if (!late && KernelRoot.retired.get(root) <= KernelRoot.fuel_limit.get(root)) return;
+  KernelRoot.time_limit.set(root, Number.POSITIVE_INFINITY);
+  KernelRoot.fuel_limit.set(root, Number.POSITIVE_INFINITY);
+  KernelRoot.timed_out.store(root, 1);
+  kill_everything();
+}

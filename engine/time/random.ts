@@ -1,0 +1,56 @@
+/**
+ * Random bytes: the host's, or, on a seeded machine, a generator whose state is in the machine.
+ *
+ * The generator is xoshiro128** (Blackman and Vigna); it is for replay, not for secrets.
+ */
+import { lock, unlock } from '../heap/lock.ts';
+import { TIMER_LOCK } from '../heap/lock_order.ts';
+import { U8, U32 } from '../heap/memory.ts';
+import { host_clock, time_root } from './clock.ts';
+import { TimeRoot } from './time.layout.ts';
+
+/** Host bytes fetched ahead on this thread; a cache of chance, free to be dropped. */
+const POOL_BYTES = 1024;
+const pool = new Uint8Array(POOL_BYTES);
+let pool_left = 0;
+
+/** Fills machine memory at `address` with `length` random bytes. */
+export function random_fill(address: number, length: number): void {
+  const root = time_root();
+  if (TimeRoot.seeded.get(root) === 0) {
+    for (let i = 0; i < length; i++) {
+      if (pool_left === 0) {
+        host_clock().random(pool);
+        pool_left = POOL_BYTES;
+      }
+      pool_left--;
+      U8[address + i] = pool[pool_left] as number;
+      pool[pool_left] = 0;
+    }
+    return;
+  }
+  lock(TimeRoot.random_lock.at(root), TIMER_LOCK);
+  let word = 0;
+  for (let i = 0; i < length; i++) {
+    if ((i & 3) === 0) word = next_word(TimeRoot.random_state.at(root) >> 2);
+    U8[address + i] = word >>> ((i & 3) * 8);
+  }
+  unlock(TimeRoot.random_lock.at(root), TIMER_LOCK);
+}
+
+function rotate_left(x: number, k: number): number {
+  return ((x << k) | (x >>> (32 - k))) >>> 0;
+}
+
+function next_word(at: number): number {
+  const s1 = U32[at + 1] as number;
+  const result = Math.imul(rotate_left(Math.imul(s1, 5), 7), 9) >>> 0;
+  const t = s1 << 9;
+  U32[at + 2] = (U32[at + 2] as number) ^ (U32[at] as number);
+  U32[at + 3] = (U32[at + 3] as number) ^ s1;
+  U32[at + 1] = s1 ^ (U32[at + 2] as number);
+  U32[at] = (U32[at] as number) ^ (U32[at + 3] as number);
+  U32[at + 2] = (U32[at + 2] as number) ^ t;
+  U32[at + 3] = rotate_left(U32[at + 3] as number, 11);
+  return result;
+}
