@@ -199,8 +199,8 @@ function decode_at(out: Instruction): number {
   if (byte === 0x0f) {
     node = escaped_node();
     if (node < 0) return NEED_MORE;
-  } else if (byte === NOP_OPCODE && (rex & REX_B) !== 0) {
-    node = NOP_OPCODE + 1; // xchg r8, rax: what 90+r says, without pause and nop
+  } else if (byte === NOP_OPCODE && (rex & REX_B) !== 0 && repeat !== PREFIX_F3) {
+    node = NOP_OPCODE + 1; // xchg r8, rax: what 90+r says, without nop (pause stays pause)
   }
   opcode = byte === 0x0f ? node & 0xff : byte;
   const prefix = repeat !== PREFIX_NONE ? repeat : has_66;
@@ -303,6 +303,9 @@ function operand_bytes(size: number, operand_size: number): number {
 }
 
 const SEGMENT_COUNT = 6;
+/** Bit n: the register with that number exists. */
+const CONTROL_REGISTERS = 0b1_0001_1101;
+const DEBUG_REGISTERS = 0xff;
 
 function set_register(operand: Operand, low: number, extension: number): void {
   const cls: RegisterClass = operand.cls;
@@ -313,8 +316,12 @@ function set_register(operand: Operand, low: number, extension: number): void {
       operand.cls = 'gpr8h';
       operand.reg = low - 4;
     } else operand.reg = low | extension;
-  } else if (cls === 'xmm' || cls === 'control' || cls === 'debug') operand.reg = low | extension;
-  else if (cls === 'segment' && low >= SEGMENT_COUNT) status = UNDEFINED;
+  } else if (cls === 'xmm') operand.reg = low | extension;
+  else if (cls === 'control' || cls === 'debug') {
+    operand.reg = low | extension;
+    if (((cls === 'control' ? CONTROL_REGISTERS : DEBUG_REGISTERS) >> operand.reg) & 1) return;
+    status = UNDEFINED;
+  } else if (cls === 'segment' && low >= SEGMENT_COUNT) status = UNDEFINED;
 }
 
 /** Reads SIB and displacement. False when the bytes end. */

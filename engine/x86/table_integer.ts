@@ -189,7 +189,7 @@ const MOVES: RowSource[] = [
   row('SAHF', '9E', '', flags('', 'SZAPC')),
   row('ENTER', 'C8 iw ib', 'Iw,Ib', NO_FLAGS, ATTR_DEFAULT_64),
   row('LEAVE', 'C9', '', NO_FLAGS, ATTR_DEFAULT_64),
-  row('XLAT', 'D7', 'b'),
+  row('XLATB', 'D7', 'b', NO_FLAGS, 0, 'xlat'),
   ...string('MOVS', 0xa4),
   ...string('CMPS', 0xa6, STRING_COMPARE),
   ...string('STOS', 0xaa),

@@ -2,7 +2,7 @@
  * System instructions as user mode sees them: syscall, cpuid, time stamps, fences, state save and restore, and those
  * that only the kernel may execute, which are ATTR_PRIVILEGED (#GP at privilege level 3).
  *
- * Instructions of features that CPUID does not advertise have no row and are #UD: VMX, SVM, SMX, XSAVE, FSGSBASE, RTM,
+ * Instructions of features that CPUID does not advertise have no row and are #UD: VMX, SVM, SMX, SMM, XSAVE, FSGSBASE, RTM,
  * MPX, CET's shadow stack writes, MONITOR. With UMIP, which the machine does not advertise but behaves like, sgdt, sidt,
  * sldt, str and smsw are privileged.
  */
@@ -21,7 +21,6 @@ export const SYSTEM_ROWS: readonly RowSource[] = [
   row('SYSCALL', '0F 05', '', flags('OSZAPCD', ''), ATTR_BRANCH),
   // AMD's processors do not have sysenter in 64-bit mode; Linux offers it to 32-bit code only.
   row('SYSENTER', '0F 34', '', NO_FLAGS, ATTR_BRANCH | ATTR_UNDEFINED),
-  row('RSM', '0F AA', '', NO_FLAGS, ATTR_BRANCH | ATTR_UNDEFINED),
   row('CPUID', '0F A2'),
   row('RDTSC', '0F 31'),
   row('LAR', '0F 02 /r', 'Gv+,Rv', ZERO_FLAG),

@@ -1,6 +1,6 @@
 /**
- * x87 instructions, the undocumented aliases that processors execute included. Source: Intel SDM volume 2 and appendix
- * A.5; the aliases (fcom2, fcomp3, fxch4, fcomp5, fxch7, fstp8, fstp9, fstpnce, ffreep) are AMD's and Intel's practice.
+ * x87 instructions, the undocumented aliases that processors execute included (DC D0, DC D8, DE D0
+ * fcom and fcomp, DD C8, DF C8 fxch, DF D0, DF D8 fstp; fstpnce, ffreep). Source: Intel SDM volume 2 and appendix A.5.
  *
  * The mnemonic of a memory form says nothing about the format: the semantics do. `fadd` and friends take a float or a
  * double by operand size, `fiadd` and friends a 16- or 32-bit integer, `fld` and `fstp` 4, 8 or 10 bytes.
@@ -67,13 +67,13 @@ const LOADS: RowSource[] = [
   row('FBSTP', 'DF /6', 'Mt='),
   stack('FLD', 'D9 C0', 'Tt'),
   stack('FXCH', 'D9 C8', 'ST0+,Tt+'),
-  stack('FXCH4', 'DD C8', 'ST0+,Tt+', 'fxch'),
-  stack('FXCH7', 'DF C8', 'ST0+,Tt+', 'fxch'),
+  stack('FXCH', 'DD C8', 'ST0+,Tt+'),
+  stack('FXCH', 'DF C8', 'ST0+,Tt+'),
   stack('FST', 'DD D0', 'Tt='),
   stack('FSTP', 'DD D8', 'Tt='),
   stack('FSTPNCE', 'D9 D8', 'Tt=', 'fstpnce'), // fstp that does not signal an empty source
-  stack('FSTP8', 'DF D0', 'Tt=', 'fstp'),
-  stack('FSTP9', 'DF D8', 'Tt=', 'fstp'),
+  stack('FSTP', 'DF D0', 'Tt='),
+  stack('FSTP', 'DF D8', 'Tt='),
   stack('FFREE', 'DD C0', 'Tt-'),
   stack('FFREEP', 'DF C0', 'Tt-'),
   move('B', 'DA C0', 2),
@@ -94,9 +94,9 @@ const CALCULATIONS: RowSource[] = [
   ...ARITHMETIC.map((name, n) => stack(`F${name}`, `D8 ${hex(0xc0 + n * 8)}`, `ST0${mark_of(name)},Tt`)),
   stack('FADD', 'DC C0', 'Tt+,ST0'),
   stack('FMUL', 'DC C8', 'Tt+,ST0'),
-  stack('FCOM2', 'DC D0', 'ST0,Tt', 'fcom'),
-  stack('FCOMP3', 'DC D8', 'ST0,Tt', 'fcomp'),
-  stack('FCOMP5', 'DE D0', 'ST0,Tt', 'fcomp'),
+  stack('FCOM', 'DC D0', 'ST0,Tt'),
+  stack('FCOMP', 'DC D8', 'ST0,Tt'),
+  stack('FCOMP', 'DE D0', 'ST0,Tt'),
   stack('FSUBR', 'DC E0', 'Tt+,ST0'),
   stack('FSUB', 'DC E8', 'Tt+,ST0'),
   stack('FDIVR', 'DC F0', 'Tt+,ST0'),

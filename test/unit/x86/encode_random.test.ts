@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Prng } from '../../../engine/base/prng.ts';
 import { RBX, RCX } from '../../../engine/machine/cpu.layout.ts';
-import { decode, new_instruction } from '../../../engine/x86/decoder.ts';
+import { decode, NEED_MORE, new_instruction } from '../../../engine/x86/decoder.ts';
 import { encodable_rows, random_encoding } from '../../../engine/x86/encode_random.ts';
 import { REGISTER_NONE } from '../../../engine/x86/instruction.ts';
 import { ROWS } from '../../../engine/x86/table.ts';
@@ -30,6 +30,16 @@ test('a random encoding of a row decodes to that row, to its last byte', () => {
       const length = decode(bytes, 0, bytes.length, out);
       assert.is(length, bytes.length, `${row.mnemonic} ${row.encoding}: ${hex(bytes)}`);
       assert.is(out.row, row, `${row.mnemonic} ${row.encoding}: ${hex(bytes)} is ${out.row.mnemonic}`);
+    }
+  }
+});
+
+test('cut at any byte, it needs more', () => {
+  const prng = new Prng(3);
+  for (const row of encodable_rows()) {
+    const bytes = random_encoding(row, prng);
+    for (let limit = 0; limit < bytes.length; limit++) {
+      assert.is(decode(bytes, 0, limit, out), NEED_MORE, `${row.mnemonic} ${row.encoding}: ${hex(bytes)}`);
     }
   }
 });
