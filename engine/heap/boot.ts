@@ -48,7 +48,8 @@ export function boot_memory(map: MemoryMap): WebAssembly.Memory {
   MachineHeader.frame_table.set(MACHINE, frame_table_at);
   MachineHeader.frames_base.set(MACHINE, frames_base);
   MachineHeader.frames_end.set(MACHINE, frames_end);
-  MachineHeader.frames_next.set(MACHINE, frames_base);
+  // The first frame stays the zero frame.
+  MachineHeader.frames_next.set(MACHINE, frames_base + 4096);
   MachineHeader.frames_total.set(MACHINE, map.ram_bytes / 4096);
   return memory;
 }

@@ -43,6 +43,14 @@ export function lock(p: Ptr<'Lock'>, lock_class: LockClass): void {
   if (CHECKED) held.push(lock_class);
 }
 
+/** Acquires the lock if it is free, without waiting and whatever the lock order; says whether it did. */
+export function try_lock(p: Ptr<'Lock'>, lock_class: LockClass): boolean {
+  if (Lock.state.cas(p, 0, 1) !== 0) return false;
+  Lock.owner.set(p, self);
+  if (CHECKED) held.push(lock_class);
+  return true;
+}
+
 /** Releases a lock that this thread holds. */
 export function unlock(p: Ptr<'Lock'>, lock_class: LockClass): void {
   if (CHECKED) {

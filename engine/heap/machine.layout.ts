@@ -43,12 +43,22 @@ export const MachineHeader = l.done(
     heap_sanitize: l.u32('immutable'),
 
     frames_lock: l.embed(Lock),
+    /** Frames from here on were never used; their bytes are zero. The first frame is the zero frame. */
     frames_next: l.f64('guarded by frames_lock'),
     frames_free_head: l.u32('guarded by frames_lock'),
     frames_free_count: l.u32('guarded by frames_lock'),
     frames_total: l.u32('immutable'),
     /** Rises at each safe-point round; frames and records retired in an epoch are reused two later. */
     epoch: l.atomic(),
+    /** Three chains of retired frames, by epoch modulo 3: head and tail of each. */
+    retired: l.bytes(6 * 4, 8, 'guarded by frames_lock'),
+    retired_count: l.u32('guarded by frames_lock'),
+    /** 1 while a thread reclaims page cache; only it moves the hand. */
+    reclaiming: l.atomic(),
+    reclaim_hand: l.u32('guarded by reclaiming'),
+    /** Ring of frames whose bytes were code and changed; `code_events` counts entries ever written. */
+    code_events: l.atomic(),
+    code_ring: l.bytes(64 * 4, 8, 'guarded by frames_lock'),
 
     /** One pointer for each subsystem's root record; the owner names its slot in `ROOT_*`. */
     roots: l.bytes(64 * 4, 8, 'guarded by boot'),

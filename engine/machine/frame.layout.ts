@@ -13,13 +13,19 @@ export const FRAME_DIRTY = 4;
 export const FRAME_TABLE = 8;
 /** The shared zero frame: never freed, never written. */
 export const FRAME_ZERO = 16;
+/** Was dirty when a write-back began and is being written. */
+export const FRAME_WRITEBACK = 32;
+/** One write pin: bits 16-31 of `flags` count the vCPUs' kernel copies into this frame in progress. */
+export const FRAME_PIN = 0x1_0000;
 
 const l = layout('FrameInfo');
 export const FrameInfo = l.done(
   {
     refs: l.atomic(),
     flags: l.atomic(),
+    /** Mapping of a cached page; next frame of a free or retired chain. */
     owner: l.u32('guarded by the mapping lock'),
+    /** Page number of a cached page; entries in use of a page table (guarded by mm.lock). */
     index: l.u32('guarded by the mapping lock'),
   },
   16,

@@ -16,6 +16,9 @@ export const PTE_ACCESSED = 8;
 export const PTE_DIRTY = 16;
 /** The frame is shared until the first write: a fault copies it. */
 export const PTE_COW = 32;
+/** How the page was counted in the resident set: neither bit means anonymous (or the zero frame). */
+export const PTE_FILE = 64;
+export const PTE_SHMEM = 128;
 export const PTE_FLAGS = 0xfff;
 
 export const PT_ENTRIES = 1024;

@@ -41,6 +41,11 @@ export const INTERRUPT_CODE = 8;
 export const INTERRUPT_TIMER = 16;
 export const INTERRUPT_SIGNAL = 32;
 
+/** Values of `mode`. */
+export const MODE_IDLE = 0;
+export const MODE_KERNEL = 1;
+export const MODE_GUEST = 2;
+
 /** Access kinds of a fault. */
 export const ACCESS_READ = 0;
 export const ACCESS_WRITE = 1;
@@ -82,6 +87,8 @@ export const Vcpu = l.done(
     scratch: l.bytes(256, 16, 'owner'),
     /** A signal frame being built or read back. */
     signal_stage: l.bytes(1088, 16, 'owner'),
+    /** Entries of MachineHeader.code_ring this vCPU has acted on. */
+    code_seen: l.u32('owner'),
   },
   4096,
 );

@@ -29,6 +29,11 @@ export interface FileOperations {
   seek(file: Ptr<'File'>, offset: number, whence: number): number;
   /** `argument` is the raw third argument (often a guest address). -ENOTTY for unknown commands. */
   ioctl(file: Ptr<'File'>, command: number, argument: number): number;
+  /**
+   * The mapping that mmap(2) shows, with a reference for the caller; 0 for memory as if anonymous
+   * (/dev/zero); -errno (-EPERM for a sealed file, -ENODEV). Absent: ENODEV.
+   */
+  mmap?(file: Ptr<'File'>, shared: boolean, write: boolean): Ptr<'Mapping'> | number;
   /** Last reference gone: free the object. The File record itself is freed by the caller. */
   release(file: Ptr<'File'>): void;
 }

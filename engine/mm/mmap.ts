@@ -1,0 +1,281 @@
+/**
+ * mmap and munmap. Results are an address or 0, or -errno as the man pages say; the checks come in
+ * Linux's order (mm/mmap.c: do_mmap, mmap_region, do_munmap).
+ */
+import { EACCES, EAGAIN, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW } from '../abi/errno.ts';
+import { O_APPEND } from '../abi/fcntl.ts';
+import {
+  MAP_ANONYMOUS,
+  MAP_DENYWRITE,
+  MAP_EXECUTABLE,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_GROWSDOWN,
+  MAP_HUGETLB,
+  MAP_LOCKED,
+  MAP_NONBLOCK,
+  MAP_NORESERVE,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAP_SHARED_VALIDATE,
+  MAP_STACK,
+  MAP_TYPE,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+} from '../abi/mman.ts';
+import type { Ptr } from '../base/types.ts';
+import { frames_total } from '../machine/frames.ts';
+import { TASK_SIZE } from '../machine/page_table.layout.ts';
+import { File } from '../vfs/file.layout.ts';
+import { file_operations } from '../vfs/file.ts';
+import { MAPPING_ANONYMOUS } from '../vfs/mapping.layout.ts';
+import { mapping_create, mapping_put } from '../vfs/mapping.ts';
+import {
+  Mm,
+  VM_DONTEXPAND,
+  VM_GROWSDOWN,
+  VM_LOCKED,
+  VM_MAY_ACCESS,
+  VM_MAYEXEC,
+  VM_MAYSHARE,
+  VM_MAYWRITE,
+  VM_NORESERVE,
+  VM_SHARED,
+  VM_WRITE,
+  Vma,
+} from './mm.layout.ts';
+import { free_later, mm_lock, mm_unlock, zap_range } from './mm_lock.ts';
+import { MAX_MAP_COUNT, MMAP_MIN_ADDR, place } from './placement.ts';
+import { populate } from './populate.ts';
+import { account, type Backing, may_expand, vma_create, vma_merge, vma_split } from './vma.ts';
+import { vma_find, vma_insert, vma_overlap, vma_remove } from './vma_tree.ts';
+
+const FMODE_READ = 1;
+const FMODE_WRITE = 2;
+const KNOWN_FLAGS =
+  MAP_SHARED |
+  MAP_PRIVATE |
+  MAP_FIXED |
+  MAP_ANONYMOUS |
+  MAP_DENYWRITE |
+  MAP_EXECUTABLE |
+  MAP_GROWSDOWN |
+  MAP_LOCKED |
+  MAP_NORESERVE |
+  MAP_POPULATE |
+  MAP_NONBLOCK |
+  MAP_STACK |
+  MAP_HUGETLB |
+  MAP_FIXED_NOREPLACE |
+  0x40;
+
+/** Rounds a length up to whole pages. */
+export function page_align(length: number): number {
+  return Math.ceil(length / 4096) * 4096;
+}
+
+/**
+ * Maps memory (mmap(2)). `file` is 0 for anonymous memory and is not consumed; `offset` is in bytes, a
+ * multiple of the page size. Returns the address or -errno.
+ */
+export function do_mmap(
+  mm: Ptr<'Mm'>,
+  address: number,
+  length: number,
+  prot: number,
+  flags: number,
+  file: Ptr<'File'>,
+  offset: number,
+): number {
+  if (length === 0 || offset % 4096 !== 0) return -EINVAL;
+  const fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0;
+  if (!fixed) {
+    address -= address % 4096;
+    if (address !== 0 && address < MMAP_MIN_ADDR) address = MMAP_MIN_ADDR;
+  }
+  length = page_align(length);
+  if (length > TASK_SIZE) return -ENOMEM;
+  if (offset / 4096 + length / 4096 > 2 ** 52) return -EOVERFLOW;
+  const vm_flags = file === 0 ? anonymous_flags(prot, flags) : file_flags(file, prot, flags);
+  if (vm_flags < 0) return vm_flags;
+  const mapping = backing_of(file, vm_flags, length);
+  if (mapping < 0) return mapping;
+  const result = map_locked(mm, address, length, flags, {
+    flags: vm_flags,
+    pgoff: file === 0 ? 0 : offset / 4096,
+    file,
+    mapping: mapping as Ptr<'Mapping'>,
+    special: 0,
+  });
+  if (mapping !== 0) mapping_put(mapping as Ptr<'Mapping'>);
+  return result;
+}
+
+function map_locked(mm: Ptr<'Mm'>, address: number, length: number, flags: number, backing: Backing): number {
+  mm_lock(mm);
+  let vm_flags = backing.flags | Mm.default_flags.get(mm);
+  if ((flags & MAP_LOCKED) !== 0) vm_flags |= VM_LOCKED;
+  const at = place(mm, address, length, flags);
+  let result = at;
+  if (at >= 0 && (vm_flags & VM_LOCKED) !== 0 && !may_lock(mm, length)) result = -EAGAIN;
+  if (result >= 0) {
+    const pgoff = backing.mapping === 0 ? at / 4096 : backing.pgoff;
+    result = map_region(mm, at, at + length, { ...backing, flags: vm_flags, pgoff });
+  }
+  const wanted = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE || (vm_flags & VM_LOCKED) !== 0;
+  // Failure to populate is not an error of mmap.
+  if (result === 0 && wanted) populate(mm, at, at + length, false);
+  mm_unlock(mm);
+  return result < 0 ? result : at;
+}
+
+/** Whether `length` more bytes may be locked (RLIMIT_MEMLOCK). */
+export function may_lock(mm: Ptr<'Mm'>, length: number): boolean {
+  return Mm.locked_vm.get(mm) * 4096 + length <= Mm.limit_memlock.get(mm);
+}
+
+/** Puts a mapping into a range, unmapping what is there (mmap_region); 0 or -errno. Under mm.lock. */
+export function map_region(mm: Ptr<'Mm'>, start: number, end: number, backing: Backing): number {
+  const pages = (end - start) / 4096;
+  let expand = pages;
+  for (let v = vma_overlap(mm, start, end); v !== 0 && Vma.start.get(v) < end; v = Vma.next.get(v))
+    expand -= (Math.min(end, Vma.end.get(v)) - Math.max(start, Vma.start.get(v))) / 4096;
+  if (!may_expand(mm, backing.flags, expand)) return -ENOMEM;
+  if (!may_commit(backing, pages)) return -ENOMEM;
+  // Reserve before anything is unmapped: a failed mmap changes nothing.
+  const vma = vma_create(mm, start, end, backing);
+  if (vma === 0) return -ENOMEM;
+  let result = unmap_range(mm, start, end);
+  if (result === 0 && Mm.map_count.get(mm) >= MAX_MAP_COUNT) result = -ENOMEM;
+  if (result !== 0) {
+    free_later(vma);
+    return result;
+  }
+  vma_insert(mm, vma);
+  account(mm, backing.flags, pages);
+  vma_merge(mm, vma);
+  return 0;
+}
+
+/** Linux's heuristic overcommit: one private writable mapping larger than all memory is refused. */
+function may_commit(backing: Backing, pages: number): boolean {
+  const charged = (backing.flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) === VM_WRITE;
+  return !charged || pages <= frames_total();
+}
+
+function vm_rights(prot: number): number {
+  return prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+
+function anonymous_flags(prot: number, flags: number): number {
+  let vm_flags = vm_rights(prot) | VM_MAY_ACCESS;
+  if ((flags & MAP_GROWSDOWN) !== 0) vm_flags |= VM_GROWSDOWN;
+  if ((flags & MAP_NORESERVE) !== 0) vm_flags |= VM_NORESERVE;
+  const type = flags & MAP_TYPE;
+  if (type === MAP_SHARED || type === MAP_SHARED_VALIDATE) {
+    if (type === MAP_SHARED_VALIDATE || (vm_flags & VM_GROWSDOWN) !== 0) return -EINVAL;
+    return vm_flags | VM_SHARED | VM_MAYSHARE;
+  }
+  return type === MAP_PRIVATE ? vm_flags : -EINVAL;
+}
+
+function file_flags(file: Ptr<'File'>, prot: number, flags: number): number {
+  const mode = File.mode.get(file);
+  let vm_flags = vm_rights(prot) | VM_MAY_ACCESS;
+  const type = flags & MAP_TYPE;
+  if (type === MAP_SHARED_VALIDATE && (flags & ~(KNOWN_FLAGS | MAP_SHARED_VALIDATE)) !== 0) return -EOPNOTSUPP;
+  if (type === MAP_SHARED || type === MAP_SHARED_VALIDATE) {
+    if ((prot & PROT_WRITE) !== 0 && (mode & FMODE_WRITE) === 0) return -EACCES;
+    if ((File.flags.get(file) & O_APPEND) !== 0 && (mode & FMODE_WRITE) !== 0) return -EACCES;
+    vm_flags |= VM_SHARED | VM_MAYSHARE;
+    if ((mode & FMODE_WRITE) === 0) vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
+  } else if (type !== MAP_PRIVATE) return -EINVAL;
+  if ((mode & FMODE_READ) === 0) return -EACCES;
+  const mmap = file_operations(file).mmap;
+  if (mmap === undefined) return -ENODEV;
+  if ((flags & MAP_GROWSDOWN) !== 0) return -EINVAL;
+  if ((flags & MAP_NORESERVE) !== 0) vm_flags |= VM_NORESERVE;
+  return vm_flags;
+}
+
+/** The mapping behind a new range, with a reference for the caller: 0 for private anonymous memory, -errno. */
+function backing_of(file: Ptr<'File'>, vm_flags: number, length: number): number {
+  const shared = (vm_flags & VM_MAYSHARE) !== 0;
+  if (file !== 0) {
+    const mapping = file_operations(file).mmap?.(file, shared, (vm_flags & VM_WRITE) !== 0) ?? -ENODEV;
+    if (mapping !== 0) return mapping;
+  }
+  if (!shared) return 0;
+  const mapping = mapping_create(MAPPING_ANONYMOUS, 0 as Ptr<'Inode'>, length);
+  return mapping === 0 ? -ENOMEM : mapping;
+}
+
+/** Maps kernel-provided pages (vDSO and the like) at a free address; the address or -errno. */
+export function map_special(
+  mm: Ptr<'Mm'>,
+  length: number,
+  prot: number,
+  mapping: Ptr<'Mapping'>,
+  pgoff: number,
+  special: number,
+): number {
+  const flags = vm_rights(prot) | VM_MAY_ACCESS | VM_DONTEXPAND;
+  mm_lock(mm);
+  const at = place(mm, 0, page_align(length), 0);
+  const backing = {
+    flags: (flags & ~VM_MAYEXEC) | ((prot & PROT_EXEC) !== 0 ? VM_MAYEXEC : 0),
+    pgoff,
+    file: 0 as Ptr<'File'>,
+    mapping,
+    special,
+  };
+  const result = at < 0 ? at : map_region(mm, at, at + page_align(length), backing);
+  mm_unlock(mm);
+  return result < 0 ? result : at;
+}
+
+/** Unmaps a range (munmap(2)): 0 or -errno. */
+export function do_munmap(mm: Ptr<'Mm'>, address: number, length: number): number {
+  if (address % 4096 !== 0 || address > TASK_SIZE || length > TASK_SIZE - address || length === 0) return -EINVAL;
+  mm_lock(mm);
+  const result = unmap_range(mm, address, address + page_align(length));
+  mm_unlock(mm);
+  return result;
+}
+
+/** Removes what is mapped in a page-aligned range; 0, or -ENOMEM with nothing removed. Under mm.lock. */
+export function unmap_range(mm: Ptr<'Mm'>, start: number, end: number): number {
+  const first = split_at_bounds(mm, start, end);
+  if (first < 0) return first;
+  let vma = first as Ptr<'Vma'>;
+  while (vma !== 0 && Vma.start.get(vma) < end) {
+    const next = Vma.next.get(vma);
+    zap_range(mm, Vma.start.get(vma), Vma.end.get(vma));
+    account(mm, Vma.flags.get(vma), -(Vma.end.get(vma) - Vma.start.get(vma)) / 4096);
+    vma_remove(mm, vma);
+    free_later(vma);
+    vma = next;
+  }
+  return 0;
+}
+
+/** Splits VMAs so that none crosses `start` or `end`; the first at or above `start` (0: none), or -ENOMEM. */
+export function split_at_bounds(mm: Ptr<'Mm'>, start: number, end: number): number {
+  let first = vma_find(mm, start);
+  if (first === 0 || Vma.start.get(first) >= end) return 0;
+  const cuts_start = Vma.start.get(first) < start;
+  if (cuts_start) {
+    if (end < Vma.end.get(first) && Mm.map_count.get(mm) >= MAX_MAP_COUNT) return -ENOMEM;
+    const upper = vma_split(mm, first, start);
+    if (upper === 0) return -ENOMEM;
+    first = upper;
+  }
+  const last = vma_find(mm, end - 1);
+  if (last !== 0 && Vma.start.get(last) < end && Vma.end.get(last) > end && vma_split(mm, last, end) === 0) {
+    if (cuts_start) vma_merge(mm, first);
+    return -ENOMEM;
+  }
+  return first;
+}
