@@ -19,7 +19,6 @@ import {
   ATTR_LOCK,
   type Instruction,
   type Operand,
-  type OperandSpec,
   REGISTER_NONE,
   type RegisterClass,
   SEGMENT_FS,
@@ -28,6 +27,13 @@ import {
   SIZE_OPERAND,
   SIZE_Y,
   SIZE_Z,
+  SOURCE_FIXED,
+  SOURCE_MOFFS,
+  SOURCE_ONE,
+  SOURCE_OPCODE,
+  SOURCE_REG,
+  SOURCE_REL,
+  SOURCE_RM,
 } from './instruction.ts';
 import { ENCODINGS, LOOKUP, lookup_slot, NODE_SELECT, SELECT_MODRM } from './lookup.ts';
 import { INVALID_ROW, is_byte_row, ROWS } from './table.ts';
@@ -40,7 +46,6 @@ export const UNDEFINED = -1;
 export const TOO_LONG = -2;
 
 export const MAX_LENGTH = 15;
-const MAX_OPERANDS = 3;
 
 const REX_B = 1;
 const REX_X = 2;
@@ -74,39 +79,12 @@ const NOP_OPCODE = 0x90;
 /** First of the four moves to and from control and debug registers, which take any ModRM.mod as a register. */
 const MOV_CONTROL_NODE = MAP_0F * 256 + 0x20;
 
-/** Where operands come from, as small integers. */
-const FROM_RM = 0;
-const FROM_REG = 1;
-const FROM_OPCODE = 2;
-const FROM_IMM = 3;
-const FROM_REL = 4;
-const FROM_MOFFS = 5;
-const FROM_FIXED = 6;
-const FROM_ONE = 7;
-
-const FROM_CODE: Readonly<Record<OperandSpec['from'], number>> = {
-  rm: FROM_RM,
-  rm_reg: FROM_RM,
-  rm_mem: FROM_RM,
-  reg: FROM_REG,
-  opcode: FROM_OPCODE,
-  imm: FROM_IMM,
-  rel: FROM_REL,
-  moffs: FROM_MOFFS,
-  fixed: FROM_FIXED,
-  one: FROM_ONE,
-};
-
-/** Per row and operand (id * MAX_OPERANDS + n), compiled from the specifications. */
-const FROM = new Uint8Array(ROWS.length * MAX_OPERANDS);
 /** Per row: operand size 1. */
 const IS_BYTE = new Uint8Array(ROWS.length);
 /** Per row: the prefix that is part of the opcode. */
 const MANDATORY = new Int8Array(ROWS.length);
 for (let id = 0; id < ROWS.length; id++) {
-  const row = ROWS[id]!;
-  for (let n = 0; n < row.operands.length; n++) FROM[id * MAX_OPERANDS + n] = FROM_CODE[row.operands[n]!.from];
-  IS_BYTE[id] = is_byte_row(row) ? 1 : 0;
+  IS_BYTE[id] = is_byte_row(ROWS[id]!) ? 1 : 0;
   MANDATORY[id] = ENCODINGS[id]!.prefix;
 }
 
@@ -220,7 +198,7 @@ function decode_at(out: Instruction): number {
   else if (has_66 === 1 && mandatory !== PREFIX_66) out.operand_size = 2;
   else out.operand_size = (row.attributes & ATTR_DEFAULT_64) !== 0 ? 8 : 4;
   if (lock && ((row.attributes & ATTR_LOCK) === 0 || out.modrm >= 0xc0)) return UNDEFINED;
-  return fill_operands(id, out);
+  return fill_operands(out);
 }
 
 /** Reads the opcode after 0F. Answers its node, or -1 when the bytes end. */
@@ -246,7 +224,7 @@ function find_row(node: number, prefix: number, out: Instruction): number {
 }
 
 /** Reads what follows ModRM and describes the operands. Answers 1, NEED_MORE or UNDEFINED. */
-function fill_operands(id: number, out: Instruction): number {
+function fill_operands(out: Instruction): number {
   const specs = out.row.operands;
   const count = specs.length;
   const modrm = out.modrm;
@@ -265,25 +243,25 @@ function fill_operands(id: number, out: Instruction): number {
   for (let n = 0; n < count; n++) {
     const spec = specs[n]!;
     const operand = out.operands[n]!;
-    const from = FROM[id * MAX_OPERANDS + n]!;
+    const from = spec.source;
     operand.cls = spec.cls;
     operand.size = operand_bytes(spec.size, out.operand_size);
-    if (from === FROM_RM) {
+    if (from === SOURCE_RM) {
       if (modrm < 0xc0) operand.kind = 'mem';
       else set_register(operand, modrm & 7, (rex & REX_B) << 3);
-    } else if (from === FROM_REG) set_register(operand, (modrm >> 3) & 7, (rex & REX_R) << 1);
-    else if (from === FROM_OPCODE) set_register(operand, opcode & 7, (rex & REX_B) << 3);
-    else if (from === FROM_FIXED) {
+    } else if (from === SOURCE_REG) set_register(operand, (modrm >> 3) & 7, (rex & REX_R) << 1);
+    else if (from === SOURCE_OPCODE) set_register(operand, opcode & 7, (rex & REX_B) << 3);
+    else if (from === SOURCE_FIXED) {
       operand.kind = 'reg';
       operand.reg = spec.fixed!;
-    } else if (from === FROM_ONE) {
+    } else if (from === SOURCE_ONE) {
       operand.kind = 'imm';
       out.imm_lo = 1;
-    } else if (from === FROM_MOFFS) {
+    } else if (from === SOURCE_MOFFS) {
       operand.kind = 'mem';
       read_moffs(out);
     } else {
-      operand.kind = from === FROM_REL ? 'rel' : 'imm';
+      operand.kind = from === SOURCE_REL ? 'rel' : 'imm';
       if (immediates === 0) read_immediate(operand.size, spec.sign_extend === true, out);
       else read_second(out);
       immediates++;

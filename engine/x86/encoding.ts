@@ -37,9 +37,18 @@ export interface Encoding {
   plus_register: boolean;
 }
 
+const SPACE = 32;
+const PLUS = 43;
+const SLASH = 47;
 const DIGIT_0 = 48;
+const DIGIT_9 = 57;
+const LETTER_A = 65;
+const LETTER_N = 78;
+const LETTER_R = 82;
+const SMALL_A = 97;
+const SMALL_R = 114;
 
-/** Parses one row. Throws on a text that it does not understand: a mistake in the table. */
+/** Parses one row. It runs for every row when the module loads, so it looks at each character once. */
 export function parse_encoding(row: Row): Encoding {
   const e: Encoding = {
     map: MAP_ONE,
@@ -51,10 +60,28 @@ export function parse_encoding(row: Row): Encoding {
     rm: -1,
     plus_register: false,
   };
-  const words = row.encoding.split(' ');
-  for (let i = 0; i < words.length; i++) parse_word(e, words[i]!, row);
-  for (let i = 0; i < row.operands.length; i++) {
-    const from = row.operands[i]!.from;
+  const text = row.encoding;
+  const length = text.length;
+  for (let at = 0; at < length; at++) {
+    const first = text.charCodeAt(at);
+    if (first === SLASH) {
+      const next = text.charCodeAt(at + 1);
+      e.modrm = MODRM_ANY;
+      if (next !== SMALL_R) e.digit = next - DIGIT_0;
+    } else if (first === LETTER_N) e.prefix = PREFIX_NONE;
+    else if (first === LETTER_R) e.w = 1;
+    else if (first < SMALL_A) {
+      add_byte(e, hex_digit(first) * 16 + hex_digit(text.charCodeAt(at + 1)));
+      if (text.charCodeAt(at + 2) === PLUS) {
+        if (text.charCodeAt(at + 3) === SMALL_R) e.plus_register = true;
+        else e.rm = -1;
+      }
+    }
+    while (at < length && text.charCodeAt(at) !== SPACE) at++;
+  }
+  const operands = row.operands;
+  for (let i = 0; i < operands.length; i++) {
+    const from = operands[i]!.from;
     if (from === 'rm') e.modrm = MODRM_ANY;
     else if (from === 'rm_mem') e.modrm = MODRM_MEMORY;
     else if (from === 'rm_reg') e.modrm = MODRM_REGISTER;
@@ -62,34 +89,21 @@ export function parse_encoding(row: Row): Encoding {
   return e;
 }
 
-function parse_word(e: Encoding, word: string, row: Row): void {
-  if (word === '66' && e.opcode < 0 && e.map === MAP_ONE) e.prefix = PREFIX_66;
-  else if (word === 'F3' && e.opcode < 0 && e.map === MAP_ONE) e.prefix = PREFIX_F3;
-  else if (word === 'F2' && e.opcode < 0 && e.map === MAP_ONE) e.prefix = PREFIX_F2;
-  else if (word === 'NP') e.prefix = PREFIX_NONE;
-  else if (word === 'REX.W') e.w = 1;
-  else if (word === '0F' && e.opcode < 0 && e.map === MAP_ONE) e.map = MAP_0F;
-  else if (word === '38' && e.opcode < 0 && e.map === MAP_0F) e.map = MAP_0F38;
-  else if (word === '3A' && e.opcode < 0 && e.map === MAP_0F) e.map = MAP_0F3A;
-  else if (word === '/r') e.modrm = e.modrm === MODRM_ABSENT ? MODRM_ANY : e.modrm;
-  else if (word[0] === '/') e.digit = word.charCodeAt(1) - DIGIT_0;
-  else if (word.length === 2 && word[0] !== 'i' && word[1]! < 'a') parse_byte(e, Number.parseInt(word, 16), row);
-  else if (word.endsWith('+r')) {
-    parse_byte(e, Number.parseInt(word, 16), row);
-    e.plus_register = true;
-  } else if (word.endsWith('+i')) {
-    parse_byte(e, Number.parseInt(word, 16), row);
-    e.rm = -1;
-  }
+function hex_digit(code: number): number {
+  return code <= DIGIT_9 ? code - DIGIT_0 : code - LETTER_A + 10;
 }
 
-function parse_byte(e: Encoding, byte: number, row: Row): void {
-  if (Number.isNaN(byte)) throw new Error(`instruction table: bad encoding ${row.encoding}`);
-  if (e.opcode < 0) {
-    e.opcode = byte;
-    return;
-  }
-  e.modrm = MODRM_REGISTER;
-  e.digit = (byte >> 3) & 7;
-  e.rm = byte & 7;
+/** A byte is a mandatory prefix, an escape, the opcode or, after the opcode, a fixed ModRM. */
+function add_byte(e: Encoding, byte: number): void {
+  if (e.opcode >= 0) {
+    e.modrm = MODRM_REGISTER;
+    e.digit = (byte >> 3) & 7;
+    e.rm = byte & 7;
+  } else if (e.map === MAP_ONE && byte === 0x66) e.prefix = PREFIX_66;
+  else if (e.map === MAP_ONE && byte === 0xf3) e.prefix = PREFIX_F3;
+  else if (e.map === MAP_ONE && byte === 0xf2) e.prefix = PREFIX_F2;
+  else if (e.map === MAP_ONE && byte === 0x0f) e.map = MAP_0F;
+  else if (e.map === MAP_0F && byte === 0x38) e.map = MAP_0F38;
+  else if (e.map === MAP_0F && byte === 0x3a) e.map = MAP_0F3A;
+  else e.opcode = byte;
 }

@@ -11,6 +11,8 @@ export type RegisterClass = 'gpr' | 'gpr8h' | 'xmm' | 'mm' | 'st' | 'segment' | 
 export interface OperandSpec {
   /** Where it comes from: ModRM.rm (register or memory), ModRM.reg, opcode low bits, immediate, fixed... */
   readonly from: 'rm' | 'rm_reg' | 'rm_mem' | 'reg' | 'opcode' | 'imm' | 'rel' | 'moffs' | 'fixed' | 'one';
+  /** `from` as one of the SOURCE_* numbers, the three kinds of rm as one. */
+  readonly source: number;
   readonly cls: RegisterClass;
   /** Bytes, or one of the SIZE_* codes. */
   readonly size: number;
@@ -20,6 +22,16 @@ export interface OperandSpec {
   readonly sign_extend?: boolean;
   readonly access: 'r' | 'w' | 'rw' | 'none';
 }
+
+/** Values of `OperandSpec.source`. */
+export const SOURCE_RM = 0;
+export const SOURCE_REG = 1;
+export const SOURCE_OPCODE = 2;
+export const SOURCE_IMM = 3;
+export const SOURCE_REL = 4;
+export const SOURCE_MOFFS = 5;
+export const SOURCE_FIXED = 6;
+export const SOURCE_ONE = 7;
 
 /** Codes of `OperandSpec.size` that are not a number of bytes. */
 export const SIZE_OPERAND = 0; // the instruction's operand size

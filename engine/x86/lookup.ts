@@ -1,112 +1,37 @@
 /**
- * The decoder's lookup tables, built from the rows when the module loads.
+ * The decoder's lookup tables, built from the rows when the module loads (so: no closures, no sorting, few objects).
  *
  * Each opcode of each map has a node, an index into LOOKUP and a set of SELECT_* bits that say what besides the opcode
  * tells its rows apart. From there on:
  *
- *   index = base + ((prefix * modrm_forms) + modrm_form) * 2 + W
+ *   index = base + (prefix * forms + form) * 2 + W
  *
- * with the factors that are not selected left out. The form of a ModRM byte is its reg field for memory, and
- * 8 + (reg * 8 + rm) for registers. LOOKUP holds row ids; 0 is undefined.
+ * with the factors that are not selected left out. The form of a ModRM byte is its reg field for memory; for registers
+ * 8 + reg, or 8 + (reg * 8 + rm) where rm selects too. LOOKUP holds row ids; 0 is undefined.
  */
-import { type Encoding, MODRM_ABSENT, MODRM_ANY, MODRM_MEMORY, PREFIX_ANY, parse_encoding } from './encoding.ts';
+import { type Encoding, MODRM_ABSENT, MODRM_ANY, MODRM_MEMORY, MODRM_REGISTER, parse_encoding } from './encoding.ts';
 import { ROWS } from './table.ts';
 
 /** Bits of NODE_SELECT. */
 export const SELECT_MODRM = 1; // the instruction has a ModRM byte
 export const SELECT_FORM = 2; // and it selects the row
-export const SELECT_PREFIX = 4;
-export const SELECT_W = 8;
+export const SELECT_RM = 4; // with its rm field, too
+export const SELECT_PREFIX = 8;
+export const SELECT_W = 16;
 
-/** Number of ModRM forms: eight memory, sixty-four register. */
-export const FORMS = 72;
+/** Number of ModRM forms, without and with SELECT_RM. */
+const FORMS = 16;
+const FORMS_RM = 72;
 
 /** Parsed encodings by row id. Row 0 has none that means anything. */
 export const ENCODINGS: readonly Encoding[] = ROWS.map(parse_encoding);
 
 /** By map * 256 + opcode. */
 export const NODE_SELECT = new Uint8Array(1024);
-export const NODE_BASE = new Uint16Array(1024);
+const NODE_BASE = new Uint16Array(1024);
 
 /** Row ids; see the head of this file. */
 export const LOOKUP: Uint16Array = build();
-
-function rows_by_node(): number[][] {
-  const nodes: number[][] = [];
-  for (let id = 1; id < ROWS.length; id++) {
-    const e = ENCODINGS[id]!;
-    const first = e.map * 256 + e.opcode;
-    const last = e.plus_register ? first + 7 : first;
-    for (let node = first; node <= last; node++) {
-      const list = nodes[node];
-      if (list === undefined) nodes[node] = [id];
-      else list.push(id);
-    }
-  }
-  return nodes;
-}
-
-function selection(ids: readonly number[]): number {
-  let select = 0;
-  for (let i = 0; i < ids.length; i++) {
-    const e = ENCODINGS[ids[i]!]!;
-    if (e.modrm !== MODRM_ABSENT || e.digit >= 0) select |= SELECT_MODRM;
-    if (e.digit >= 0 || e.modrm > MODRM_ANY) select |= SELECT_FORM;
-    if (e.prefix !== PREFIX_ANY) select |= SELECT_PREFIX;
-    if (e.w >= 0) select |= SELECT_W;
-  }
-  return select;
-}
-
-/** More specific rows take their slots first; the others fill what is left. */
-function specificity(id: number): number {
-  const e = ENCODINGS[id]!;
-  const register = e.plus_register ? 0 : 1; // 90 is nop before it is xchg
-  return register + 2 * (+(e.prefix !== PREFIX_ANY) + 2 * (+(e.w >= 0) + 2 * (+(e.digit >= 0) + 2 * +(e.rm >= 0))));
-}
-
-function build(): Uint16Array {
-  const nodes = rows_by_node();
-  let size = 1; // slot 0: undefined, for opcodes without rows
-  nodes.forEach((ids, node) => {
-    const select = selection(ids);
-    NODE_SELECT[node] = select;
-    NODE_BASE[node] = size;
-    size += slots(select);
-  });
-  const lookup = new Uint16Array(size);
-  nodes.forEach((ids, node) => {
-    if (ids.length > 1) ids.sort((a, b) => specificity(b) - specificity(a) || a - b);
-    for (let i = 0; i < ids.length; i++) fill(lookup, node, ids[i]!);
-  });
-  return lookup;
-}
-
-function slots(select: number): number {
-  const prefixes = select & SELECT_PREFIX ? 4 : 1;
-  const forms = select & SELECT_FORM ? FORMS : 1;
-  return prefixes * forms * (select & SELECT_W ? 2 : 1);
-}
-
-function fill(lookup: Uint16Array, node: number, id: number): void {
-  const e = ENCODINGS[id]!;
-  const select = NODE_SELECT[node]!;
-  const base = NODE_BASE[node]!;
-  const prefixes = select & SELECT_PREFIX ? 4 : 1;
-  const forms = select & SELECT_FORM ? FORMS : 1;
-  const widths = select & SELECT_W ? 2 : 1;
-  for (let prefix = 0; prefix < prefixes; prefix++) {
-    if (e.prefix !== PREFIX_ANY && e.prefix !== prefix) continue;
-    for (let form = 0; form < forms; form++) {
-      if (forms > 1 && !form_matches(e, form)) continue;
-      for (let w = 0; w < widths; w++) {
-        if (e.w >= 0 && e.w !== w) continue;
-        const slot = base + (prefix * forms + form) * widths + w;
-        if (lookup[slot] === 0) lookup[slot] = id;
-      }
-    }
-  }
-}
 
 /** The slot of LOOKUP that a node's instruction with this prefix, ModRM byte and REX.W has. */
 export function lookup_slot(node: number, prefix: number, modrm: number, w: number): number {
@@ -114,17 +39,93 @@ export function lookup_slot(node: number, prefix: number, modrm: number, w: numb
   let slot = 0;
   let forms = 1;
   if ((select & SELECT_FORM) !== 0) {
-    slot = modrm >= 0xc0 ? modrm - 0xc0 + 8 : (modrm >> 3) & 7;
+    slot = (modrm >> 3) & 7;
     forms = FORMS;
+    if ((select & SELECT_RM) !== 0) forms = FORMS_RM;
+    if (modrm >= 0xc0) slot = forms === FORMS ? slot + 8 : modrm - 0xc0 + 8;
   }
   if ((select & SELECT_PREFIX) !== 0) slot += prefix * forms;
   if ((select & SELECT_W) !== 0) slot = slot * 2 + w;
   return NODE_BASE[node]! + slot;
 }
 
-function form_matches(e: Encoding, form: number): boolean {
-  if (form < 8) return e.modrm !== MODRM_ABSENT && e.modrm <= MODRM_MEMORY && (e.digit < 0 || e.digit === form);
-  if (e.modrm === MODRM_MEMORY) return false;
-  const reg = (form - 8) >> 3;
-  return (e.digit < 0 || e.digit === reg) && (e.rm < 0 || e.rm === (form & 7));
+function selection(e: Encoding): number {
+  let select = e.prefix >= 0 ? SELECT_PREFIX : 0;
+  if (e.w >= 0) select |= SELECT_W;
+  if (e.modrm === MODRM_ABSENT) return select;
+  select |= SELECT_MODRM;
+  if (e.rm >= 0) return select | SELECT_FORM | SELECT_RM;
+  return e.digit >= 0 || e.modrm !== MODRM_ANY ? select | SELECT_FORM : select;
+}
+
+/** More specific rows take their slots first; the others fill what is left. 0-31. */
+function specificity(e: Encoding): number {
+  let value = e.plus_register ? 0 : 1; // 90 is nop before it is xchg
+  if (e.prefix >= 0) value += 2;
+  if (e.w >= 0) value += 4;
+  if (e.digit >= 0) value += 8;
+  return e.rm >= 0 ? value + 16 : value;
+}
+
+function build(): Uint16Array {
+  const by_specificity: number[][] = [];
+  for (let n = 0; n < 32; n++) by_specificity.push([]);
+  for (let id = 1; id < ROWS.length; id++) {
+    const e = ENCODINGS[id]!;
+    const select = selection(e);
+    const node = e.map * 256 + e.opcode;
+    for (let n = e.plus_register ? 7 : 0; n >= 0; n--) NODE_SELECT[node + n]! |= select;
+    by_specificity[specificity(e)]!.push(id);
+  }
+  let size = 1; // slot 0: undefined, for opcodes without rows
+  for (let node = 0; node < 1024; node++) {
+    const select = NODE_SELECT[node]!;
+    NODE_BASE[node] = size;
+    const forms = (select & SELECT_FORM) === 0 ? 1 : (select & SELECT_RM) === 0 ? FORMS : FORMS_RM;
+    size += forms * ((select & SELECT_PREFIX) !== 0 ? 4 : 1) * ((select & SELECT_W) !== 0 ? 2 : 1);
+  }
+  const lookup = new Uint16Array(size);
+  for (let n = 31; n >= 0; n--) {
+    const ids = by_specificity[n]!;
+    for (let i = 0; i < ids.length; i++) {
+      const e = ENCODINGS[ids[i]!]!;
+      for (let low = e.plus_register ? 7 : 0; low >= 0; low--) {
+        fill(lookup, e.map * 256 + e.opcode + low, ids[i]!, e);
+      }
+    }
+  }
+  return lookup;
+}
+
+/** Enters a row for each prefix and W it takes. */
+function fill(lookup: Uint16Array, node: number, id: number, e: Encoding): void {
+  const select = NODE_SELECT[node]!;
+  const last_prefix = e.prefix >= 0 ? e.prefix : (select & SELECT_PREFIX) !== 0 ? 3 : 0;
+  const last_w = e.w >= 0 ? e.w : (select & SELECT_W) !== 0 ? 1 : 0;
+  for (let prefix = Math.max(e.prefix, 0); prefix <= last_prefix; prefix++) {
+    for (let w = Math.max(e.w, 0); w <= last_w; w++) fill_forms(lookup, node, id, e, prefix, w);
+  }
+}
+
+function fill_forms(lookup: Uint16Array, node: number, id: number, e: Encoding, prefix: number, w: number): void {
+  const select = NODE_SELECT[node]!;
+  if ((select & SELECT_FORM) === 0) {
+    const slot = lookup_slot(node, prefix, 0, w);
+    if (lookup[slot] === 0) lookup[slot] = id;
+    return;
+  }
+  const first_rm = Math.max(e.rm, 0);
+  const last_rm = e.rm >= 0 ? e.rm : (select & SELECT_RM) !== 0 ? 7 : 0;
+  const last_reg = e.digit >= 0 ? e.digit : 7;
+  for (let reg = Math.max(e.digit, 0); reg <= last_reg; reg++) {
+    if (e.modrm !== MODRM_REGISTER) {
+      const slot = lookup_slot(node, prefix, reg << 3, w);
+      if (lookup[slot] === 0) lookup[slot] = id;
+    }
+    if (e.modrm === MODRM_MEMORY) continue;
+    for (let rm = first_rm; rm <= last_rm; rm++) {
+      const slot = lookup_slot(node, prefix, 0xc0 | (reg << 3) | rm, w);
+      if (lookup[slot] === 0) lookup[slot] = id;
+    }
+  }
 }

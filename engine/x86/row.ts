@@ -29,6 +29,14 @@ import {
   SIZE_OPERAND,
   SIZE_Y,
   SIZE_Z,
+  SOURCE_FIXED,
+  SOURCE_IMM,
+  SOURCE_MOFFS,
+  SOURCE_ONE,
+  SOURCE_OPCODE,
+  SOURCE_REG,
+  SOURCE_REL,
+  SOURCE_RM,
   ZF,
 } from './instruction.ts';
 
@@ -115,25 +123,25 @@ const SIZES: Readonly<Record<string, number>> = {
   z: SIZE_Z,
 };
 
-const SOURCES: Readonly<Record<string, readonly [OperandSpec['from'], RegisterClass]>> = {
-  E: ['rm', 'gpr'],
-  G: ['reg', 'gpr'],
-  R: ['rm_reg', 'gpr'],
-  M: ['rm_mem', 'gpr'],
-  Z: ['opcode', 'gpr'],
-  W: ['rm', 'xmm'],
-  U: ['rm_reg', 'xmm'],
-  V: ['reg', 'xmm'],
-  Q: ['rm', 'mm'],
-  N: ['rm_reg', 'mm'],
-  P: ['reg', 'mm'],
-  S: ['reg', 'segment'],
-  C: ['reg', 'control'],
-  D: ['reg', 'debug'],
-  T: ['rm_reg', 'st'],
-  I: ['imm', 'gpr'],
-  J: ['rel', 'gpr'],
-  O: ['moffs', 'gpr'],
+const SOURCES: Readonly<Record<string, readonly [OperandSpec['from'], RegisterClass, number]>> = {
+  E: ['rm', 'gpr', SOURCE_RM],
+  G: ['reg', 'gpr', SOURCE_REG],
+  R: ['rm_reg', 'gpr', SOURCE_RM],
+  M: ['rm_mem', 'gpr', SOURCE_RM],
+  Z: ['opcode', 'gpr', SOURCE_OPCODE],
+  W: ['rm', 'xmm', SOURCE_RM],
+  U: ['rm_reg', 'xmm', SOURCE_RM],
+  V: ['reg', 'xmm', SOURCE_REG],
+  Q: ['rm', 'mm', SOURCE_RM],
+  N: ['rm_reg', 'mm', SOURCE_RM],
+  P: ['reg', 'mm', SOURCE_REG],
+  S: ['reg', 'segment', SOURCE_REG],
+  C: ['reg', 'control', SOURCE_REG],
+  D: ['reg', 'debug', SOURCE_REG],
+  T: ['rm_reg', 'st', SOURCE_RM],
+  I: ['imm', 'gpr', SOURCE_IMM],
+  J: ['rel', 'gpr', SOURCE_REL],
+  O: ['moffs', 'gpr', SOURCE_MOFFS],
 };
 
 /** Fixed registers: class, number, size. */
@@ -169,13 +177,15 @@ function parse_operand(token: string): OperandSpec {
   const access = mark ?? 'r';
   const name = mark === undefined ? token : token.slice(0, -1);
   const fixed = FIXED[name];
-  if (fixed !== undefined) return { from: 'fixed', cls: fixed[0], fixed: fixed[1], size: fixed[2], access };
-  if (name === '1') return { from: 'one', cls: 'gpr', size: 1, access };
-  const source = SOURCES[name[0]!];
+  if (fixed !== undefined) {
+    return { from: 'fixed', source: SOURCE_FIXED, cls: fixed[0], fixed: fixed[1], size: fixed[2], access };
+  }
+  if (name === '1') return { from: 'one', source: SOURCE_ONE, cls: 'gpr', size: 1, access };
+  const found = SOURCES[name[0]!];
   const size = SIZES[name[1]!];
-  if (source === undefined || size === undefined) throw new Error(`instruction table: unknown operand ${token}`);
-  const [from, cls] = source;
-  if (from === 'rel') return { from, cls, size, access, sign_extend: true };
-  if (from !== 'imm') return { from, cls, size, access };
-  return { from, cls, size, access, sign_extend: name[2] === 's' || size === SIZE_Z };
+  if (found === undefined || size === undefined) throw new Error(`instruction table: unknown operand ${token}`);
+  const [from, cls, source] = found;
+  if (from === 'rel') return { from, source, cls, size, access, sign_extend: true };
+  if (from !== 'imm') return { from, source, cls, size, access };
+  return { from, source, cls, size, access, sign_extend: name[2] === 's' || size === SIZE_Z };
 }

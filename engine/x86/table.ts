@@ -11,22 +11,59 @@ import { X87_ROWS } from './table_x87.ts';
 
 const rows: Row[] = [];
 const byte_rows: boolean[] = [];
-const NO_OPERANDS: readonly OperandSpec[] = [];
+
+/** What an operand text stands for; few texts serve many rows. */
+interface Operands {
+  readonly specs: readonly OperandSpec[];
+  readonly is_byte: boolean;
+  /** A 16-byte SSE memory operand, which must be aligned unless the mnemonic is one of UNALIGNED. */
+  readonly aligned: boolean;
+  readonly attributes: number;
+}
+
+const operands_of_text = new Map<string, Operands>();
+
+function parse_operands(text: string): Operands {
+  const specs = text === '' || text === 'b' ? [] : text.split(',').map(operand_spec);
+  let mmx = false;
+  let xmm = false;
+  let memory_16 = false;
+  for (const { cls, from, size } of specs) {
+    if (cls === 'mm') mmx = true;
+    if (cls === 'xmm') xmm = true;
+    if ((from === 'rm' || from === 'rm_mem') && size === 16) memory_16 = true;
+  }
+  return {
+    specs,
+    is_byte: text === 'b' || is_byte_instruction(specs),
+    aligned: xmm && memory_16,
+    attributes: mmx ? ATTR_MMX : 0,
+  };
+}
+
+/** A byte instruction: its first operand is a byte register or byte in memory. */
+function is_byte_instruction(operands: readonly OperandSpec[]): boolean {
+  const first = operands[0];
+  return first !== undefined && first.size === 1 && first.from !== 'imm' && first.from !== 'rel' && first.cls === 'gpr';
+}
 
 function add(feature: string, sources: readonly RowSource[], attributes = 0): void {
   for (let i = 0; i < sources.length; i++) {
     const source = sources[i]!;
-    const tokens = source.operands;
-    const implied = tokens === '' || tokens === 'b';
-    const operands = implied ? NO_OPERANDS : tokens.split(',').map(operand_spec);
-    byte_rows.push(tokens === 'b' || is_byte_instruction(operands));
+    let operands = operands_of_text.get(source.operands);
+    if (operands === undefined) {
+      operands = parse_operands(source.operands);
+      operands_of_text.set(source.operands, operands);
+    }
+    const aligned = operands.aligned && !UNALIGNED.includes(source.mnemonic) ? ATTR_ALIGNED : 0;
+    byte_rows.push(operands.is_byte);
     rows.push({
       id: rows.length,
       mnemonic: source.mnemonic,
       encoding: source.encoding,
-      operands,
+      operands: operands.specs,
       semantics: source.semantics,
-      attributes: source.attributes | attributes | implied_attributes(source.mnemonic, operands),
+      attributes: source.attributes | attributes | operands.attributes | aligned,
       condition: source.condition,
       reads: source.flags.reads,
       writes: source.flags.writes,
@@ -34,27 +71,6 @@ function add(feature: string, sources: readonly RowSource[], attributes = 0): vo
       feature,
     });
   }
-}
-
-/** A 16-byte SSE memory operand must be aligned; mm registers make it an MMX instruction. */
-function implied_attributes(mnemonic: string, operands: readonly OperandSpec[]): number {
-  let attributes = 0;
-  let xmm = false;
-  let memory_16 = false;
-  for (let n = 0; n < operands.length; n++) {
-    const { cls, from, size } = operands[n]!;
-    if (cls === 'mm') attributes |= ATTR_MMX;
-    if (cls === 'xmm') xmm = true;
-    if ((from === 'rm' || from === 'rm_mem') && size === 16) memory_16 = true;
-  }
-  if (xmm && memory_16 && !UNALIGNED.includes(mnemonic)) attributes |= ATTR_ALIGNED;
-  return attributes;
-}
-
-/** A byte instruction: its destination, or its only sized operand, is a byte. */
-function is_byte_instruction(operands: readonly OperandSpec[]): boolean {
-  const first = operands[0];
-  return first !== undefined && first.size === 1 && first.from !== 'imm' && first.from !== 'rel' && first.cls === 'gpr';
 }
 
 function add_features(features: Readonly<Record<string, readonly RowSource[]>>, attributes = 0): void {
