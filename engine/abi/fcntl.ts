@@ -63,3 +63,5 @@ export const CLOSE_RANGE_CLOEXEC = 4;
 /** Bits of File.mode. */
 export const FMODE_READ = 1;
 export const FMODE_WRITE = 2;
+/** No position: the file is a stream (pread fails with ESPIPE). */
+export const FMODE_STREAM = 4;

@@ -2,22 +2,26 @@
  * The lock order of the whole kernel, outermost first: a lock is taken only while holding locks of
  * lower or equal rank (equal rank only where the class's comment says how instances are ordered).
  *
+ *   file_position       position of one open file: held over a whole read, write or seek
  *   tasklist            process tree, pids, process groups, sessions
  *     sighand           one thread group's signal state
  *     fs_context        cwd, root, umask
  *     files             one descriptor table
  *     mount             mount tree
  *       tree            directories of one file system; a stacked one before the one below it
- *         file          position of one open file
+ *         file          flags and owner of one open file
  *         inode         one inode's data and attributes
  *           dcache      dentry hash, names, parents, child lists
  *           icache      inode hash
- *     pipe, eventfd, epoll, tty    one anonymous object
+ *     epoll_watch       who watches which file
+ *       epoll           one instance; outer before inner
+ *     pipe, eventfd, timerfd, tty    one anonymous object
  *     mm                one address space: VMAs and page tables; two in address order (fork)
  *       mapping         page cache of one inode
  *         gofer         table of open host descriptors
  *     futex             one futex bucket; two in address order
  *     wait_queue        one wait queue
+ *       epoll_ready     ready list of one epoll instance
  *       run_queue       one vCPU's run queue
  *     timer             the timer heap
  *     frames            the frame allocator
@@ -25,6 +29,7 @@
  */
 import type { LockClass } from './lock.ts';
 
+export const FILE_POSITION_LOCK: LockClass = { name: 'file_position', rank: 5 };
 export const TASKLIST_LOCK: LockClass = { name: 'tasklist', rank: 10 };
 export const SIGHAND_LOCK: LockClass = { name: 'sighand', rank: 20 };
 export const FS_CONTEXT_LOCK: LockClass = { name: 'fs_context', rank: 25 };
@@ -35,6 +40,7 @@ export const FILE_LOCK: LockClass = { name: 'file', rank: 48 };
 export const INODE_LOCK: LockClass = { name: 'inode', rank: 50 };
 export const DCACHE_LOCK: LockClass = { name: 'dcache', rank: 55 };
 export const ICACHE_LOCK: LockClass = { name: 'icache', rank: 56 };
+export const EPOLL_WATCH_LOCK: LockClass = { name: 'epoll_watch', rank: 59 };
 export const EPOLL_LOCK: LockClass = { name: 'epoll', rank: 60 };
 export const ANON_LOCK: LockClass = { name: 'anon', rank: 62 };
 export const MM_LOCK: LockClass = { name: 'mm', rank: 70 };
@@ -42,6 +48,7 @@ export const MAPPING_LOCK: LockClass = { name: 'mapping', rank: 75 };
 export const GOFER_LOCK: LockClass = { name: 'gofer', rank: 78 };
 export const FUTEX_LOCK: LockClass = { name: 'futex', rank: 80 };
 export const WAIT_QUEUE_LOCK: LockClass = { name: 'wait_queue', rank: 85 };
+export const EPOLL_READY_LOCK: LockClass = { name: 'epoll_ready', rank: 86 };
 export const RUN_QUEUE_LOCK: LockClass = { name: 'run_queue', rank: 90 };
 export const TIMER_LOCK: LockClass = { name: 'timer', rank: 92 };
 export const FRAMES_LOCK: LockClass = { name: 'frames', rank: 95 };

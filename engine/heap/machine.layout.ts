@@ -80,3 +80,4 @@ export const ROOT_TTY = 6;
 export const ROOT_HOSTIO = 7;
 export const ROOT_MM = 8;
 export const ROOT_CONTROL = 9;
+export const ROOT_ANON = 10;

@@ -54,6 +54,8 @@ export type WakeFunction = (waiter: number, events: number) => boolean;
 const wake_functions: (WakeFunction | undefined)[] = [];
 export const WAKE_TASK = 0;
 export const WAKE_EPOLL = 1;
+/** The host's event loop (fs/hostio). */
+export const WAKE_HOST = 2;
 
 /** Installs the wake function of a kind, at module load. */
 export function register_wake(kind: number, wake: WakeFunction): void {

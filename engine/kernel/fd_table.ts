@@ -17,6 +17,7 @@
  */
 import { EBADF, EBUSY, EMFILE, ENOMEM } from '../abi/errno.ts';
 import { O_CLOEXEC } from '../abi/fcntl.ts';
+import { RLIMIT_NOFILE } from '../abi/resource.ts';
 import { assert, CHECKED } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { heap_page_alloc } from '../heap/heap_pages.ts';
@@ -25,6 +26,7 @@ import { FILES_LOCK } from '../heap/lock_order.ts';
 import { U8, U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { file_get, file_put } from '../vfs/file.ts';
+import { file_close_locks } from '../vfs/locks.ts';
 import { current } from './current.ts';
 import {
   FD_CLOSE_ON_EXEC,
@@ -38,6 +40,7 @@ import {
   HeldFiles,
   NR_OPEN,
 } from './files.layout.ts';
+import { rlimit } from './limits.ts';
 import { Task } from './task.layout.ts';
 
 export const files_slab = slab(Files);
@@ -118,7 +121,7 @@ function lowest_free(files: Ptr<'Files'>, lowest: number): number {
 
 /** RLIMIT_NOFILE of the current task: descriptors at or above it are not allotted. */
 export function nofile_limit(): number {
-  return NR_OPEN;
+  return Task.group.get(current) === 0 ? NR_OPEN : Math.min(rlimit(RLIMIT_NOFILE), NR_OPEN);
 }
 
 /**
@@ -189,7 +192,10 @@ export function fd_replace(files: Ptr<'Files'>, fd: number, file: Ptr<'File'>, f
   else if (old === 0) occupy(files, fd, at, word);
   else U32[at >> 2] = word;
   unlock(Files.lock.at(files), FILES_LOCK);
-  if (result >= 0 && old !== 0) file_put((old & ~FD_FLAGS) as Ptr<'File'>);
+  if (result >= 0 && old !== 0) {
+    file_close_locks((old & ~FD_FLAGS) as Ptr<'File'>, files);
+    file_put((old & ~FD_FLAGS) as Ptr<'File'>);
+  }
   return result;
 }
 
@@ -202,7 +208,9 @@ export function fd_close(files: Ptr<'Files'>, fd: number): number {
   if (filled) vacate(files, fd, at);
   unlock(Files.lock.at(files), FILES_LOCK);
   if (!filled) return -EBADF;
-  file_put((word & ~FD_FLAGS) as Ptr<'File'>);
+  const file = (word & ~FD_FLAGS) as Ptr<'File'>;
+  file_close_locks(file, files);
+  file_put(file);
   return 0;
 }
 

@@ -53,6 +53,11 @@ export class IoCursor {
     return this.count === 0;
   }
 
+  /** How many more pieces fit. */
+  free_pieces(): number {
+    return IO_MAX_PIECES - this.count;
+  }
+
   /** Appends a piece of machine memory; one that continues the last piece makes it longer. */
   push(address: number, length: number): void {
     const last = this.count - 1;

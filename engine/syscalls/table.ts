@@ -5,9 +5,14 @@
 import { ENOSYS } from '../abi/errno.ts';
 import { SYSCALL_LIMIT, SYSCALL_NAMES } from '../abi/syscall_names.ts';
 import { assert } from '../base/assert.ts';
+import { DESCRIPTOR_ROWS } from './descriptors.ts';
+import { EPOLL_ROWS } from './epoll.ts';
+import { EVENTFD_ROWS } from './eventfd.ts';
+import { IO_ROWS } from './io.ts';
+import { POLL_ROWS } from './poll.ts';
 import type { SyscallRow } from './row.ts';
 
-const FAMILIES: readonly (readonly SyscallRow[])[] = [];
+const FAMILIES: readonly (readonly SyscallRow[])[] = [IO_ROWS, DESCRIPTOR_ROWS, POLL_ROWS, EPOLL_ROWS, EVENTFD_ROWS];
 
 function not_implemented(): number {
   return -ENOSYS;

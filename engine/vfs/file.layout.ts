@@ -13,7 +13,7 @@ export const File = l.done(
     kind: l.u32('immutable'),
     /** O_* status flags; F_SETFL changes APPEND, NONBLOCK, DIRECT, NOATIME. */
     flags: l.u32('guarded by lock'),
-    /** FMODE: 1 read, 2 write. */
+    /** FMODE_*: read, write, stream (no position). */
     mode: l.u32('immutable'),
     inode: l.ptr('Inode', 'immutable'),
     dentry: l.ptr('Dentry', 'immutable'),
@@ -21,7 +21,7 @@ export const File = l.done(
     /** Private record of the object behind an anonymous file (Pipe, EventFd, ...). */
     object: l.u32('immutable'),
     lock: l.embed(Lock),
-    position: l.f64('guarded by lock'),
+    position: l.f64('guarded by position_lock'),
     owner: l.i32('guarded by lock'),
     owner_signal: l.i32('guarded by lock'),
     /** Host descriptor, -1 none. */
@@ -30,7 +30,9 @@ export const File = l.done(
     scratch: l.u32('guarded by lock'),
     scratch2: l.f64('guarded by lock'),
     /** Epoll items watching this file. */
-    watchers: l.ptr('EpollItem', 'guarded by epoll'),
+    watchers: l.ptr('EpollItem', 'guarded by epoll_watch'),
+    /** Held over a read, write or seek at `position` (Linux's f_pos_lock); outermost of all locks. */
+    position_lock: l.embed(Lock),
   },
-  96,
+  112,
 );

@@ -5,7 +5,7 @@
  * Operations never block: one that would returns -EAGAIN, and the syscall layer waits on `queue` for
  * the events it needs and calls again (one waiting loop, in syscalls/).
  */
-import { O_ACCMODE, O_CLOEXEC } from '../abi/fcntl.ts';
+import { FMODE_STREAM, O_ACCMODE, O_CLOEXEC } from '../abi/fcntl.ts';
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { slab } from '../heap/slab.ts';
@@ -87,10 +87,12 @@ export function file_alloc(kind: number, flags: number): Ptr<'File'> {
   return file;
 }
 
-/** A file without a name over the private record `object`, or 0 when the heap is exhausted. */
+/** A file without name and position over the private record `object`, or 0 when the heap is exhausted. */
 export function anon_file(kind: number, object: number, flags: number): Ptr<'File'> {
   const file = file_alloc(kind, flags);
-  if (file !== 0) File.object.set(file, object);
+  if (file === 0) return file;
+  File.object.set(file, object);
+  File.mode.set(file, File.mode.get(file) | FMODE_STREAM);
   return file;
 }
 
@@ -100,10 +102,18 @@ export function file_get(file: Ptr<'File'>): Ptr<'File'> {
   return file;
 }
 
+let watch_release: ((file: Ptr<'File'>) => void) | null = null;
+
+/** Installs what ends the epoll watches of a file whose last reference is gone, at module load. */
+export function register_watch_release(end_watches: (file: Ptr<'File'>) => void): void {
+  watch_release = end_watches;
+}
+
 /** Drops a reference; the last one releases the object. Call it with no lock held. */
 export function file_put(file: Ptr<'File'>): void {
   if (File.refs.add(file, -1) !== 1) return;
   if (File.inode.get(file) !== 0) file_locks_release(file);
+  if (File.watchers.get(file) !== 0 && watch_release !== null) watch_release(file);
   file_operations(file).release(file);
   const dentry = File.dentry.get(file);
   const mount = File.mount.get(file);

@@ -1,0 +1,53 @@
+/**
+ * Epoll: an interest list (Linux's struct eventpoll). EpollItem: one watched (file, descriptor) pair.
+ * AnonRoot: what the anonymous files of one machine share.
+ *
+ * Locks, outermost first:
+ *   AnonRoot.watch_lock   which item watches which file (lists of File.watchers, Epoll.items)
+ *     Epoll.lock          an item's events; one collector at a time; inner instances after outer ones
+ *       target's own lock (poll), target's wait queue
+ *         Epoll.ready_lock   the list of items that may be ready
+ */
+import { layout } from '../../heap/layout.ts';
+import { Lock } from '../../heap/lock.ts';
+import { WaitQueue } from '../../heap/wait_queue.ts';
+
+const r = layout('AnonRoot');
+export const AnonRoot = r.done({ watch_lock: r.embed(Lock) }, 8);
+
+const l = layout('Epoll');
+export const Epoll = l.done(
+  {
+    lock: l.embed(Lock),
+    /** epoll_wait callers and watchers of the epoll file. */
+    queue: l.embed(WaitQueue),
+    items: l.ptr('EpollItem', 'guarded by watch_lock'),
+    ready_lock: l.embed(Lock),
+    ready_head: l.ptr('EpollItem', 'guarded by ready_lock'),
+    ready_tail: l.ptr('EpollItem', 'guarded by ready_lock'),
+    ready_count: l.u32('guarded by ready_lock'),
+    file: l.ptr('File', 'immutable'),
+  },
+  56,
+);
+
+const i = layout('EpollItem');
+export const EpollItem = i.done(
+  {
+    epoll: i.ptr('Epoll', 'immutable'),
+    /** The watched file: no reference, the item goes with the file's last one. */
+    file: i.ptr('File', 'immutable'),
+    fd: i.i32('immutable'),
+    /** EPOLL* of interest; only the private bits are left of a spent EPOLLONESHOT. */
+    events: i.u32('guarded by epoll lock'),
+    data: i.u64('guarded by epoll lock'),
+    entry: i.ptr('WaitEntry', 'guarded by watch_lock'),
+    next: i.ptr('EpollItem', 'guarded by watch_lock'),
+    prev: i.ptr('EpollItem', 'guarded by watch_lock'),
+    next_watcher: i.ptr('EpollItem', 'guarded by watch_lock'),
+    ready: i.u32('guarded by ready_lock'),
+    ready_next: i.ptr('EpollItem', 'guarded by ready_lock'),
+    ready_prev: i.ptr('EpollItem', 'guarded by ready_lock'),
+  },
+  56,
+);

@@ -1,0 +1,37 @@
+/**
+ * Pipe: a ring of bytes in pages (Linux's struct pipe_inode_info), behind pipe(2) and an opened FIFO.
+ *
+ * `head` and `tail` count bytes ever read and written since the pipe was last empty; the byte at
+ * position p lies in page (p / 4096) % page_count. Pages are made on first use and kept until the pipe
+ * goes, so that a stream does not allocate.
+ */
+import { layout } from '../../heap/layout.ts';
+import { Lock } from '../../heap/lock.ts';
+import { WaitQueue } from '../../heap/wait_queue.ts';
+
+export const PIPE_DEFAULT_PAGES = 16;
+/** /proc/sys/fs/pipe-max-size, in pages. */
+export const PIPE_MAX_PAGES = 256;
+
+const l = layout('Pipe');
+export const Pipe = l.done(
+  {
+    lock: l.embed(Lock),
+    queue: l.embed(WaitQueue),
+    /** Open files with read, or write, access. */
+    readers: l.u32('guarded by lock'),
+    writers: l.u32('guarded by lock'),
+    /** Open files, the host, an open in progress. */
+    refs: l.u32('guarded by lock'),
+    page_count: l.u32('guarded by lock'),
+    head: l.f64('guarded by lock'),
+    tail: l.f64('guarded by lock'),
+    /** Page addresses: in the record, or in a heap page of their own once page_count exceeds the default. */
+    far_pages: l.u32('guarded by lock'),
+    pages: l.bytes(PIPE_DEFAULT_PAGES * 4, 4, 'guarded by lock'),
+    /** Rise with each opening of an end: an open of a FIFO waits for the other's. */
+    reader_opens: l.u32('guarded by lock'),
+    writer_opens: l.u32('guarded by lock'),
+  },
+  144,
+);

@@ -1,0 +1,96 @@
+/** Record locks of fcntl(2): of processes (F_SETLK) and of open file descriptions (F_OFD_SETLK). */
+import { EAGAIN, EBADF, EFAULT, EINVAL, ENOLCK, ENOMEM, EOVERFLOW } from '../abi/errno.ts';
+import {
+  F_GETLK,
+  F_OFD_GETLK,
+  F_OFD_SETLK,
+  F_OFD_SETLKW,
+  F_SETLK,
+  F_SETLKW,
+  FMODE_READ,
+  FMODE_WRITE,
+} from '../abi/fcntl.ts';
+import { F_RDLCK, F_UNLCK, F_WRLCK } from '../abi/path.ts';
+import { POLLOUT } from '../abi/poll.ts';
+import type { Ptr } from '../base/types.ts';
+import { I32, U16, U32 } from '../heap/memory.ts';
+import { arg_u64 } from '../kernel/args.ts';
+import { wait_on } from '../kernel/block.ts';
+import { current, current_vcpu } from '../kernel/current.ts';
+import { hold_file } from '../kernel/fd_table.ts';
+import { Task } from '../kernel/task.layout.ts';
+import { ThreadGroup } from '../kernel/thread_group.layout.ts';
+import { Vcpu } from '../machine/vcpu.layout.ts';
+import { copy_in, copy_out } from '../mm/uaccess.ts';
+import { File } from '../vfs/file.layout.ts';
+import { LOCK_END, LOCK_OFD, LOCK_POSIX, type LockRange, lock_queue, lock_set, lock_test } from '../vfs/locks.ts';
+import { Inode } from '../vfs/vfs.layout.ts';
+
+const FLOCK_SIZE = 32;
+const TWO_32 = 4294967296;
+const range: LockRange = { type: 0, start: 0, end: 0, pid: 0 };
+
+function word64(at: number): number {
+  return (I32[(at >> 2) + 1] as number) * TWO_32 + (U32[at >> 2] as number);
+}
+
+function set_word64(at: number, value: number): void {
+  U32[at >> 2] = value;
+  U32[(at >> 2) + 1] = Math.floor(value / TWO_32);
+}
+
+/** Decodes the struct flock in the scratch area: 0, -EINVAL, -EOVERFLOW. */
+function decode(file: Ptr<'File'>, scratch: number): number {
+  const whence = U16[(scratch + 2) >> 1] as number;
+  let start = word64(scratch + 8);
+  const length = word64(scratch + 16);
+  if (whence === 1) start += File.position.get(file);
+  else if (whence === 2) start += Inode.size.get(File.inode.get(file));
+  else if (whence !== 0) return -EINVAL;
+  if (start > LOCK_END || start + length > LOCK_END) return -EOVERFLOW;
+  range.type = U16[scratch >> 1] as number;
+  range.start = length < 0 ? start + length : start;
+  range.end = length === 0 ? LOCK_END : length < 0 ? start - 1 : start + length - 1;
+  range.pid = ThreadGroup.tgid.get(Task.group.get(current));
+  return range.start < 0 ? -EINVAL : 0;
+}
+
+function encode(scratch: number): void {
+  U16[scratch >> 1] = range.type;
+  if (range.type === F_UNLCK) return;
+  U16[(scratch + 2) >> 1] = 0;
+  set_word64(scratch + 8, range.start);
+  set_word64(scratch + 16, range.end === LOCK_END ? 0 : range.end - range.start + 1);
+  I32[(scratch + 24) >> 2] = range.pid;
+}
+
+/** F_GETLK, F_SETLK, F_SETLKW and their OFD kin; -EINVAL for any other command. */
+export function record_lock(fd: number, file: Ptr<'File'>, command: number): number {
+  const ofd = command === F_OFD_GETLK || command === F_OFD_SETLK || command === F_OFD_SETLKW;
+  if (!ofd && command !== F_GETLK && command !== F_SETLK && command !== F_SETLKW) return -EINVAL;
+  const inode = File.inode.get(file);
+  if (inode === 0) return -EBADF;
+  const scratch = Vcpu.scratch.at(current_vcpu);
+  if (copy_in(scratch, arg_u64(2), FLOCK_SIZE) < 0) return -EFAULT;
+  const decoded = decode(file, scratch);
+  if (decoded < 0) return decoded;
+  // An OFD lock has no process (fcntl(2): l_pid must be zero).
+  if (ofd && I32[(scratch + 24) >> 2] !== 0) return -EINVAL;
+  const flavor = ofd ? LOCK_OFD : LOCK_POSIX;
+  const owner = ofd ? file : Task.files.get(current);
+  if (command === F_GETLK || command === F_OFD_GETLK) {
+    if (range.type !== F_RDLCK && range.type !== F_WRLCK) return -EINVAL;
+    lock_test(inode, flavor, owner, range);
+    encode(scratch);
+    return copy_out(arg_u64(2), scratch, FLOCK_SIZE) < 0 ? -EFAULT : 0;
+  }
+  const mode = File.mode.get(file);
+  if (range.type === F_RDLCK && (mode & FMODE_READ) === 0) return -EBADF;
+  if (range.type === F_WRLCK && (mode & FMODE_WRITE) === 0) return -EBADF;
+  const result = lock_set(inode, flavor, owner, range);
+  if (result !== -EAGAIN) return result;
+  if (command !== F_SETLKW && command !== F_OFD_SETLKW) return -EAGAIN;
+  const queue = lock_queue(inode);
+  if (queue === 0) return -ENOLCK;
+  return hold_file(fd, file) ? wait_on(queue, POLLOUT) : -ENOMEM;
+}

@@ -1,0 +1,181 @@
+// @hot
+/**
+ * The one loop behind every read and write system call: pins the user's buffers piece by piece, calls
+ * the file, keeps progress over blocks.
+ *
+ * A transfer is a list of buffers (one for read, many for readv), an offset or the file's position, and
+ * the file. Bytes before an unreadable page are transferred, as in Linux; the error comes only when
+ * nothing was. A blocked write keeps its progress in Task.syscall_progress.
+ */
+import { EAGAIN, EBADF, EFAULT, EINVAL, EIO, ENOMEM, EPIPE } from '../abi/errno.ts';
+import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_NONBLOCK } from '../abi/fcntl.ts';
+import { POLLIN, POLLOUT } from '../abi/poll.ts';
+import { SIGPIPE } from '../abi/signal.ts';
+import type { Ptr } from '../base/types.ts';
+import { lock, unlock } from '../heap/lock.ts';
+import { FILE_POSITION_LOCK } from '../heap/lock_order.ts';
+import { U32 } from '../heap/memory.ts';
+import { wait_on } from '../kernel/block.ts';
+import { current, current_vcpu } from '../kernel/current.ts';
+import { fd_file, hold_file } from '../kernel/fd_table.ts';
+import { siginfo_user } from '../kernel/siginfo.ts';
+import { send_to_task } from '../kernel/signal.ts';
+import { Task } from '../kernel/task.layout.ts';
+import { IoCursor } from '../machine/io.ts';
+import { Vcpu } from '../machine/vcpu.layout.ts';
+import { copy_in, pin } from '../mm/uaccess.ts';
+import { File } from '../vfs/file.layout.ts';
+import { type FileOperations, file_operations } from '../vfs/file.ts';
+
+/** Most bytes of one read or write: whole pages below 2 GiB (read(2), NOTES). */
+export const MAX_RW_COUNT = 0x7fff_f000;
+/** Most buffers of one vectored call (IOV_MAX). */
+export const IOV_MAX = 1024;
+/** Bytes pinned at a time: files that hold little at once are not worth faulting in much. */
+const STREAM_CHUNK = 0x1_0000;
+const FILE_CHUNK = 0x10_0000;
+/** `offset` of a transfer at the file's own position. */
+export const AT_POSITION = -1;
+
+/** This thread's cursor; it does not live across a block. */
+export const io = new IoCursor();
+
+const bases = new Float64Array(IOV_MAX);
+const lengths = new Float64Array(IOV_MAX);
+let buffers = 0;
+let total = 0;
+
+/** Describes a transfer with one buffer. */
+export function single_buffer(address: number, length: number): void {
+  bases[0] = address;
+  lengths[0] = Math.min(length, MAX_RW_COUNT);
+  buffers = 1;
+  total = lengths[0] as number;
+}
+
+/** Reads an array of struct iovec: 0, -EINVAL for bad lengths or too many, -EFAULT. */
+export function import_iovec(address: number, count: number): number {
+  if (count < 0 || count > IOV_MAX) return -EINVAL;
+  buffers = 0;
+  total = 0;
+  const scratch = Vcpu.scratch.at(current_vcpu);
+  const at = scratch >> 2;
+  for (let i = 0; i < count; i++) {
+    if (copy_in(scratch, address + i * 16, 16) < 0) return -EFAULT;
+    const length = (U32[at + 3] as number) * 4294967296 + (U32[at + 2] as number);
+    if (length >= 2 ** 63) return -EINVAL;
+    bases[i] = (U32[at + 1] as number) * 4294967296 + (U32[at] as number);
+    lengths[i] = Math.min(length, MAX_RW_COUNT - total);
+    total += lengths[i] as number;
+    buffers++;
+  }
+  return 0;
+}
+
+/** Bytes of the transfer described last. */
+export function transfer_length(): number {
+  return total;
+}
+
+/** Fills the cursor with what follows the first `done` bytes, at most `limit`: 0, or -EFAULT when nothing could be. */
+function pin_from(done: number, limit: number, write: boolean): number {
+  io.reset();
+  let skip = done;
+  for (let i = 0; i < buffers && io.remaining < limit; i++) {
+    const length = lengths[i] as number;
+    if (skip >= length) {
+      skip -= length;
+      continue;
+    }
+    const room = (io.free_pieces() - 1) * 4096;
+    const n = Math.min(length - skip, limit - io.remaining, room);
+    if (n <= 0) break;
+    const before = io.remaining;
+    const failed = pin(io, (bases[i] as number) + skip, n, write) < 0;
+    if (failed || io.remaining - before < n) break;
+    skip = 0;
+    if (n < length && io.remaining >= limit) break;
+  }
+  return io.remaining === 0 ? -EFAULT : 0;
+}
+
+function chunk_of(file: Ptr<'File'>): number {
+  return (File.mode.get(file) & FMODE_STREAM) !== 0 ? STREAM_CHUNK : FILE_CHUNK;
+}
+
+/** One read or write of what the cursor holds, at `offset` or at the file's position, which then moves. */
+function step(operations: FileOperations, file: Ptr<'File'>, offset: number, write: boolean): number {
+  if ((File.mode.get(file) & FMODE_STREAM) !== 0)
+    return write ? operations.write(file, io, -1) : operations.read(file, io, -1);
+  const position_lock = File.position_lock.at(file);
+  lock(position_lock, FILE_POSITION_LOCK);
+  const own = File.position.get(file);
+  const at = offset === AT_POSITION ? own : offset;
+  const n = write ? operations.write(file, io, at) : operations.read(file, io, at);
+  const appended = write && (File.flags.get(file) & O_APPEND) !== 0;
+  // An append leaves the new end of the file in the position; pwrite does not move it.
+  if (offset !== AT_POSITION) File.position.set(file, own);
+  else if (n > 0 && !appended) File.position.set(file, at + n);
+  unlock(position_lock, FILE_POSITION_LOCK);
+  return n;
+}
+
+/** Transfers from the file to the buffers described: bytes, -errno, or what `wait_on` answers. */
+export function read_transfer(fd: number, file: Ptr<'File'>, offset: number, nonblocking: boolean): number {
+  const operations = file_operations(file);
+  const chunk = chunk_of(file);
+  let done = 0;
+  for (;;) {
+    if (pin_from(done, Math.min(chunk, total - done), true) < 0 && total > 0) return done > 0 ? done : -EFAULT;
+    const wanted = io.remaining;
+    const n = step(operations, file, offset === AT_POSITION ? offset : offset + done, false);
+    if (n > 0) done += n;
+    if (n === wanted && n > 0 && done < total) continue;
+    if (done > 0 || n !== -EAGAIN || nonblocking) return done > 0 ? done : n;
+    return block(fd, file, operations, POLLIN);
+  }
+}
+
+/** Transfers from the buffers described to the file: bytes, -errno, or what `wait_on` answers. */
+export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, nonblocking: boolean): number {
+  const operations = file_operations(file);
+  const chunk = chunk_of(file);
+  let done = Task.syscall_progress.get(current);
+  for (;;) {
+    if (pin_from(done, Math.min(chunk, total - done), false) < 0 && total > 0) return done > 0 ? done : -EFAULT;
+    const wanted = io.remaining;
+    const n = step(operations, file, offset === AT_POSITION ? offset : offset + done, true);
+    if (n > 0) done += n;
+    if (n > 0 && done < total && (n === wanted || (File.mode.get(file) & FMODE_STREAM) !== 0)) continue;
+    if (n === -EPIPE) send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
+    if (n !== -EAGAIN || nonblocking) return done > 0 ? done : n;
+    Task.syscall_progress.set(current, done);
+    const waited = block(fd, file, operations, POLLOUT);
+    return waited > -0x10000 && done > 0 ? done : waited;
+  }
+}
+
+/** Keeps the file and waits until it announces one of `events`. */
+export function block(fd: number, file: Ptr<'File'>, operations: FileOperations, events: number): number {
+  const queue = operations.queue(file);
+  if (queue === 0) return -EIO;
+  if (!hold_file(fd, file)) return -ENOMEM;
+  return wait_on(queue, events);
+}
+
+/** The file of a descriptor open for reading, or -EBADF. */
+export function readable_file(fd: number): number {
+  const file = fd_file(fd);
+  return file === 0 || (File.mode.get(file) & FMODE_READ) === 0 ? -EBADF : file;
+}
+
+/** The file of a descriptor open for writing, or -EBADF. */
+export function writable_file(fd: number): number {
+  const file = fd_file(fd);
+  return file === 0 || (File.mode.get(file) & FMODE_WRITE) === 0 ? -EBADF : file;
+}
+
+/** Whether the file's owner asked not to be blocked. */
+export function is_nonblocking(file: Ptr<'File'>): boolean {
+  return (File.flags.get(file) & O_NONBLOCK) !== 0;
+}

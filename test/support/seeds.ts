@@ -1,0 +1,35 @@
+/**
+ * Model tests over several seeds: each failure names its seed and the command that repeats it.
+ */
+import { random_of } from './random.ts';
+
+export class Random {
+  readonly next: () => number;
+
+  constructor(seed: number) {
+    this.next = random_of(seed);
+  }
+
+  /** 0 <= n < limit. */
+  below(limit: number): number {
+    return this.next() % limit;
+  }
+
+  pick<T>(values: readonly T[]): T {
+    return values[this.below(values.length)] as T;
+  }
+}
+
+/** Runs `body` with `count` seeds (or TVISOR_SEED alone). */
+export function for_seeds(count: number, body: (random: Random) => void): void {
+  const given = process.env.TVISOR_SEED;
+  const first = given === undefined ? Date.now() % 0x7fff_ffff : Number(given);
+  for (let seed = first; seed < first + (given === undefined ? count : 1); seed++) {
+    try {
+      body(new Random(seed));
+    } catch (error) {
+      console.log(`seed ${seed} (repeat: TVISOR_SEED=${seed} node ${process.argv[1]})`);
+      throw error;
+    }
+  }
+}
