@@ -24,8 +24,8 @@ export interface MachineOptions {
   readonly seed?: number;
   readonly hostname?: string;
   readonly platform?: 'interp';
-  /** Called with each line of system call trace. */
-  readonly strace?: (line: string) => void;
+  /** Traces system calls to this host file, which is appended to; '-' is stderr. */
+  readonly strace?: string;
   readonly debug?: boolean;
 }
 
@@ -43,7 +43,8 @@ export interface MachineConfig {
   readonly seed: number | null;
   readonly hostname: string;
   readonly platform: 'interp';
-  readonly strace: boolean;
+  /** '' is off, '-' stderr, else a host file. */
+  readonly strace: string;
   readonly debug: boolean;
 }
 
@@ -86,7 +87,7 @@ export function machine_config(options: MachineOptions, cores: number): MachineC
     seed: options.seed ?? null,
     hostname: options.hostname ?? 'tvisor',
     platform: 'interp',
-    strace: options.strace !== undefined,
+    strace: options.strace ?? '',
     debug: options.debug ?? false,
   };
 }

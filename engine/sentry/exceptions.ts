@@ -28,11 +28,7 @@ import { force_signal } from '../kernel/signal_delivery.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { CpuState } from '../machine/cpu.layout.ts';
 import { ACCESS_EXEC, ACCESS_WRITE, Vcpu } from '../machine/vcpu.layout.ts';
-
-/** What a fault that could not be resolved was: Vcpu.fault_result. */
-export const FAULT_NOT_MAPPED = 1;
-export const FAULT_NO_RIGHT = 2;
-export const FAULT_BUS = 3;
+import { FAULT_BUS, FAULT_NO_RIGHT, FAULT_OUT_OF_MEMORY, kill_for_memory } from './memory.ts';
 
 const VECTOR_DE = 0;
 const VECTOR_DB = 1;
@@ -62,6 +58,10 @@ export function deliver_fault(vcpu: Ptr<'Vcpu'>): void {
   }
   const access = Vcpu.fault_access.get(vcpu);
   const result = Vcpu.fault_result.get(vcpu);
+  if (result === FAULT_OUT_OF_MEMORY) {
+    kill_for_memory();
+    return;
+  }
   let error = ERROR_USER;
   if (result === FAULT_NO_RIGHT) error |= ERROR_PRESENT;
   if (access === ACCESS_WRITE) error |= ERROR_WRITE;

@@ -1,36 +1,72 @@
 // @hot
 /**
- * The vCPU's side of memory: which address space is active, its TLB, safe points, and faults on their way to mm.
+ * The vCPU's side of memory: what binds mm to the platform and to the task's life.
  */
-import type { Ptr } from '../base/types.ts';
-import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
-import { U8 } from '../heap/memory.ts';
-import { current } from '../kernel/current.ts';
+import { EACCES, EIO, ENOMEM } from '../abi/errno.ts';
+import { SIGKILL } from '../abi/signal.ts';
+import type { FrameAddr, Ptr } from '../base/types.ts';
+import { current, current_vcpu } from '../kernel/current.ts';
+import { register_task_resource } from '../kernel/resources.ts';
+import { siginfo_kernel } from '../kernel/siginfo.ts';
+import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
-import { TLB_ENTRIES, TLB_ENTRY_SHIFT, TLB_OFFSET, Vcpu } from '../machine/vcpu.layout.ts';
+import { register_code_invalidation } from '../machine/code_events.ts';
+import { set_this_vcpu } from '../machine/this_vcpu.ts';
+import { register_translation_flush } from '../machine/tlb.ts';
+import { Vcpu } from '../machine/vcpu.layout.ts';
+import { mm_activate, mm_deactivate, mm_fork, mm_get, mm_put } from '../mm/address_space.ts';
+import { guest_fault as mm_guest_fault } from '../mm/fault.ts';
 import type { Platform } from '../platform/platform.ts';
 
-/** Empties the vCPU's TLB and what is derived from it. */
-export function flush_tlb(vcpu: Ptr<'Vcpu'>, platform: Platform): void {
-  U8.fill(0xff, vcpu + TLB_OFFSET, vcpu + TLB_OFFSET + (TLB_ENTRIES << TLB_ENTRY_SHIFT));
-  platform.flush_translations(vcpu);
-  Vcpu.flushes.add(vcpu, 1);
+/** What a fault that could not be resolved was: Vcpu.fault_result. */
+export const FAULT_NOT_MAPPED = 1;
+export const FAULT_NO_RIGHT = 2;
+export const FAULT_BUS = 3;
+/** Guest memory is exhausted: the task that asked for more is killed, as by Linux's OOM killer. */
+export const FAULT_OUT_OF_MEMORY = 4;
+
+register_task_resource('mm', {
+  share: mm_get,
+  copy: mm_fork,
+  release(mm: Ptr<'Mm'>): void {
+    // The task that lets go of its address space is the running one: nothing may go on looking through it.
+    if (current_vcpu !== 0) mm_deactivate(current_vcpu);
+    mm_put(mm);
+  },
+});
+
+/** Binds this thread to a vCPU area and its memory maintenance to the platform. */
+export function bind_vcpu(vcpu: Ptr<'Vcpu'>, platform: Platform): void {
+  set_this_vcpu(vcpu);
+  register_translation_flush((flushed) => platform.flush_translations(flushed));
+  register_code_invalidation({
+    frame: (frame: FrameAddr) => platform.invalidate_frame(frame),
+    all: () => platform.drop_caches(vcpu),
+  });
 }
 
 /** Makes the current task's address space the vCPU's. */
-export function activate_memory(vcpu: Ptr<'Vcpu'>, platform: Platform): void {
-  const mm = Task.mm.get(current);
-  if (Vcpu.mm.load(vcpu) === mm) return;
-  Vcpu.mm.store(vcpu, mm);
-  flush_tlb(vcpu, platform);
+export function activate_memory(vcpu: Ptr<'Vcpu'>): void {
+  mm_activate(Task.mm.get(current), vcpu);
 }
 
-/** Nothing of this vCPU refers to pinned memory or translated code any more: it has seen the present epoch. */
-export function safe_point(vcpu: Ptr<'Vcpu'>): void {
-  Vcpu.epoch.store(vcpu, MachineHeader.epoch.load(MACHINE));
+/** The platform's fault hook: 0, or what it was (FAULT_*), which is also left in Vcpu.fault_result. */
+export function guest_fault(address: number, access: number): number {
+  const result = mm_guest_fault(address, access);
+  if (result === 0) return 0;
+  const kind =
+    result === -EACCES
+      ? FAULT_NO_RIGHT
+      : result === -EIO
+        ? FAULT_BUS
+        : result === -ENOMEM
+          ? FAULT_OUT_OF_MEMORY
+          : FAULT_NOT_MAPPED;
+  Vcpu.fault_result.set(current_vcpu, kind);
+  return kind;
 }
 
-/** The platform's fault hook: no address space resolves anything yet. */
-export function guest_fault(_address: number, _access: number): number {
-  return 1;
+/** Kills the current task's process for want of memory. */
+export function kill_for_memory(): void {
+  send_to_task(current, SIGKILL, siginfo_kernel(SIGKILL));
 }

@@ -14,7 +14,7 @@ import { panic } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { held_lock_count, set_lock_owner } from '../heap/lock.ts';
 import { account_start, account_stop } from '../kernel/cpu_time.ts';
-import { current, current_cpu, set_current } from '../kernel/current.ts';
+import { current, current_cpu, current_vcpu, set_current } from '../kernel/current.ts';
 import { exit_task, kill_everything, task_dropped } from '../kernel/exit.ts';
 import { KernelRoot, MACHINE_RUNS, Scheduler } from '../kernel/kernel.layout.ts';
 import { kernel_root, machine_ended } from '../kernel/kernel.ts';
@@ -30,7 +30,8 @@ import {
 import { AFTER_WORK_EXIT, AFTER_WORK_RESUME, AFTER_WORK_STOP, handle_work } from '../kernel/signal_delivery.ts';
 import { stop_current } from '../kernel/stop.ts';
 import { RESUME_GUEST, RESUME_SYSCALL, TASK_BLOCKED, Task, WORK_RESCHEDULE } from '../kernel/task.layout.ts';
-import { INTERRUPT_FLUSH_TLB, INTERRUPT_STOP, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
+import { enter_guest, enter_idle, leave_guest, leave_idle, safe_point } from '../machine/safe_point.ts';
+import { INTERRUPT_CODE, INTERRUPT_FLUSH_TLB, INTERRUPT_STOP, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
 import {
   EXIT_EXCEPTION,
   EXIT_FAULT,
@@ -45,7 +46,7 @@ import { enter_syscall, resume_syscall, SYSCALL_BLOCKED } from '../syscalls/disp
 import { advance_virtual, monotonic_ns } from '../time/clock.ts';
 import { timers_run } from '../time/timer.ts';
 import { deliver_exception, deliver_fault } from './exceptions.ts';
-import { activate_memory, flush_tlb, guest_fault, safe_point } from './memory.ts';
+import { activate_memory, bind_vcpu, guest_fault } from './memory.ts';
 import { record_panic } from './panic.ts';
 
 /** Why `run_vcpu` returned. */
@@ -66,7 +67,10 @@ let slice_syscalls = 0;
 /** What the platform calls while guest code runs. Installed once a thread. */
 export const platform_hooks: PlatformHooks = {
   syscall(): number {
+    leave_guest(current_vcpu);
     syscall_result = enter_syscall();
+    safe_point(current_vcpu);
+    enter_guest(current_vcpu);
     return ++slice_syscalls > SLICE_SYSCALLS ? 1 : syscall_result;
   },
   fault: guest_fault,
@@ -81,6 +85,8 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
   const vcpu = vcpu_at(index);
   const scheduler = scheduler_root();
   set_lock_owner(index);
+  bind_vcpu(vcpu, platform);
+  leave_idle(vcpu);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
   Scheduler.online.add(scheduler, 1);
   try {
@@ -97,7 +103,7 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
 
 function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_sleep: boolean): number {
   for (;;) {
-    if (take_interrupts(vcpu, platform)) return RUN_INTERRUPTED;
+    if (take_interrupts(vcpu)) return RUN_INTERRUPTED;
     if (machine_ended() !== MACHINE_RUNS) return RUN_ENDED;
     timers_run();
     const task = pick_next(index);
@@ -105,10 +111,9 @@ function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_slee
       run_task(index, vcpu, platform, task);
       continue;
     }
-    safe_point(vcpu);
-    Vcpu.mode.store(vcpu, 0);
+    enter_idle(vcpu);
     const progress = idle(vcpu, may_sleep);
-    Vcpu.mode.store(vcpu, 1);
+    leave_idle(vcpu);
     check_limits();
     if (!progress && !may_sleep) return RUN_IDLE;
   }
@@ -117,13 +122,12 @@ function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_slee
 /** Runs one task until it blocks, stops, ends, or its slice is over and another waits. */
 function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Ptr<'Task'>): void {
   set_current(task, Task.cpu.get(task), vcpu);
-  Vcpu.mode.store(vcpu, 1);
   Vcpu.task.set(vcpu, task);
   Vcpu.fuel.set(vcpu, 0);
   slice_syscalls = 0;
   Task.vcpu.set(task, index);
   account_start(task);
-  activate_memory(vcpu, platform);
+  activate_memory(vcpu);
   const stays = resume_blocked_call() && run_guest(index, vcpu, platform);
   Vcpu.task.set(vcpu, 0);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
@@ -134,7 +138,7 @@ function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Pt
 function run_guest(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform): boolean {
   for (;;) {
     if (!return_work()) return false;
-    if (take_interrupts(vcpu, platform)) {
+    if (take_interrupts(vcpu)) {
       Vcpu.interrupt.or(vcpu, INTERRUPT_STOP);
       account_stop(current);
       return true;
@@ -160,9 +164,9 @@ function run_slice(vcpu: Ptr<'Vcpu'>, platform: Platform): ExitReason {
   const fuel = Scheduler.slice_fuel.get(scheduler_root());
   if (Vcpu.fuel.get(vcpu) <= 0) Vcpu.fuel.set(vcpu, fuel);
   const before = Vcpu.fuel.get(vcpu);
-  Vcpu.mode.store(vcpu, 2);
+  enter_guest(vcpu);
   const reason = platform.switch_to(current_cpu, vcpu);
-  Vcpu.mode.store(vcpu, 1);
+  leave_guest(vcpu);
   const retired = before - Vcpu.fuel.get(vcpu);
   advance_virtual(retired);
   KernelRoot.retired.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + retired);
@@ -227,12 +231,12 @@ function block_current(): boolean {
   }
 }
 
-/** Answers the bits of Vcpu.interrupt; true when this thread is to return. */
-function take_interrupts(vcpu: Ptr<'Vcpu'>, platform: Platform): boolean {
-  const bits = Vcpu.interrupt.load(vcpu) === 0 ? 0 : Vcpu.interrupt.exchange(vcpu, 0);
-  if ((bits & INTERRUPT_FLUSH_TLB) !== 0) flush_tlb(vcpu, platform);
+/** Passes a safe point and answers the bits of Vcpu.interrupt; true when this thread is to return. */
+function take_interrupts(vcpu: Ptr<'Vcpu'>): boolean {
   safe_point(vcpu);
-  return (bits & INTERRUPT_STOP) !== 0;
+  if (Vcpu.interrupt.load(vcpu) === 0) return false;
+  // Requests made since stay for the next safe point, which acts on them.
+  return (Vcpu.interrupt.and(vcpu, INTERRUPT_FLUSH_TLB | INTERRUPT_CODE) & INTERRUPT_STOP) !== 0;
 }
 
 /** Ends the machine when its time or its fuel is used up: every process is killed, then the vCPUs leave. */
