@@ -7,7 +7,7 @@
  * length) pairs in kernel memory; new inodes get the owner given. Results are 0 or a count, or -errno.
  */
 import { assert, CHECKED } from '../base/assert.ts';
-import type { Ptr } from '../base/types.ts';
+import type { FrameAddr, Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { ICACHE_LOCK, INODE_LOCK } from '../heap/lock_order.ts';
 import { U32 } from '../heap/memory.ts';
@@ -65,10 +65,20 @@ export interface InodeOperations {
   allocate?(inode: I, mode: number, offset: number, length: number): number;
   /** Prepares an open file: sets its kind and object, and counts what it must. */
   open?(inode: I, file: Ptr<'File'>): number;
+  /** MAPPING_* kind of the page cache of a regular file; absent: it has none and cannot be mapped. */
+  readonly mapping_kind?: number;
+  /** Before data is first read: whether it can be (0 or -errno). */
+  prepare_read?(inode: I): number;
+  /** Fills a frame with one page of data, zeros behind the end. Called with a mapping's lock held. */
+  read_page?(inode: I, index: number, frame: FrameAddr): number;
+  /** Before data up to byte `end` is changed by write, fallocate or a shared mapping: 0 or -errno. */
+  prepare_write?(inode: I, end: number): number;
+  /** Stores bytes of a write at once (write-through); absent: the page cache is the data. The inode's lock is held. */
+  write_through?(inode: I, position: number, source: number, length: number): number;
   /** Writes back what is not yet stored (fsync). */
   sync?(inode: I): number;
-  /** Bytes or errors of extended attributes; absent: -EOPNOTSUPP. */
-  has_xattrs?: boolean;
+  /** Extended attributes are kept in memory; absent: -EOPNOTSUPP. */
+  readonly has_xattrs?: boolean;
   /** The last reference is gone: free what belongs to the file system. The record is freed after it. */
   evict?(inode: I): void;
 }
@@ -80,6 +90,8 @@ export const INODE_KIND_SYS = 4;
 export const INODE_KIND_DEVPTS = 5;
 export const INODE_KIND_MEMFD = 6;
 export const INODE_KIND_DEBUG = 7;
+/** A memory inode that stands for one of a lower layer. */
+export const INODE_KIND_OVERLAY = 8;
 
 const operations: (InodeOperations | undefined)[] = [];
 

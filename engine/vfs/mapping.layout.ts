@@ -19,6 +19,8 @@ export const MAPPING_HOST = 2;
 export const MAPPING_KCOV = 3;
 export const MAPPING_SHM = 4;
 export const MAPPING_SPECIAL = 5;
+/** A memory file over one of a lower layer: clean pages are a cache, dirty ones the data. */
+export const MAPPING_OVERLAY = 6;
 
 export const MAPPING_NODE_SHIFT = 6;
 export const MAPPING_NODE_SLOTS = 64;

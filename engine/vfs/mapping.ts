@@ -39,6 +39,8 @@ export interface MappingOperations {
   readonly read_page?: (mapping: Ptr<'Mapping'>, index: number, frame: FrameAddr) => number;
   /** Writes `length` bytes (the part within the file) of a dirty page back; 0 or -errno. Absent: pages are the data. */
   readonly write_page?: (mapping: Ptr<'Mapping'>, index: number, frame: FrameAddr, length: number) => number;
+  /** Dirty pages are never written back: they stay, and are told from clean ones. */
+  readonly dirty_pages_stay?: boolean;
   /** Clean pages can be read again, so memory pressure may drop them. */
   readonly evictable: boolean;
   /** May a page be added? 0 or -ENOSPC: a file system's size limit. `pages` is negative when pages went. */
@@ -63,7 +65,8 @@ function operations_of(mapping: Ptr<'Mapping'>): MappingOperations {
 
 /** Whether dirty pages are written back: shared writable mappings then notice the first write of a page. */
 export function mapping_tracks_dirty(mapping: Ptr<'Mapping'>): boolean {
-  return operations_of(mapping).write_page !== undefined;
+  const operations = operations_of(mapping);
+  return operations.write_page !== undefined || operations.dirty_pages_stay === true;
 }
 
 /** What mm does for a mapping: removes (or write-protects) translations of pages `first` to `last`. */

@@ -223,7 +223,11 @@ export function open_dentry(mount: Ptr<'Mount'>, dentry: D, kind: number, flags:
     else File.scratch.set(file, HOLDS_WRITE_ACCESS);
   }
   if (result === 0) {
-    const open = inode_operations(inode).open;
+    const { prepare_read } = inode_operations(inode);
+    if (type === S_IFREG && prepare_read !== undefined) result = prepare_read(inode);
+  }
+  if (result === 0) {
+    const { open } = inode_operations(inode);
     if (type !== S_IFREG && type !== S_IFDIR && open === undefined) result = special_open(inode, file);
     else if (open !== undefined) result = open(inode, file);
   }

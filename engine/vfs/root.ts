@@ -3,7 +3,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
-import { bytes_zero } from '../heap/bytes.ts';
+import { bytes_write, bytes_zero } from '../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { MACHINE, MachineHeader, ROOT_VFS } from '../heap/machine.layout.ts';
 import { U32 } from '../heap/memory.ts';
@@ -31,6 +31,7 @@ export function vfs_boot(): void {
   VfsRoot.lru_limit.set(root, Math.max(64, Math.floor(heap_bytes / 16 / 400)));
   VfsRoot.next_mount_id.set(root, 20);
   VfsRoot.next_minor.set(root, 20);
+  bytes_write(VfsRoot.dots.at(root), '..');
   U32[(MachineHeader.roots.at(MACHINE) + ROOT_VFS * 4) >> 2] = root;
 }
 

@@ -231,8 +231,8 @@ export const VfsRoot = r.done(
     next_minor: r.u32('guarded by mount_lock'),
     /** Rises with each change of the mount tree (poll on /proc/mounts). */
     mount_events: r.atomic(),
-    /** Set once the machine's file systems are being taken down. */
-    dying: r.u32('guarded by mount_lock'),
+    /** The bytes "..". */
+    dots: r.bytes(8, 8, 'immutable'),
   },
   168,
 );

@@ -1,0 +1,7 @@
+/**
+ * Loads the file systems of this folder: importing it registers their types, inode and file kinds.
+ */
+import '../vfs/directory.ts';
+import '../vfs/regular.ts';
+import './overlay/overlay.ts';
+import './tmpfs/memory_super.ts';
