@@ -5,6 +5,7 @@
  *   file_position       position of one open file: held over a whole read, write or seek
  *   tasklist            process tree, pids, process groups, sessions
  *     sighand           one thread group's signal state
+ *     task              one task's pointers to the parts it shares with others
  *     fs_context        cwd, root, umask
  *     files             one descriptor table
  *     mount             mount tree
@@ -32,6 +33,7 @@ import type { LockClass } from './lock.ts';
 export const FILE_POSITION_LOCK: LockClass = { name: 'file_position', rank: 5 };
 export const TASKLIST_LOCK: LockClass = { name: 'tasklist', rank: 10 };
 export const SIGHAND_LOCK: LockClass = { name: 'sighand', rank: 20 };
+export const TASK_LOCK: LockClass = { name: 'task', rank: 22 };
 export const FS_CONTEXT_LOCK: LockClass = { name: 'fs_context', rank: 25 };
 export const FILES_LOCK: LockClass = { name: 'files', rank: 30 };
 export const MOUNT_LOCK: LockClass = { name: 'mount', rank: 40 };

@@ -24,6 +24,7 @@ import { flush_all, kill_group_locked, lock_signals, send_to_group, send_to_task
 import { leave_stop } from './stop.ts';
 import { TASK_ZOMBIE, Task } from './task.layout.ts';
 import { child_link, child_unlink, group_release, task_put, task_release } from './task.ts';
+import { task_replace_mm } from './task_mm.ts';
 import {
   GROUP_EXITING,
   GROUP_REAPED,
@@ -70,9 +71,7 @@ export function vfork_done(task: T): void {
 /** Gives up the current task's address space, after what must still be written to it. */
 export function exit_memory(task: T): void {
   for (const hook of hooks) hook.memory(task);
-  const mm = Task.mm.get(task);
-  Task.mm.set(task, 0 as Ptr<'Mm'>);
-  release_resource('mm', mm);
+  release_resource('mm', task_replace_mm(task, 0 as Ptr<'Mm'>));
   vfork_done(task);
 }
 

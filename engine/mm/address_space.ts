@@ -60,6 +60,17 @@ export function mm_create(): Ptr<'Mm'> {
   return mm;
 }
 
+/**
+ * Sets the soft limits in bytes (RLIMIT_AS, DATA, STACK, MEMLOCK; 2^64 or Infinity for none). The stack
+ * limit acts at the next growth; placement took it into account at exec.
+ */
+export function mm_set_limits(mm: Ptr<'Mm'>, as: number, data: number, stack: number, memlock: number): void {
+  Mm.limit_as.set(mm, as);
+  Mm.limit_data.set(mm, data);
+  Mm.limit_stack.set(mm, stack);
+  Mm.limit_memlock.set(mm, memlock);
+}
+
 /** Takes a reference (CLONE_VM, a temporary holder). */
 export function mm_get(mm: Ptr<'Mm'>): void {
   Mm.refs.add(mm, 1);

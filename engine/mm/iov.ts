@@ -34,7 +34,18 @@ export function iovec_length(uaddr: number, count: number): number {
 let iov_base = 0;
 let iov_length = 0;
 
-function load_iovec(uaddr: number): boolean {
+/** Base of the element read last, by `load_iovec`. */
+export function loaded_base(): number {
+  return iov_base;
+}
+
+/** Length of the element read last. */
+export function loaded_length(): number {
+  return iov_length;
+}
+
+/** Reads one element of a vector; false for -EFAULT. */
+export function load_iovec(uaddr: number): boolean {
   if (uaddr % 8 === 0 && uaddr % 4096 <= 4096 - IOVEC_BYTES) {
     const at = user_read_address(uaddr);
     if (at < 0) return false;

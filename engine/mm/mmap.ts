@@ -2,7 +2,7 @@
  * mmap and munmap. Results are an address or 0, or -errno as the man pages say; the checks come in
  * Linux's order (mm/mmap.c: do_mmap, mmap_region, do_munmap).
  */
-import { EACCES, EAGAIN, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW } from '../abi/errno.ts';
+import { EACCES, EAGAIN, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW, EPERM } from '../abi/errno.ts';
 import { O_APPEND } from '../abi/fcntl.ts';
 import {
   MAP_ANONYMOUS,
@@ -32,6 +32,7 @@ import { File } from '../vfs/file.layout.ts';
 import { file_operations } from '../vfs/file.ts';
 import { MAPPING_ANONYMOUS } from '../vfs/mapping.layout.ts';
 import { mapping_create, mapping_put } from '../vfs/mapping.ts';
+import { MOUNT_NOEXEC, Mount } from '../vfs/vfs.layout.ts';
 import {
   Mm,
   VM_DONTEXPAND,
@@ -193,6 +194,11 @@ function file_flags(file: Ptr<'File'>, prot: number, flags: number): number {
     if ((mode & FMODE_WRITE) === 0) vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
   } else if (type !== MAP_PRIVATE) return -EINVAL;
   if ((mode & FMODE_READ) === 0) return -EACCES;
+  const mount = File.mount.get(file);
+  if (mount !== 0 && (Mount.flags.load(mount) & MOUNT_NOEXEC) !== 0) {
+    if ((prot & PROT_EXEC) !== 0) return -EPERM;
+    vm_flags &= ~VM_MAYEXEC;
+  }
   const mmap = file_operations(file).mmap;
   if (mmap === undefined) return -ENODEV;
   if ((flags & MAP_GROWSDOWN) !== 0) return -EINVAL;

@@ -28,13 +28,21 @@ const seen = new Int32Array(64);
 
 /** Returns when no other vCPU can use a translation older than the caller's last page-table change. */
 export function shoot_down(mm: Ptr<'Mm'>): void {
-  const count = MachineHeader.vcpu_count.get(MACHINE);
-  if (count === 1) return;
+  if (MachineHeader.vcpu_count.get(MACHINE) === 1) return;
   Mm.shootdowns.add(mm, 1);
+  flush_others(mm);
+}
+
+/**
+ * Makes the other vCPUs that run guest code in `mm`, or in any address space when it is 0, pass a full
+ * fence (membarrier(2)): the flush is one.
+ */
+export function flush_others(mm: Ptr<'Mm'>): void {
+  const count = MachineHeader.vcpu_count.get(MACHINE);
   let waiting = 0;
   for (let i = 0; i < count; i++) {
     const vcpu = vcpu_at(i);
-    if (vcpu === this_vcpu || Vcpu.mm.load(vcpu) !== mm) continue;
+    if (vcpu === this_vcpu || (mm !== 0 && Vcpu.mm.load(vcpu) !== mm)) continue;
     const flushes = Vcpu.flushes.load(vcpu);
     Vcpu.interrupt.or(vcpu, INTERRUPT_FLUSH_TLB);
     if (Vcpu.mode.load(vcpu) !== MODE_GUEST) continue;

@@ -9,10 +9,18 @@ import { DESCRIPTOR_ROWS } from './descriptors.ts';
 import { EPOLL_ROWS } from './epoll.ts';
 import { EVENTFD_ROWS } from './eventfd.ts';
 import { IO_ROWS } from './io.ts';
+import { MEMORY_ROWS } from './memory.ts';
 import { POLL_ROWS } from './poll.ts';
 import type { SyscallRow } from './row.ts';
 
-const FAMILIES: readonly (readonly SyscallRow[])[] = [IO_ROWS, DESCRIPTOR_ROWS, POLL_ROWS, EPOLL_ROWS, EVENTFD_ROWS];
+const FAMILIES: readonly (readonly SyscallRow[])[] = [
+  IO_ROWS,
+  DESCRIPTOR_ROWS,
+  POLL_ROWS,
+  EPOLL_ROWS,
+  EVENTFD_ROWS,
+  MEMORY_ROWS,
+];
 
 function not_implemented(): number {
   return -ENOSYS;
