@@ -22,6 +22,7 @@ declare global {
     class Module {
       constructor(bytes: Uint8Array);
       static exports(module: Module): { name: string; kind: string }[];
+      static customSections(module: Module, name: string): ArrayBuffer[];
       static imports(module: Module): { module: string; name: string; kind: string }[];
     }
     class Instance {

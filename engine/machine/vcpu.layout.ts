@@ -82,6 +82,14 @@ export const Vcpu = l.done(
     arena_next: l.u32('owner'),
     /** Bytes of an access that crosses a page, on their way. */
     bounce: l.bytes(64, 16, 'owner'),
+    /** Where the two halves of `bounce` belong, and the length of the first. */
+    split_first: l.u32('owner'),
+    split_second: l.u32('owner'),
+    split_length: l.u32('owner'),
+    /** Value of the fuel when CpuState.retired was last brought up to date. */
+    fuel_base: l.i32('owner'),
+    /** MachineHeader.code_epoch that this vCPU's decoded code was made in. */
+    code_epoch: l.u32('owner'),
     /** 0 none, else the futex word this thread sleeps on when idle. */
     doorbell: l.atomic(),
     scratch: l.bytes(256, 16, 'owner'),

@@ -115,6 +115,11 @@ export class Code {
     this.out.u8(0x1a);
     return this;
   }
+  /** atomic.fence */
+  fence(): this {
+    this.out.u8(0xfe).u32(3).u8(0);
+    return this;
+  }
   return(): this {
     this.out.u8(0x0f);
     return this;
@@ -138,6 +143,11 @@ export class Code {
   }
   if(type: ValueType | null = null): Label {
     return this.open(0x04, type);
+  }
+  /** An `if` without a result that nothing branches to, for chains. */
+  open_if(): this {
+    this.if();
+    return this;
   }
   else(): this {
     this.out.u8(0x05);

@@ -107,6 +107,20 @@ export function set_carry(ir: Ir, cf: Value): void {
   ir.cpu_store('i32.store', AUX, ir.op('i32.xor', aux, bits));
 }
 
+/** Replaces CF and OF (i32 0 or 1), leaving the other flags. */
+export function set_carry_overflow(ir: Ir, cf: Value, of: Value): void {
+  const kept = ir.op('i32.and', ir.cpu_load('i32.load', AUX), ir.i32(0x3fff_ffff));
+  const po = ir.op('i32.shl', ir.op('i32.xor', cf, of), ir.i32(30));
+  const top = ir.op('i32.or', ir.op('i32.shl', cf, ir.i32(31)), po);
+  ir.cpu_store('i32.store', AUX, ir.op('i32.or', kept, top));
+}
+
+/** Replaces ZF (i32 0 or 1), leaving the other flags. */
+export function set_zero(ir: Ir, zf: Value): void {
+  const [CF, PF, AF, SF, OF] = (['CF', 'PF', 'AF', 'SF', 'OF'] as const).map((name) => flag(ir, name));
+  set_flags(ir, { CF: CF!, PF: PF!, AF: AF!, ZF: zf, SF: SF!, OF: OF! });
+}
+
 /** One flag as an i32 of 0 or 1. */
 export function flag(ir: Ir, name: 'CF' | 'PF' | 'AF' | 'ZF' | 'SF' | 'OF'): Value {
   if (name === 'ZF') return ir.op('i64.eqz', ir.cpu_load('i64.load', RESULT));
@@ -133,6 +147,29 @@ export function flag(ir: Ir, name: 'CF' | 'PF' | 'AF' | 'ZF' | 'SF' | 'OF'): Val
 
 function invert(ir: Ir, value: Value): Value {
   return ir.op('i32.eqz', value);
+}
+
+/** RFLAGS bits that are always read as set in user mode: bit 1 and IF. */
+const FLAGS_FIXED = 0x202;
+/** RFLAGS bits that user mode may change and that are kept as they are: TF, NT, AC, ID. */
+export const FLAGS_OTHER = 0x24_4100;
+const FLAG_POSITIONS = { CF: 0, PF: 2, AF: 4, ZF: 6, SF: 7, OF: 11 } as const;
+const FLAG_NAMES = ['CF', 'PF', 'AF', 'ZF', 'SF', 'OF'] as const;
+
+/** RFLAGS as pushf shows it, as i32. */
+export function flags_word(ir: Ir): Value {
+  let word = ir.op('i32.or', ir.cpu_load('i32.load', CpuState.flags_other.offset), ir.i32(FLAGS_FIXED));
+  word = ir.op('i32.or', word, ir.op('i32.shl', ir.cpu_load('i32.load', CpuState.df.offset), ir.i32(10)));
+  for (const name of FLAG_NAMES)
+    word = ir.op('i32.or', word, ir.op('i32.shl', flag(ir, name), ir.i32(FLAG_POSITIONS[name])));
+  return word;
+}
+
+/** The six arithmetic flags out of an RFLAGS word (i32); `keep_overflow` leaves OF alone (sahf). */
+export function set_flags_word(ir: Ir, word: Value, keep_overflow = false): void {
+  const bit = (n: number): Value => ir.op('i32.and', ir.op('i32.shr_u', word, ir.i32(n)), ir.i32(1));
+  const of = keep_overflow ? flag(ir, 'OF') : bit(11);
+  set_flags(ir, { CF: bit(0), PF: bit(2), AF: bit(4), ZF: bit(6), SF: bit(7), OF: of });
 }
 
 /** Condition code 0-15 (Intel manual, volume 1, appendix B) as an i32 of 0 or 1. */

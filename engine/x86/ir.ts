@@ -35,6 +35,9 @@
  * Exceptions: `raise_if(condition, vector)` before the first commit: VECTOR_DE, _UD, _GP, _MF, _XM ...
  * (fault class: RIP stays at the instruction).
  *
+ * Implied memory (string instructions, maskmov) adds `ir.segment_base()` to its address, and honours
+ * `ir.form.address_size`. x87 stack registers: `ir.register_number(i)` and `cpu_load` with a dynamic index.
+ *
  * CPU state other than operands: `gpr`/`set_gpr` (by number), `cpu_load`/`cpu_store` with a load or store
  * operation and a field offset, e.g. `ir.cpu_load('i32.load', CpuState.mxcsr.offset)`. An index computed at
  * run time (`dynamic`) may only address `st` and `scratch`: the translator keeps the rest in locals.
@@ -50,7 +53,7 @@
 import { assert } from '../base/assert.ts';
 import { CpuState, RSP } from '../machine/cpu.layout.ts';
 import { type ValueType, type WasmOp, wasm_op } from '../wasm/opcodes.ts';
-import type { RegisterClass, Row } from './instruction.ts';
+import { ATTR_ALIGNED, type RegisterClass, type Row } from './instruction.ts';
 
 export const VECTOR_DE = 0;
 export const VECTOR_DB = 1;
@@ -125,6 +128,7 @@ export type Statement =
   | { kind: 'write_register'; op: WasmOp; operand: number; value: Value; lane_offset: number }
   | { kind: 'cpu_load'; result: Value; op: WasmOp; offset: number; dynamic: Value | null }
   | { kind: 'cpu_store'; op: WasmOp; offset: number; dynamic: Value | null; value: Value }
+  | { kind: 'register_number'; result: Value; operand: number }
   | { kind: 'address'; result: Value }
   | { kind: 'load'; result: Value; op: WasmOp; size: number; address: Value }
   | { kind: 'store'; op: WasmOp; size: number; address: Value; value: Value }
@@ -134,6 +138,8 @@ export type Statement =
   | { kind: 'raw_bulk'; op: WasmOp; args: readonly Value[] }
   | { kind: 'lock_begin'; result: Value; size: number; pointer: Value }
   | { kind: 'lock_end'; size: number; pointer: Value; expected: Value; value: Value }
+  | { kind: 'swap_16'; result: Value; pointer: Value }
+  | { kind: 'fence' }
   | { kind: 'if'; condition: Value; body: Statement[]; otherwise: Statement[] }
   | { kind: 'loop'; id: number; body: Statement[] }
   | { kind: 'continue' | 'break'; id: number; condition: Value | null }
@@ -210,6 +216,12 @@ export class Ir {
     const operand = this.form.operands[index];
     assert(operand !== undefined, `${this.form.row.mnemonic} has no operand ${index}`);
     return operand;
+  }
+
+  /** The parameters of a routine: called once, before anything else. */
+  parameters(types: readonly ValueType[]): Value[] {
+    assert(this.locals.length === 0, 'parameters come first');
+    return types.map((type) => this.result(type));
   }
 
   // Values
@@ -416,12 +428,26 @@ export class Ir {
     this.append({ kind: 'write_register', op, operand: index, value: this.use(value), lane_offset: offset });
   }
 
-  /** Effective address of the memory operand (segment base included), as i64. */
+  /**
+   * Effective address of the memory operand (segment base included), as i64. Raises #GP where the row demands
+   * alignment and there is none.
+   */
   address(): Value {
     if (this.address_value !== null && this.open.includes(this.address_value.scope)) return this.address_value;
     const result = this.result('i64');
     this.append({ kind: 'address', result });
     this.address_value = result;
+    if ((this.form.row.attributes & ATTR_ALIGNED) !== 0) {
+      const low = this.op('i32.and', this.op('i32.wrap_i64', result), this.i32(15));
+      this.raise_if(low, VECTOR_GP);
+    }
+    return result;
+  }
+
+  /** Number of a register operand of class 'st' (the i of ST(i)), 'segment' or 'control', as i32. */
+  register_number(index: number): Value {
+    const result = this.result('i32');
+    this.append({ kind: 'register_number', result, operand: index });
     return result;
   }
 
@@ -507,6 +533,26 @@ export class Ir {
     const op = wasm_op(name);
     this.check_types(name, op.params, args);
     this.append({ kind: 'raw_bulk', op, args: args.map((arg) => this.use(arg)) });
+  }
+
+  /** From now on the memory operand is `delta` bytes further (bit tests with a register offset). */
+  displace_address(delta: Value): void {
+    this.address_value = this.op('i64.add', this.address(), delta);
+  }
+
+  /**
+   * Compares the 16 aligned bytes at a pointer given by `resolve` with RDX:RAX; when equal replaces them by RCX:RBX, else
+   * loads them into RDX:RAX. Atomic among such operations. Gives whether they were equal, as i32.
+   */
+  swap_16(pointer: Value): Value {
+    const result = this.result('i32');
+    this.append({ kind: 'swap_16', result, pointer: this.use(pointer) });
+    return result;
+  }
+
+  /** A full memory barrier. */
+  fence(): void {
+    this.append({ kind: 'fence' });
   }
 
   /** Pushes a value of `size` bytes: stores, then moves RSP. */

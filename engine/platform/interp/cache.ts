@@ -1,0 +1,305 @@
+/**
+ * Decoded code of one vCPU: from frames and virtual pages to records in the arena.
+ *
+ * A code page is a frame seen at a virtual page (records carry addresses); it survives switches between address
+ * spaces, so what processes share is decoded once. The jump cache holds full addresses and is dropped with every
+ * TLB flush. An instruction that crosses into the next page is kept apart, with both frames. Everything here may
+ * be dropped at any moment between two blocks.
+ */
+import { assert } from '../../base/assert.ts';
+import type { FrameAddr, Ptr } from '../../base/types.ts';
+import { MACHINE, MachineHeader } from '../../heap/machine.layout.ts';
+import { U8, U16, U32 } from '../../heap/memory.ts';
+import { mark_code_frame } from '../../machine/code.ts';
+import { PTE_EXEC, PTE_PRESENT, TASK_SIZE } from '../../machine/page_table.layout.ts';
+import {
+  ACCESS_EXEC,
+  ARENA_OFFSET,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY_SHIFT,
+  JUMP_CACHE_OFFSET,
+  TLB_ENTRIES,
+  TLB_ENTRY_SHIFT,
+  TLB_OFFSET,
+  Vcpu,
+  VCPU_STRIDE,
+} from '../../machine/vcpu.layout.ts';
+import { decode, MAX_LENGTH, NEED_MORE, new_instruction, TOO_LONG } from '../../x86/decoder.ts';
+import { encode, ends_block, ends_run, write_head } from './encode.ts';
+import {
+  HANDLER_GOTO,
+  HANDLER_PROTECTION,
+  HANDLER_RESUME,
+  HANDLER_UNDEFINED,
+  RECORD_DISPLACEMENT,
+  RECORD_HANDLER,
+  RECORD_LENGTH,
+  RECORD_LINK,
+  RECORD_RIP,
+  RECORD_SIZE,
+} from './record.ts';
+
+const PAGE = 4096;
+const TWO_32 = 4294967296;
+/** Instructions decoded ahead at most. */
+const RUN_LIMIT = 256;
+/** Bytes of arena that a run may take: two records an instruction and one to end it. */
+const RUN_BYTES = (2 * RUN_LIMIT + 2) * RECORD_SIZE;
+
+/** A frame of code at a virtual page. */
+interface CodePage {
+  readonly frame: FrameAddr;
+  /** Record of the instruction at each offset, 0 if not decoded. */
+  readonly records: Int32Array;
+  /** Arena ranges written for this page: start, end, start, end ... */
+  readonly ranges: number[];
+}
+
+/** An instruction over a page boundary. */
+interface Crossing {
+  readonly first: FrameAddr;
+  readonly second: FrameAddr;
+  readonly record: number;
+  readonly end: number;
+}
+
+export type FaultHook = (address: number, access: number) => number;
+
+export class CodeCache {
+  private readonly vcpu: Ptr<'Vcpu'>;
+  private readonly handlers: Uint16Array;
+  private readonly fault: FaultHook;
+  /** By frame, then by virtual page. */
+  private readonly pages = new Map<number, Map<number, CodePage>>();
+  private readonly crossings = new Map<number, Crossing>();
+  private readonly instruction = new_instruction();
+  private readonly straddle = new Uint8Array(2 * MAX_LENGTH);
+  /** Rises when everything is dropped: pointers into the arena from before are void. */
+  private drops = 0;
+
+  constructor(vcpu: Ptr<'Vcpu'>, handlers: Uint16Array, fault: FaultHook) {
+    this.vcpu = vcpu;
+    this.handlers = handlers;
+    this.fault = fault;
+    this.drop();
+  }
+
+  /** Forgets everything. */
+  drop(): void {
+    this.pages.clear();
+    this.crossings.clear();
+    this.drops++;
+    Vcpu.arena_next.set(this.vcpu, this.vcpu + ARENA_OFFSET);
+    Vcpu.code_epoch.set(this.vcpu, MachineHeader.code_epoch.load(MACHINE));
+    this.flush_translations();
+  }
+
+  /** Forgets which addresses lead to which records. */
+  flush_translations(): void {
+    const start = this.vcpu + JUMP_CACHE_OFFSET;
+    U8.fill(0xff, start, start + (JUMP_CACHE_ENTRIES << JUMP_CACHE_ENTRY_SHIFT));
+  }
+
+  /** Forgets the code of a frame: its records look themselves up again when they are reached. */
+  invalidate_frame(frame: FrameAddr): void {
+    const views = this.pages.get(frame);
+    if (views !== undefined) {
+      for (const page of views.values())
+        for (let i = 0; i < page.ranges.length; i += 2) stale(page.ranges[i]!, page.ranges[i + 1]!);
+      this.pages.delete(frame);
+    }
+    for (const [rip, crossing] of this.crossings) {
+      if (crossing.first !== frame && crossing.second !== frame) continue;
+      stale(crossing.record, crossing.end);
+      this.crossings.delete(rip);
+    }
+    this.flush_translations();
+  }
+
+  /**
+   * The record of the instruction at `rip`, decoded if need be and entered in the jump cache; 0 on a fault, which
+   * Vcpu.fault_address and fault_access then describe.
+   */
+  lookup(rip: number): number {
+    const record = this.find(rip);
+    if (record === 0) return 0;
+    const page = Math.floor(rip / PAGE);
+    const slot = ((rip >>> 0) ^ (page >>> 0)) & (JUMP_CACHE_ENTRIES - 1);
+    const at = this.vcpu + JUMP_CACHE_OFFSET + (slot << JUMP_CACHE_ENTRY_SHIFT);
+    U32[at >>> 2] = rip;
+    U32[(at + 4) >>> 2] = Math.floor(rip / TWO_32);
+    U32[(at + 8) >>> 2] = record;
+    return record;
+  }
+
+  /** The record that a direct branch leads to, if it may be linked: on the same page, and no crossing. */
+  link(op: number): number {
+    const rip_page = U32[(op + RECORD_RIP) >>> 2]! >>> 12;
+    const lo = U32[(op + RECORD_DISPLACEMENT) >>> 2]!;
+    const hi = U32[(op + RECORD_DISPLACEMENT + 4) >>> 2]!;
+    const last = U32[(op + RECORD_RIP) >>> 2]! + U8[op + RECORD_LENGTH]! - 1;
+    if (rip_page !== lo >>> 12 || last >>> 12 !== rip_page) return 0;
+    const target = hi * TWO_32 + lo;
+    const drops = this.drops;
+    const record = this.lookup(target);
+    if (record === 0 || drops !== this.drops || this.crossings.get(target)?.record === record) return 0;
+    U32[(op + RECORD_LINK) >>> 2] = record;
+    return record;
+  }
+
+  private find(rip: number): number {
+    const frame = this.executable_frame(rip);
+    if (frame === 0) return 0;
+    const crossing = this.crossings.get(rip);
+    if (crossing !== undefined && crossing.first === frame) {
+      const second = this.executable_frame((Math.floor(rip / PAGE) + 1) * PAGE);
+      if (second === 0) return 0;
+      if (second === crossing.second) return crossing.record;
+    }
+    const page = this.code_page(frame, Math.floor(rip / PAGE));
+    const known = page.records[rip % PAGE]!;
+    if (known !== 0) return known;
+    if (Vcpu.arena_next.get(this.vcpu) + RUN_BYTES > this.vcpu + VCPU_STRIDE) {
+      this.drop();
+      return this.decode_run(this.code_page(frame, Math.floor(rip / PAGE)), rip);
+    }
+    return this.decode_run(page, rip);
+  }
+
+  private code_page(frame: FrameAddr, virtual_page: number): CodePage {
+    let views = this.pages.get(frame);
+    if (views === undefined) {
+      views = new Map();
+      this.pages.set(frame, views);
+    }
+    let page = views.get(virtual_page);
+    if (page === undefined) {
+      if (mark_code_frame(frame)) this.forbid_writes(frame);
+      page = { frame, records: new Int32Array(PAGE), ranges: [] };
+      views.set(virtual_page, page);
+    }
+    return page;
+  }
+
+  /** Takes the frame's write entries out of this vCPU's TLB, so that stores to it are noticed. */
+  private forbid_writes(frame: FrameAddr): void {
+    const start = (this.vcpu + TLB_OFFSET) >>> 2;
+    const words = 1 << (TLB_ENTRY_SHIFT - 2);
+    for (let i = 0; i < TLB_ENTRIES; i++) {
+      const at = start + i * words;
+      // Entry: read tag, write tag, addend; machine address = low half of the page + addend.
+      if (U32[at + 2] === 0xffff_ffff || (U32[at + 2]! + U32[at + 4]!) >>> 0 !== frame) continue;
+      U32[at + 2] = 0xffff_ffff;
+      U32[at + 3] = 0xffff_ffff;
+    }
+  }
+
+  /** The frame from which code at `address` is fetched; 0 when the fault stands. */
+  private executable_frame(address: number): FrameAddr {
+    for (;;) {
+      const frame = walk_executable(Vcpu.page_table.get(this.vcpu), address);
+      if (frame !== 0) return frame;
+      Vcpu.fault_address.set(this.vcpu, address);
+      Vcpu.fault_access.set(this.vcpu, ACCESS_EXEC);
+      if (address >= TASK_SIZE || this.fault(address, ACCESS_EXEC) !== 0) break;
+    }
+    Vcpu.fault_address.set(this.vcpu, address);
+    Vcpu.fault_access.set(this.vcpu, ACCESS_EXEC);
+    return 0 as FrameAddr;
+  }
+
+  /** Decodes from `rip` to the end of the run; the record of its first instruction, or 0 on a fault. */
+  private decode_run(page: CodePage, rip: number): number {
+    const start = Vcpu.arena_next.get(this.vcpu);
+    let at = start;
+    const base = rip - (rip % PAGE);
+    let offset = rip % PAGE;
+    let position = 0;
+    const { instruction } = this;
+    for (let count = 0; ; count++) {
+      const here = base + offset;
+      if (count > 0 && offset < PAGE && page.records[offset] !== 0) {
+        at = write_end(at, HANDLER_GOTO, here, position, page.records[offset]!);
+        break;
+      }
+      if (offset >= PAGE || count === RUN_LIMIT) {
+        at = write_end(at, HANDLER_RESUME, here, position, 0);
+        break;
+      }
+      const length = decode(U8, page.frame + offset, page.frame + PAGE, instruction);
+      if (length === NEED_MORE) {
+        if (count === 0) return this.decode_crossing(page, here);
+        at = write_end(at, HANDLER_RESUME, here, position, 0);
+        break;
+      }
+      page.records[offset] = at;
+      if (length < 0) {
+        at = write_end(at, length === TOO_LONG ? HANDLER_PROTECTION : HANDLER_UNDEFINED, here, position, 0);
+        break;
+      }
+      at = encode(at, instruction, here, position, this.handlers);
+      if (ends_run(instruction)) break;
+      position = ends_block(instruction) ? 0 : position + 1;
+      offset += length;
+    }
+    Vcpu.arena_next.set(this.vcpu, at);
+    page.ranges.push(start, at);
+    return page.records[rip % PAGE]!;
+  }
+
+  private decode_crossing(page: CodePage, rip: number): number {
+    const offset = rip % PAGE;
+    const next = rip - offset + PAGE;
+    const second = this.executable_frame(next);
+    if (second === 0) return 0;
+    this.code_page(second, next / PAGE);
+    const bytes = this.straddle;
+    const count = PAGE - offset;
+    for (let i = 0; i < 2 * MAX_LENGTH; i++)
+      bytes[i] = (i < count ? U8[page.frame + offset + i] : U8[second + i - count]) as number;
+    const length = decode(bytes, 0, 2 * MAX_LENGTH, this.instruction);
+    const start = Vcpu.arena_next.get(this.vcpu);
+    let at = start;
+    if (length <= 0) {
+      at = write_end(at, length === TOO_LONG ? HANDLER_PROTECTION : HANDLER_UNDEFINED, rip, 0, 0);
+    } else {
+      at = encode(at, this.instruction, rip, 0, this.handlers);
+      at = write_end(at, HANDLER_RESUME, rip + length, ends_block(this.instruction) ? 0 : 1, 0);
+    }
+    Vcpu.arena_next.set(this.vcpu, at);
+    this.crossings.set(rip, { first: page.frame, second, record: start, end: at });
+    return start;
+  }
+}
+
+/** A record that ends a run without being an instruction. */
+function write_end(at: number, handler: number, rip: number, position: number, link: number): number {
+  write_head(at, handler, rip, 0, position);
+  U32[(at + RECORD_LINK) >>> 2] = link;
+  return at + RECORD_SIZE;
+}
+
+/** Makes every record of an arena range look itself up again. */
+function stale(start: number, end: number): void {
+  assert((end - start) % RECORD_SIZE === 0, 'stale: whole records');
+  for (let at = start; at < end; at += RECORD_SIZE) U16[(at + RECORD_HANDLER) >>> 1] = HANDLER_RESUME;
+}
+
+const PT_MASK = 1023;
+
+/** Walks the page table for an instruction fetch: the frame, or 0. */
+function walk_executable(root: number, address: number): FrameAddr {
+  if (root === 0 || address >= TASK_SIZE) return 0 as FrameAddr;
+  const hi = Math.floor(address / TWO_32);
+  const lo = address >>> 0;
+  let entry = U32[(root >>> 2) + (hi >>> 10)]!;
+  if ((entry & PTE_PRESENT) === 0) return 0 as FrameAddr;
+  entry = U32[((entry & ~0xfff) >>> 2) + (hi & PT_MASK)]!;
+  if ((entry & PTE_PRESENT) === 0) return 0 as FrameAddr;
+  entry = U32[((entry & ~0xfff) >>> 2) + (lo >>> 22)]!;
+  if ((entry & PTE_PRESENT) === 0) return 0 as FrameAddr;
+  entry = U32[((entry & ~0xfff) >>> 2) + ((lo >>> 12) & PT_MASK)]!;
+  const wanted = PTE_PRESENT | PTE_EXEC;
+  return ((entry & wanted) === wanted ? (entry & ~0xfff) >>> 0 : 0) as FrameAddr;
+}
+

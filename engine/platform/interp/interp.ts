@@ -1,0 +1,128 @@
+/**
+ * The interpreter platform: guest code runs in a generated WebAssembly module, one handler a form of instruction,
+ * over records that this thread decodes into its vCPU's arena.
+ *
+ * REP string instructions count as one instruction for each piece of up to a page; between pieces fuel and
+ * interrupts are looked at, with the registers of a partly done instruction. The target of an instruction fetch
+ * that faults is the RIP of the fault.
+ */
+import type { FrameAddr, Ptr } from '../../base/types.ts';
+import { MACHINE, MachineHeader } from '../../heap/machine.layout.ts';
+import { code_frame_changed } from '../../machine/code.ts';
+import { INTERRUPT_CODE, Vcpu } from '../../machine/vcpu.layout.ts';
+import { HELPERS } from '../../x86/helpers.ts';
+import { EXIT_INTERRUPT, type ExitReason, type Platform, type PlatformHooks } from '../platform.ts';
+import { CodeCache } from './cache.ts';
+import { VARIANTS } from './forms.ts';
+import { HANDLER_ENTRY, HANDLER_SECTION } from './section.ts';
+
+const TWO_32 = 4294967296;
+
+/** Handler by row * VARIANTS + variant, out of the module's custom section. */
+function handler_table(module: WebAssembly.Module): Uint16Array {
+  const sections = WebAssembly.Module.customSections(module, HANDLER_SECTION);
+  if (sections.length !== 1) throw new Error('this is not an interpreter module: rebuild it');
+  const bytes = new Uint8Array(sections[0]!);
+  const last = bytes.length - HANDLER_ENTRY;
+  const rows = bytes[last]! + bytes[last + 1]! * 256 + 1;
+  const table = new Uint16Array(rows * VARIANTS);
+  for (let at = 0; at < bytes.length; at += HANDLER_ENTRY) {
+    const row = bytes[at]! + bytes[at + 1]! * 256;
+    table[row * VARIANTS + bytes[at + 2]!] = bytes[at + 4]! + bytes[at + 5]! * 256;
+  }
+  return table;
+}
+
+/** One thread's interpreter on one machine. */
+class Interpreter implements Platform {
+  readonly name = 'interp';
+  private readonly hooks: PlatformHooks;
+  private readonly handlers: Uint16Array;
+  private readonly caches = new Map<number, CodeCache>();
+  private readonly run: (cpu: number, vcpu: number) => number;
+
+  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, hooks: PlatformHooks) {
+    this.hooks = hooks;
+    this.handlers = handler_table(module);
+    const instance = new WebAssembly.Instance(module, {
+      env: { memory },
+      hooks: {
+        fault: (address: number, access: number) => hooks.fault(address, access),
+        syscall: () => hooks.syscall(),
+        decode: (_cpu: number, vcpu: number, lo: number, hi: number) =>
+          this.cache(vcpu as Ptr<'Vcpu'>).lookup((hi >>> 0) * TWO_32 + (lo >>> 0)),
+        link: (op: number, vcpu: number) => this.cache(vcpu as Ptr<'Vcpu'>).link(op >>> 0),
+        code_write: (vcpu: number, frame: number) => this.code_write(vcpu as Ptr<'Vcpu'>, (frame >>> 0) as FrameAddr),
+      },
+      helpers: this.helpers(),
+    });
+    this.run = instance.exports.run as (cpu: number, vcpu: number) => number;
+  }
+
+  private helpers(): Record<string, unknown> {
+    const functions: Record<string, unknown> = {};
+    for (const [name, helper] of Object.entries(HELPERS)) functions[name] = helper.run;
+    functions.tsc = () => this.hooks.tsc();
+    return functions;
+  }
+
+  private cache(vcpu: Ptr<'Vcpu'>): CodeCache {
+    let cache = this.caches.get(vcpu);
+    if (cache === undefined) {
+      cache = new CodeCache(vcpu, this.handlers, (address, access) => this.hooks.fault(address, access));
+      this.caches.set(vcpu, cache);
+    }
+    return cache;
+  }
+
+  /** A guest store is about to hit a frame with code. */
+  private code_write(vcpu: Ptr<'Vcpu'>, frame: FrameAddr): void {
+    const before = MachineHeader.code_epoch.load(MACHINE);
+    code_frame_changed(frame, Vcpu.index.get(vcpu));
+    this.cache(vcpu).invalidate_frame(frame);
+    // This change is dealt with; what others changed has to be dropped at the next entry.
+    const after = MachineHeader.code_epoch.load(MACHINE);
+    if (Vcpu.code_epoch.get(vcpu) === before && after === before + 1) Vcpu.code_epoch.set(vcpu, after);
+  }
+
+  switch_to(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>): ExitReason {
+    const cache = this.cache(vcpu);
+    Vcpu.frame_table.set(vcpu, MachineHeader.frame_table.get(MACHINE));
+    for (;;) {
+      if (Vcpu.code_epoch.get(vcpu) !== MachineHeader.code_epoch.load(MACHINE)) {
+        Vcpu.interrupt.and(vcpu, ~INTERRUPT_CODE);
+        cache.drop();
+      }
+      const reason = this.run(cpu, vcpu);
+      if (reason !== EXIT_INTERRUPT || (Vcpu.interrupt.load(vcpu) & INTERRUPT_CODE) === 0) return reason;
+      Vcpu.interrupt.and(vcpu, ~INTERRUPT_CODE);
+      cache.drop();
+      if (Vcpu.interrupt.load(vcpu) !== 0) return reason;
+    }
+  }
+
+  invalidate_frame(frame: FrameAddr): void {
+    for (const cache of this.caches.values()) cache.invalidate_frame(frame);
+  }
+
+  flush_translations(vcpu: Ptr<'Vcpu'>): void {
+    this.cache(vcpu).flush_translations();
+  }
+
+  drop_caches(vcpu: Ptr<'Vcpu'>): void {
+    this.cache(vcpu).drop();
+  }
+}
+
+/**
+ * An interpreter for this thread. `module` is the generated module (`dist/engine/platform/interp/interp.wasm`),
+ * compiled; it may be shared between threads. The memory must be bound (`bind_memory`). Throws when the module
+ * was not made by this version of the sources.
+ */
+export function create_interpreter(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  hooks: PlatformHooks,
+): Platform {
+  return new Interpreter(module, memory, hooks);
+}

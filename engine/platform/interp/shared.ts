@@ -1,0 +1,493 @@
+/**
+ * The functions that all handlers share, in the interpreter's module: address translation beyond the TLB, entering
+ * and leaving code, exact accounting, compare-and-swap of any alignment.
+ */
+import { MACHINE, MachineHeader } from '../../heap/machine.layout.ts';
+import { CpuState, RAX, RBX, RCX, RDX } from '../../machine/cpu.layout.ts';
+import { FRAME_CODE, FrameInfo } from '../../machine/frame.layout.ts';
+import { PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, TASK_SIZE } from '../../machine/page_table.layout.ts';
+import {
+  ACCESS_WRITE,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY_SHIFT,
+  JUMP_CACHE_OFFSET,
+  TLB_ENTRIES,
+  TLB_ENTRY_SHIFT,
+  TLB_OFFSET,
+  Vcpu,
+} from '../../machine/vcpu.layout.ts';
+import type { Code, FunctionRef } from '../../wasm/code.ts';
+import type { ModuleBuilder } from '../../wasm/module.ts';
+import type { ValueType } from '../../wasm/opcodes.ts';
+import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, EXIT_INTERRUPT, EXIT_SYSCALL } from '../platform.ts';
+import {
+  RECORD_DISPLACEMENT,
+  RECORD_HANDLER,
+  RECORD_LENGTH,
+  RECORD_POSITION,
+  RECORD_RIP,
+} from './record.ts';
+
+/** Parameters of a handler. */
+export const OP = 0;
+export const CPU = 1;
+export const VCPU = 2;
+export const FUEL = 3;
+export const HANDLER_PARAMS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32'];
+
+/** Byte offset in the TLB of an address's entry: page number modulo entries, times entry size. */
+export const TLB_SHIFT = 12 - TLB_ENTRY_SHIFT;
+export const TLB_MASK = (TLB_ENTRIES - 1) << TLB_ENTRY_SHIFT;
+export const TLB_READ = TLB_OFFSET;
+export const TLB_WRITE = TLB_OFFSET + 8;
+export const TLB_ADDEND = TLB_OFFSET + 16;
+
+export interface Imports {
+  readonly fault: FunctionRef;
+  readonly syscall: FunctionRef;
+  readonly decode: FunctionRef;
+  readonly link: FunctionRef;
+  readonly code_write: FunctionRef;
+}
+
+export interface Shared {
+  readonly imports: Imports;
+  readonly handler_type: number;
+  readonly resolve: FunctionRef;
+  readonly commit: FunctionRef;
+  /** Compare-and-swap by operand size. */
+  readonly cas: Readonly<Record<number, FunctionRef>>;
+  readonly swap_16: FunctionRef;
+  readonly fault: FunctionRef;
+  readonly exception: FunctionRef;
+  readonly exception_behind: FunctionRef;
+  readonly jump: FunctionRef;
+  readonly enter: FunctionRef;
+  readonly taken: FunctionRef;
+  readonly next: FunctionRef;
+  readonly repeat: FunctionRef;
+  readonly syscall: FunctionRef;
+  readonly run: FunctionRef;
+}
+
+/** Imports of the module; `fault(address f64, access)`, `decode(cpu, vcpu, rip lo, hi)`, `link(op, vcpu)`. */
+export function import_hooks(m: ModuleBuilder): Imports {
+  return {
+    fault: m.import_function('hooks', 'fault', ['f64', 'i32'], ['i32']),
+    syscall: m.import_function('hooks', 'syscall', [], ['i32']),
+    decode: m.import_function('hooks', 'decode', ['i32', 'i32', 'i32', 'i32'], ['i32']),
+    link: m.import_function('hooks', 'link', ['i32', 'i32'], ['i32']),
+    code_write: m.import_function('hooks', 'code_write', ['i32', 'i32'], []),
+  };
+}
+
+/** Tail call of the handler of the record in local OP. */
+export function dispatch(c: Code, handler_type: number): void {
+  c.get(OP).get(CPU).get(VCPU).get(FUEL).get(OP).op('i32.load16_u', RECORD_HANDLER);
+  c.return_call_indirect(handler_type);
+}
+
+/** Pushes the full address of the instruction. */
+export function push_rip(c: Code): void {
+  c.get(CPU).op('i64.load32_u', CpuState.rip_hi.offset).i64(32).op('i64.shl');
+  c.get(OP).op('i64.load32_u', RECORD_RIP).op('i64.or');
+}
+
+export function push_next_rip(c: Code): void {
+  push_rip(c);
+  c.get(OP).op('i64.load8_u', RECORD_LENGTH).op('i64.add');
+}
+
+/** Pushes whether guest code must leave at this boundary, as i32 (non-zero: yes). */
+export function push_boundary(c: Code): void {
+  c.get(FUEL).i32(0).op('i32.le_s').get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or');
+}
+
+/** fuel -= position + `more` (1 when the instruction itself has retired). */
+export function retire(c: Code, more: 0 | 1): void {
+  c.get(FUEL).get(OP).op('i32.load', RECORD_POSITION).op('i32.sub');
+  if (more === 1) c.i32(1).op('i32.sub');
+  c.set(FUEL);
+}
+
+function define_resolve(m: ModuleBuilder, imports: Imports): FunctionRef {
+  const page = define_resolve_page(m, imports);
+  const f = m.declare('resolve', ['i32', 'i64', 'i32', 'i32'], ['i32']);
+  const c = m.code(f);
+  const [vcpu, address, size, access] = [0, 1, 2, 3];
+  const first = c.local('i32');
+  const second = c.local('i32');
+  const length = c.local('i32');
+  // length = bytes up to the end of the first page
+  c.i32(4096).get(address).op('i32.wrap_i64').i32(4095).op('i32.and').op('i32.sub').tee(length);
+  c.get(size).op('i32.ge_u').if();
+  c.get(vcpu).get(address).get(access).return_call(page);
+  c.end();
+  c.get(vcpu).get(address).get(access).call(page).tee(first).op('i32.eqz').open_if().i32(0).return().end();
+  c.get(vcpu).get(address).i64(4095).op('i64.or').i64(1).op('i64.add').get(access).call(page).tee(second);
+  c.op('i32.eqz').open_if().i32(0).return().end();
+  c.get(vcpu).get(first).op('i32.store', Vcpu.split_first.offset);
+  c.get(vcpu).get(second).op('i32.store', Vcpu.split_second.offset);
+  c.get(vcpu).get(length).op('i32.store', Vcpu.split_length.offset);
+  const bounce = Vcpu.bounce.offset;
+  c.get(vcpu).i32(bounce).op('i32.add').get(first).get(length).op('memory.copy');
+  c.get(vcpu).i32(bounce).op('i32.add').get(length).op('i32.add').get(second);
+  c.get(size).get(length).op('i32.sub').op('memory.copy');
+  c.get(vcpu).i32(bounce).op('i32.add');
+  m.define(f, c);
+  return f;
+}
+
+/** Walks one level: pte address = (table & ~0xfff) + (address >> shift & mask) * 4, in `pte`. */
+function walk_level(c: Code, entry: number, pte: number, address: number, shift: number, mask: number): void {
+  c.get(entry).i32(~0xfff).op('i32.and');
+  c.get(address).i64(shift).op('i64.shr_u').op('i32.wrap_i64').i32(mask).op('i32.and').i32(2).op('i32.shl');
+  c.op('i32.add').tee(pte).op('i32.atomic.load').set(entry);
+}
+
+/** resolve_page(vcpu, address, access): machine address of the byte, or 0 when the fault stands. Fills the TLB. */
+function define_resolve_page(m: ModuleBuilder, imports: Imports): FunctionRef {
+  const f = m.declare('resolve_page', ['i32', 'i64', 'i32'], ['i32']);
+  const c = m.code(f);
+  const [vcpu, address, access] = [0, 1, 2];
+  const entry = c.local('i32');
+  const pte = c.local('i32');
+  const wanted = c.local('i32');
+  const flags = c.local('i32');
+  const retry = c.loop();
+  const failed = c.block();
+  c.get(address).i64(TASK_SIZE).op('i64.ge_u').br_if(failed);
+  c.get(vcpu).op('i32.load', Vcpu.page_table.offset).tee(entry).op('i32.eqz').br_if(failed);
+  for (const [shift, mask] of [
+    [42, 31],
+    [32, 1023],
+    [22, 1023],
+    [12, 1023],
+  ] as const) {
+    walk_level(c, entry, pte, address, shift, mask);
+    c.get(entry).i32(PTE_PRESENT).op('i32.and').op('i32.eqz').br_if(failed);
+  }
+  c.get(entry).i32(PTE_ACCESSED).op('i32.or').set(wanted);
+  // Frame flags: (frame >>> 12) * 16 + frame table.
+  c.get(vcpu).op('i32.load', Vcpu.frame_table.offset);
+  c.get(entry).i32(12).op('i32.shr_u').i32(4).op('i32.shl').op('i32.add');
+  c.op('i32.atomic.load', FrameInfo.flags.offset).set(flags);
+  c.get(access).i32(ACCESS_WRITE).op('i32.eq').if();
+  c.get(entry).i32(PTE_WRITE).op('i32.and').op('i32.eqz').br_if(failed);
+  c.get(wanted).i32(PTE_DIRTY).op('i32.or').set(wanted);
+  c.get(flags).i32(FRAME_CODE).op('i32.and').if();
+  c.get(vcpu).get(entry).i32(~0xfff).op('i32.and').call(imports.code_write).br(retry);
+  c.end();
+  c.end();
+  // Accessed and dirty bits; if the entry changes meanwhile, walk again.
+  c.get(entry).get(wanted).op('i32.ne').if();
+  c.get(pte).get(entry).get(wanted).op('i32.atomic.rmw.cmpxchg').get(entry).op('i32.ne').br_if(retry);
+  c.end();
+  fill_tlb(c, vcpu, address, wanted, flags);
+  c.get(wanted).i32(~0xfff).op('i32.and').get(address).op('i32.wrap_i64').i32(4095).op('i32.and').op('i32.or').return();
+  c.end();
+  c.get(vcpu).get(address).op('i64.store', Vcpu.fault_address.offset);
+  c.get(vcpu).get(access).op('i32.store', Vcpu.fault_access.offset);
+  c.get(address).op('f64.convert_i64_u').get(access).call(imports.fault).op('i32.eqz').br_if(retry);
+  // The hook may have used these words for faults of its own.
+  c.get(vcpu).get(address).op('i64.store', Vcpu.fault_address.offset);
+  c.get(vcpu).get(access).op('i32.store', Vcpu.fault_access.offset);
+  c.end();
+  c.i32(0);
+  m.define(f, c);
+  return f;
+}
+
+/** Writes the TLB entry: reads always, writes when the page is writable, already dirty and without code. */
+function fill_tlb(c: Code, vcpu: number, address: number, pte: number, flags: number): void {
+  const slot = c.local('i32');
+  const page = c.local('i64');
+  c.get(address).i64(~0xfffn).op('i64.and').set(page);
+  c.get(address).op('i32.wrap_i64').i32(TLB_SHIFT).op('i32.shr_u').i32(TLB_MASK).op('i32.and');
+  c.get(vcpu).op('i32.add').tee(slot).get(page).op('i64.store', TLB_READ);
+  c.get(slot).get(page).i64(-1);
+  c.get(pte).i32(PTE_WRITE | PTE_DIRTY).op('i32.and').i32(PTE_WRITE | PTE_DIRTY).op('i32.eq');
+  c.get(flags).i32(FRAME_CODE).op('i32.and').op('i32.eqz').op('i32.and').select();
+  c.op('i64.store', TLB_WRITE);
+  c.get(slot).get(pte).i32(~0xfff).op('i32.and').get(page).op('i32.wrap_i64').op('i32.sub');
+  c.op('i32.store', TLB_ADDEND);
+}
+
+/** commit(vcpu, size): writes the bounce buffer to the two pages it stands for. */
+function define_commit(m: ModuleBuilder): FunctionRef {
+  const f = m.declare('commit', ['i32', 'i32'], []);
+  const c = m.code(f);
+  copy_split(c, 1, true);
+  m.define(f, c);
+  return f;
+}
+
+/** Copies both halves between the bounce buffer of the vCPU in local 0 and their pages. */
+function copy_split(c: Code, size: number, out: boolean): void {
+  const vcpu = 0;
+  const length = (): Code => c.get(vcpu).op('i32.load', Vcpu.split_length.offset);
+  const first = (): Code => c.get(vcpu).op('i32.load', Vcpu.split_first.offset);
+  const second = (): Code => c.get(vcpu).op('i32.load', Vcpu.split_second.offset);
+  const bounce = (): Code => c.get(vcpu).i32(Vcpu.bounce.offset).op('i32.add');
+  const bounce_second = (): Code => {
+    bounce();
+    length();
+    return c.op('i32.add');
+  };
+  if (out) first();
+  bounce();
+  if (!out) first();
+  length().op('memory.copy');
+  if (out) second();
+  bounce_second();
+  if (!out) second();
+  c.get(size);
+  length().op('i32.sub').op('memory.copy');
+}
+
+/**
+ * cas(vcpu, pointer, expected, value): 1 when the word at the pointer was `expected` and is now `value`. Aligned
+ * words by an atomic instruction; others, and those in the bounce buffer, under the machine's bus lock.
+ */
+function define_cas(m: ModuleBuilder, size: number, commit: FunctionRef): FunctionRef {
+  const f = m.declare(`cas${size * 8}`, ['i32', 'i32', 'i64', 'i64'], ['i32']);
+  const c = m.code(f);
+  const [vcpu, pointer, expected, value] = [0, 1, 2, 3];
+  const done = c.local('i32');
+  const width = size === 8 ? '' : `${size * 8}`;
+  const mask = size === 8 ? -1n : (1n << BigInt(size * 8)) - 1n;
+  const is_bounce = (): Code => c.get(pointer).get(vcpu).i32(Vcpu.bounce.offset).op('i32.add').op('i32.eq');
+  c.get(expected).i64(mask).op('i64.and').set(expected);
+  c.get(pointer).i32(size - 1).op('i32.and').op('i32.eqz');
+  is_bounce().op('i32.eqz').op('i32.and').if();
+  c.get(pointer).get(expected).get(value).i64(mask).op('i64.and');
+  c.op(`i64.atomic.rmw${width}.cmpxchg${size === 8 ? '' : '_u'}`).get(expected).op('i64.eq').return();
+  c.end();
+  const lock = MachineHeader.bus_lock.offset;
+  const spin = c.loop();
+  c.i32(MACHINE).i32(0).i32(1).op('i32.atomic.rmw.cmpxchg', lock).br_if(spin);
+  c.end();
+  const length = c.local('i32');
+  c.i32(size).set(length);
+  is_bounce().if();
+  copy_split(c, length, false);
+  c.end();
+  const load = size === 8 ? 'i64.load' : `i64.load${width}_u`;
+  c.get(pointer).op(load).get(expected).op('i64.eq').tee(done).if();
+  c.get(pointer).get(value).op(`i64.store${width}`);
+  is_bounce().open_if().get(vcpu).get(length).call(commit).end();
+  c.end();
+  c.i32(MACHINE).i32(0).op('i32.atomic.store', lock);
+  c.get(done);
+  m.define(f, c);
+  return f;
+}
+
+/** swap_16(cpu, pointer): cmpxchg16b under the bus lock; 1 when equal. */
+function define_swap_16(m: ModuleBuilder): FunctionRef {
+  const f = m.declare('swap_16', ['i32', 'i32'], ['i32']);
+  const c = m.code(f);
+  const [cpu, pointer] = [0, 1];
+  const low = c.local('i64');
+  const high = c.local('i64');
+  const equal = c.local('i32');
+  const gpr = (number: number): number => CpuState.gpr.offset + number * 8;
+  const lock = MachineHeader.bus_lock.offset;
+  const spin = c.loop();
+  c.i32(MACHINE).i32(0).i32(1).op('i32.atomic.rmw.cmpxchg', lock).br_if(spin);
+  c.end();
+  c.get(pointer).op('i64.atomic.load').set(low).get(pointer).op('i64.atomic.load', 8).set(high);
+  c.get(low).get(cpu).op('i64.load', gpr(RAX)).op('i64.eq');
+  c.get(high).get(cpu).op('i64.load', gpr(RDX)).op('i64.eq').op('i32.and').tee(equal).if();
+  c.get(pointer).get(cpu).op('i64.load', gpr(RBX)).op('i64.atomic.store');
+  c.get(pointer).get(cpu).op('i64.load', gpr(RCX)).op('i64.atomic.store', 8);
+  c.else();
+  c.get(cpu).get(low).op('i64.store', gpr(RAX));
+  c.get(cpu).get(high).op('i64.store', gpr(RDX));
+  c.end();
+  c.i32(MACHINE).i32(0).op('i32.atomic.store', lock);
+  c.get(equal);
+  m.define(f, c);
+  return f;
+}
+
+/** sync(cpu, vcpu, fuel): retired += what went since the last time; Vcpu.fuel = fuel. */
+function define_sync(m: ModuleBuilder): FunctionRef {
+  const f = m.declare('sync', ['i32', 'i32', 'i32'], []);
+  const c = m.code(f);
+  const [cpu, vcpu, fuel] = [0, 1, 2];
+  c.get(cpu).get(cpu).op('f64.load', CpuState.retired.offset);
+  c.get(vcpu).op('i32.load', Vcpu.fuel_base.offset).get(fuel).op('i32.sub').op('f64.convert_i32_s').op('f64.add');
+  c.op('f64.store', CpuState.retired.offset);
+  c.get(vcpu).get(fuel).op('i32.store', Vcpu.fuel.offset);
+  c.get(vcpu).get(fuel).op('i32.store', Vcpu.fuel_base.offset);
+  m.define(f, c);
+  return f;
+}
+
+/** A handler-shaped function that leaves with `reason`, RIP at the instruction or behind it. */
+function define_exit(m: ModuleBuilder, sync: FunctionRef, name: string, reason: number, behind: boolean): FunctionRef {
+  const f = m.declare(name, HANDLER_PARAMS, ['i32']);
+  const c = m.code(f);
+  retire(c, behind ? 1 : 0);
+  c.get(CPU);
+  if (behind) push_next_rip(c);
+  else push_rip(c);
+  c.op('i64.store', CpuState.rip.offset);
+  c.get(CPU).get(VCPU).get(FUEL).call(sync);
+  c.i32(reason);
+  m.define(f, c);
+  return f;
+}
+
+/** leave(cpu, vcpu, fuel, rip): the end of a slice at a boundary. */
+function define_leave(m: ModuleBuilder, sync: FunctionRef): FunctionRef {
+  const f = m.declare('leave', ['i32', 'i32', 'i32', 'i64'], ['i32']);
+  const c = m.code(f);
+  const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
+  c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
+  c.get(cpu).get(vcpu).get(fuel).call(sync);
+  c.i32(EXIT_FUEL).i32(EXIT_INTERRUPT).get(fuel).i32(0).op('i32.le_s').select();
+  m.define(f, c);
+  return f;
+}
+
+/** enter(cpu, vcpu, fuel, rip): runs the code at an address, through the jump cache. */
+function define_enter(m: ModuleBuilder, imports: Imports, sync: FunctionRef, handler_type: number): FunctionRef {
+  const f = m.declare('enter', ['i32', 'i32', 'i32', 'i64'], ['i32']);
+  const c = m.code(f);
+  const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
+  const slot = c.local('i32');
+  const op = c.local('i32');
+  c.get(rip).get(rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
+  c.i32(JUMP_CACHE_ENTRIES - 1).op('i32.and').i32(JUMP_CACHE_ENTRY_SHIFT).op('i32.shl').get(vcpu).op('i32.add').set(slot);
+  c.get(slot).op('i64.load', JUMP_CACHE_OFFSET).get(rip).op('i64.eq').if();
+  c.get(slot).op('i32.load', JUMP_CACHE_OFFSET + 8).set(op);
+  c.else();
+  c.get(cpu).get(vcpu).get(rip).op('i32.wrap_i64').get(rip).i64(32).op('i64.shr_u').op('i32.wrap_i64');
+  c.call(imports.decode).tee(op).op('i32.eqz').if();
+  c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
+  c.get(cpu).get(vcpu).get(fuel).call(sync);
+  c.i32(EXIT_FAULT).return();
+  c.end();
+  c.end();
+  c.get(cpu).get(rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
+  c.get(op).get(cpu).get(vcpu).get(fuel).get(op).op('i32.load', RECORD_POSITION).op('i32.add');
+  c.get(op).op('i32.load16_u', RECORD_HANDLER).return_call_indirect(handler_type);
+  m.define(f, c);
+  return f;
+}
+
+/** jump(cpu, vcpu, fuel, rip): a block boundary, then `enter`. */
+function define_jump(m: ModuleBuilder, leave: FunctionRef, enter: FunctionRef): FunctionRef {
+  const f = m.declare('jump', ['i32', 'i32', 'i32', 'i64'], ['i32']);
+  const c = m.code(f);
+  const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
+  c.get(fuel).i32(0).op('i32.le_s').get(vcpu).op('i32.load', Vcpu.interrupt.offset).op('i32.or').if();
+  c.get(cpu).get(vcpu).get(fuel).get(rip).return_call(leave);
+  c.end();
+  c.get(cpu).get(vcpu).get(fuel).get(rip).return_call(enter);
+  m.define(f, c);
+  return f;
+}
+
+/** taken(op, ...): a direct branch, fuel already taken, whose fast path did not apply. */
+function define_taken(m: ModuleBuilder, imports: Imports, leave: FunctionRef, jump: FunctionRef, handler_type: number) {
+  const f = m.declare('taken', HANDLER_PARAMS, ['i32']);
+  const c = m.code(f);
+  const next = c.local('i32');
+  push_boundary(c);
+  c.if();
+  c.get(CPU).get(VCPU).get(FUEL).get(OP).op('i64.load', RECORD_DISPLACEMENT).return_call(leave);
+  c.end();
+  c.get(OP).get(VCPU).call(imports.link).tee(next).if();
+  c.get(next).get(CPU).get(VCPU).get(FUEL).get(next).op('i32.load', RECORD_POSITION).op('i32.add');
+  c.get(next).op('i32.load16_u', RECORD_HANDLER).return_call_indirect(handler_type);
+  c.end();
+  c.get(CPU).get(VCPU).get(FUEL).get(OP).op('i64.load', RECORD_DISPLACEMENT).return_call(jump);
+  m.define(f, c);
+  return f;
+}
+
+/** next(op, ...): leaves at the boundary behind a branch that was not taken. */
+function define_next(m: ModuleBuilder, leave: FunctionRef): FunctionRef {
+  const f = m.declare('next', HANDLER_PARAMS, ['i32']);
+  const c = m.code(f);
+  c.get(CPU).get(VCPU).get(FUEL);
+  push_next_rip(c);
+  c.return_call(leave);
+  m.define(f, c);
+  return f;
+}
+
+function define_repeat(m: ModuleBuilder, leave: FunctionRef, handler_type: number): FunctionRef {
+  const f = m.declare('repeat', HANDLER_PARAMS, ['i32']);
+  const c = m.code(f);
+  retire(c, 1);
+  push_boundary(c);
+  c.if();
+  c.get(CPU).get(VCPU).get(FUEL);
+  push_rip(c);
+  c.return_call(leave);
+  c.end();
+  c.get(FUEL).get(OP).op('i32.load', RECORD_POSITION).op('i32.add').set(FUEL);
+  dispatch(c, handler_type);
+  m.define(f, c);
+  return f;
+}
+
+function define_syscall(m: ModuleBuilder, imports: Imports, sync: FunctionRef, jump: FunctionRef): FunctionRef {
+  const f = m.declare('syscall', HANDLER_PARAMS, ['i32']);
+  const c = m.code(f);
+  retire(c, 1);
+  c.get(CPU);
+  push_next_rip(c);
+  c.op('i64.store', CpuState.rip.offset);
+  c.get(CPU).get(VCPU).get(FUEL).call(sync);
+  c.call(imports.syscall).open_if().i32(EXIT_SYSCALL).return().end();
+  // The sentry may have given other fuel, or moved RIP.
+  c.get(VCPU).get(VCPU).op('i32.load', Vcpu.fuel.offset).tee(FUEL).op('i32.store', Vcpu.fuel_base.offset);
+  c.get(CPU).get(VCPU).get(FUEL).get(CPU).op('i64.load', CpuState.rip.offset).return_call(jump);
+  m.define(f, c);
+  return f;
+}
+
+/** run(cpu, vcpu): the entry from JavaScript. */
+function define_run(m: ModuleBuilder, enter: FunctionRef): FunctionRef {
+  const f = m.declare('run', ['i32', 'i32'], ['i32']);
+  const c = m.code(f);
+  const fuel = c.local('i32');
+  c.get(1).get(1).op('i32.load', Vcpu.fuel.offset).tee(fuel).op('i32.store', Vcpu.fuel_base.offset);
+  c.get(fuel).i32(0).op('i32.le_s').open_if().i32(EXIT_FUEL).return().end();
+  c.get(0).get(1).get(fuel).get(0).op('i64.load', CpuState.rip.offset).return_call(enter);
+  m.define(f, c);
+  return f;
+}
+
+/** Defines all of them. */
+export function define_shared(m: ModuleBuilder, imports: Imports): Shared {
+  const handler_type = m.type(HANDLER_PARAMS, ['i32']);
+  const sync = define_sync(m);
+  const leave = define_leave(m, sync);
+  const enter = define_enter(m, imports, sync, handler_type);
+  const jump = define_jump(m, leave, enter);
+  const commit = define_commit(m);
+  return {
+    imports,
+    handler_type,
+    resolve: define_resolve(m, imports),
+    commit,
+    cas: { 1: define_cas(m, 1, commit), 2: define_cas(m, 2, commit), 4: define_cas(m, 4, commit), 8: define_cas(m, 8, commit) },
+    swap_16: define_swap_16(m),
+    fault: define_exit(m, sync, 'fault', EXIT_FAULT, false),
+    exception: define_exit(m, sync, 'exception', EXIT_EXCEPTION, false),
+    exception_behind: define_exit(m, sync, 'exception_behind', EXIT_EXCEPTION, true),
+    jump,
+    enter,
+    taken: define_taken(m, imports, leave, jump, handler_type),
+    next: define_next(m, leave),
+    repeat: define_repeat(m, leave, handler_type),
+    syscall: define_syscall(m, imports, sync, jump),
+    run: define_run(m, enter),
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * CPUID: an x86-64-v2 processor without XSAVE and AVX (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E).
+ *
+ * The vendor is none that the C library knows, so that it reads neither Intel's nor AMD's cache leaves and takes
+ * its generic tuning; features alone select its SSE2 to SSE4.2 paths.
+ */
+import type { Ptr } from '../base/types.ts';
+import { CpuState, RAX, RBX, RCX, RDX } from '../machine/cpu.layout.ts';
+import { U32 } from '../heap/memory.ts';
+
+const VENDOR = 'TvisorTvisor';
+const BRAND = 'tvisor x86-64-v2';
+
+/** Leaf 1 EDX: fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clfsh mmx fxsr sse sse2. */
+const FEATURES_EDX = 0x078b_fbff & ~(1 << 1);
+/** Leaf 1 ECX: sse3, ssse3, cx16, sse4.1, sse4.2, popcnt, hypervisor. */
+const FEATURES_ECX = (1 << 0) | (1 << 9) | (1 << 13) | (1 << 19) | (1 << 20) | (1 << 23) | (1 << 31);
+/** Leaf 7 EBX: erms. */
+const FEATURES_7_EBX = 1 << 9;
+/** Leaf 0x80000001 ECX: lahf; EDX: syscall, nx, rdtscp, lm. */
+const EXTENDED_ECX = 1 << 0;
+const EXTENDED_EDX = (1 << 11) | (1 << 20) | (1 << 27) | (1 << 29);
+/** Family 6, a model number of no significance. */
+const SIGNATURE = 0x0000_0600;
+/** CLFLUSH line of 64 bytes in units of 8, in bits 8-15. */
+const CLFLUSH_LINE = 8 << 8;
+const MAX_LEAF = 7;
+const MAX_EXTENDED = 0x8000_0008;
+/** 40 physical and 48 virtual address bits. */
+const ADDRESS_BITS = 0x3028;
+
+function word_of(text: string, at: number): number {
+  let word = 0;
+  for (let i = 0; i < 4; i++) word |= (text.charCodeAt(at + i) || 0) << (8 * i);
+  return word;
+}
+
+/** The four words of a leaf: EAX, EBX, ECX, EDX. Unknown leaves are zero. */
+export function cpuid_leaf(leaf: number): readonly [number, number, number, number] {
+  switch (leaf >>> 0) {
+    case 0:
+      return [MAX_LEAF, word_of(VENDOR, 0), word_of(VENDOR, 8), word_of(VENDOR, 4)];
+    case 1:
+      return [SIGNATURE, CLFLUSH_LINE, FEATURES_ECX, FEATURES_EDX];
+    case 7:
+      return [0, FEATURES_7_EBX, 0, 0];
+    case 0x8000_0000:
+      return [MAX_EXTENDED, 0, 0, 0];
+    case 0x8000_0001:
+      return [0, 0, EXTENDED_ECX, EXTENDED_EDX];
+    case 0x8000_0002:
+      return [word_of(BRAND, 0), word_of(BRAND, 4), word_of(BRAND, 8), word_of(BRAND, 12)];
+    case 0x8000_0008:
+      return [ADDRESS_BITS, 0, 0, 0];
+    default:
+      return [0, 0, 0, 0];
+  }
+}
+
+/** The helper: reads EAX and ECX, writes all four registers. Leaf 7 has one sub-leaf. */
+export function cpuid(cpu: Ptr<'CpuState'>): undefined {
+  const gpr = CpuState.gpr.at(cpu) >> 2;
+  const leaf = U32[gpr + RAX * 2]!;
+  const words = leaf === 7 && U32[gpr + RCX * 2] !== 0 ? cpuid_leaf(0xffff_ffff) : cpuid_leaf(leaf);
+  [RAX, RBX, RCX, RDX].forEach((register, i) => {
+    U32[gpr + register * 2] = words[i]!;
+    U32[gpr + register * 2 + 1] = 0;
+  });
+}
