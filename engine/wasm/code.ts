@@ -6,7 +6,13 @@ import { assert } from '../base/assert.ts';
 import { Bytes } from './bytes.ts';
 import { type ValueType, type WasmOp, wasm_op } from './opcodes.ts';
 
-export const TYPE_BYTE: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
+export const TYPE_BYTE: Readonly<Record<ValueType, number>> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+};
 
 /** A function of the module under construction: its index in the function space and its type. */
 export interface FunctionRef {

@@ -5,8 +5,8 @@
  * its generic tuning; features alone select its SSE2 to SSE4.2 paths.
  */
 import type { Ptr } from '../base/types.ts';
-import { CpuState, RAX, RBX, RCX, RDX } from '../machine/cpu.layout.ts';
 import { U32 } from '../heap/memory.ts';
+import { CpuState, RAX, RBX, RCX, RDX } from '../machine/cpu.layout.ts';
 
 const VENDOR = 'TvisorTvisor';
 const BRAND = 'tvisor x86-64-v2';

@@ -21,8 +21,8 @@ import {
   TLB_ENTRIES,
   TLB_ENTRY_SHIFT,
   TLB_OFFSET,
-  Vcpu,
   VCPU_STRIDE,
+  Vcpu,
 } from '../../machine/vcpu.layout.ts';
 import { decode, MAX_LENGTH, NEED_MORE, new_instruction, TOO_LONG } from '../../x86/decoder.ts';
 import { encode, ends_block, ends_run, write_head } from './encode.ts';
@@ -302,4 +302,3 @@ function walk_executable(root: number, address: number): FrameAddr {
   const wanted = PTE_PRESENT | PTE_EXEC;
   return ((entry & wanted) === wanted ? (entry & ~0xfff) >>> 0 : 0) as FrameAddr;
 }
-

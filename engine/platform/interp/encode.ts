@@ -92,7 +92,13 @@ function write_memory(at: number, instruction: Instruction, rip: number): void {
  * Writes the record or records of an instruction at `rip`, the first at arena address `at`. Answers the address behind
  * them. `handlers` maps row * VARIANTS + variant to the handler.
  */
-export function encode(at: number, instruction: Instruction, rip: number, position: number, handlers: Uint16Array): number {
+export function encode(
+  at: number,
+  instruction: Instruction,
+  rip: number,
+  position: number,
+  handlers: Uint16Array,
+): number {
   const variant = variant_of(instruction);
   const handler = handlers[instruction.row.id * VARIANTS + variant]!;
   let memory = false;

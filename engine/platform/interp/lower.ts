@@ -5,9 +5,9 @@
 import { assert } from '../../base/assert.ts';
 import { CpuState } from '../../machine/cpu.layout.ts';
 import { ACCESS_READ, ACCESS_WRITE, Vcpu } from '../../machine/vcpu.layout.ts';
-import type { Form, Ir, Leaf, Routine, Statement, Value } from '../../x86/ir.ts';
 import type { Code, FunctionRef, Label } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
+import type { Form, Ir, Leaf, Routine, Statement, Value } from '../../x86/ir.ts';
 import {
   RECORD_BASE,
   RECORD_DISPLACEMENT,
@@ -158,8 +158,7 @@ export class Lower {
     else if (leaf === 'next_rip') push_next_rip(c);
     else if (leaf === 'target') c.get(OP).op('i64.load', RECORD_DISPLACEMENT);
     else if (leaf === 'imm2') c.get(OP).op('i64.load32_u', RECORD_IMMEDIATE);
-    else if (leaf === 'segment_base')
-      c.get(CPU).get(OP).op('i32.load16_u', RECORD_INDEX).op('i32.add').op('i64.load');
+    else if (leaf === 'segment_base') c.get(CPU).get(OP).op('i32.load16_u', RECORD_INDEX).op('i32.add').op('i64.load');
     else if (this.has_memory()) c.get(OP).op('i64.load32_s', RECORD_IMMEDIATE);
     else c.get(OP).op('i64.load', RECORD_DISPLACEMENT);
   }
@@ -262,13 +261,18 @@ export class Lower {
     const registers = form.operands.map((_, i) => i).filter((i) => form.operands[i]!.kind === 'reg');
     const slot = registers.indexOf(operand);
     if (slot < 2) {
-      this.c.get(CPU).get(OP).op('i32.load16_u', slot === 0 ? RECORD_FIRST : RECORD_SECOND).op('i32.add');
+      this.c
+        .get(CPU)
+        .get(OP)
+        .op('i32.load16_u', slot === 0 ? RECORD_FIRST : RECORD_SECOND)
+        .op('i32.add');
       return 0;
     }
     const fixed = form.row.operands[operand]!.fixed!;
-    assert(form.operands[operand]!.cls === 'xmm', 'a third register operand is a fixed xmm');
+    const { cls } = form.operands[operand]!;
+    assert(cls === 'xmm' || cls === 'gpr', 'a third register operand is a fixed one');
     this.c.get(CPU);
-    return CpuState.xmm.offset + fixed * 16;
+    return cls === 'xmm' ? CpuState.xmm.offset + fixed * 16 : CpuState.gpr.offset + fixed * 8;
   }
 
   private register_statement(s: Statement): void {
@@ -284,7 +288,9 @@ export class Lower {
     } else if (s.kind === 'register_number') {
       const form = this.options.form!;
       const before = form.operands.slice(0, s.operand).filter((operand) => operand.kind === 'reg').length;
-      c.get(OP).op('i32.load16_u', before === 0 ? RECORD_FIRST : RECORD_SECOND).set(this.local_of(s.result));
+      c.get(OP)
+        .op('i32.load16_u', before === 0 ? RECORD_FIRST : RECORD_SECOND)
+        .set(this.local_of(s.result));
     } else if (s.kind === 'cpu_load') {
       if (s.result.uses === 0) return;
       this.field_address(s.dynamic);
@@ -388,7 +394,14 @@ export class Lower {
   private tlb_miss(address: number, size: number, write: boolean): number {
     const c = this.c;
     const entry = this.temporary('entry', 'i32');
-    c.get(address).op('i32.wrap_i64').i32(TLB_SHIFT).op('i32.shr_u').i32(TLB_MASK).op('i32.and').get(VCPU).op('i32.add');
+    c.get(address)
+      .op('i32.wrap_i64')
+      .i32(TLB_SHIFT)
+      .op('i32.shr_u')
+      .i32(TLB_MASK)
+      .op('i32.and')
+      .get(VCPU)
+      .op('i32.add');
     c.tee(entry).op('i64.load', write ? TLB_WRITE : TLB_READ);
     c.get(address);
     if (size > 1) c.i64(size - 1).op('i64.add');
@@ -399,7 +412,11 @@ export class Lower {
   private slow_pointer(address: number, size: number, write: boolean): void {
     const c = this.c;
     const pointer = this.temporary('pointer', 'i32');
-    c.get(VCPU).get(address).i32(size).i32(write ? ACCESS_WRITE : ACCESS_READ).call(this.shared.resolve);
+    c.get(VCPU)
+      .get(address)
+      .i32(size)
+      .i32(write ? ACCESS_WRITE : ACCESS_READ)
+      .call(this.shared.resolve);
     c.tee(pointer).op('i32.eqz').open_if();
     this.tail(this.shared.fault);
     c.end();

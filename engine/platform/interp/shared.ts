@@ -20,13 +20,7 @@ import type { Code, FunctionRef } from '../../wasm/code.ts';
 import type { ModuleBuilder } from '../../wasm/module.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, EXIT_INTERRUPT, EXIT_SYSCALL } from '../platform.ts';
-import {
-  RECORD_DISPLACEMENT,
-  RECORD_HANDLER,
-  RECORD_LENGTH,
-  RECORD_POSITION,
-  RECORD_RIP,
-} from './record.ts';
+import { RECORD_DISPLACEMENT, RECORD_HANDLER, RECORD_LENGTH, RECORD_POSITION, RECORD_RIP } from './record.ts';
 
 /** Parameters of a handler. */
 export const OP = 0;
@@ -93,6 +87,7 @@ export function push_rip(c: Code): void {
   c.get(OP).op('i64.load32_u', RECORD_RIP).op('i64.or');
 }
 
+/** Pushes the address behind the instruction. */
 export function push_next_rip(c: Code): void {
   push_rip(c);
   c.get(OP).op('i64.load8_u', RECORD_LENGTH).op('i64.add');
@@ -206,7 +201,11 @@ function fill_tlb(c: Code, vcpu: number, address: number, pte: number, flags: nu
   c.get(address).op('i32.wrap_i64').i32(TLB_SHIFT).op('i32.shr_u').i32(TLB_MASK).op('i32.and');
   c.get(vcpu).op('i32.add').tee(slot).get(page).op('i64.store', TLB_READ);
   c.get(slot).get(page).i64(-1);
-  c.get(pte).i32(PTE_WRITE | PTE_DIRTY).op('i32.and').i32(PTE_WRITE | PTE_DIRTY).op('i32.eq');
+  c.get(pte)
+    .i32(PTE_WRITE | PTE_DIRTY)
+    .op('i32.and')
+    .i32(PTE_WRITE | PTE_DIRTY)
+    .op('i32.eq');
   c.get(flags).i32(FRAME_CODE).op('i32.and').op('i32.eqz').op('i32.and').select();
   c.op('i64.store', TLB_WRITE);
   c.get(slot).get(pte).i32(~0xfff).op('i32.and').get(page).op('i32.wrap_i64').op('i32.sub');
@@ -258,10 +257,16 @@ function define_cas(m: ModuleBuilder, size: number, commit: FunctionRef): Functi
   const mask = size === 8 ? -1n : (1n << BigInt(size * 8)) - 1n;
   const is_bounce = (): Code => c.get(pointer).get(vcpu).i32(Vcpu.bounce.offset).op('i32.add').op('i32.eq');
   c.get(expected).i64(mask).op('i64.and').set(expected);
-  c.get(pointer).i32(size - 1).op('i32.and').op('i32.eqz');
+  c.get(pointer)
+    .i32(size - 1)
+    .op('i32.and')
+    .op('i32.eqz');
   is_bounce().op('i32.eqz').op('i32.and').if();
   c.get(pointer).get(expected).get(value).i64(mask).op('i64.and');
-  c.op(`i64.atomic.rmw${width}.cmpxchg${size === 8 ? '' : '_u'}`).get(expected).op('i64.eq').return();
+  c.op(`i64.atomic.rmw${width}.cmpxchg${size === 8 ? '' : '_u'}`)
+    .get(expected)
+    .op('i64.eq')
+    .return();
   c.end();
   const lock = MachineHeader.bus_lock.offset;
   const spin = c.loop();
@@ -360,9 +365,17 @@ function define_enter(m: ModuleBuilder, imports: Imports, sync: FunctionRef, han
   const slot = c.local('i32');
   const op = c.local('i32');
   c.get(rip).get(rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
-  c.i32(JUMP_CACHE_ENTRIES - 1).op('i32.and').i32(JUMP_CACHE_ENTRY_SHIFT).op('i32.shl').get(vcpu).op('i32.add').set(slot);
+  c.i32(JUMP_CACHE_ENTRIES - 1)
+    .op('i32.and')
+    .i32(JUMP_CACHE_ENTRY_SHIFT)
+    .op('i32.shl')
+    .get(vcpu)
+    .op('i32.add')
+    .set(slot);
   c.get(slot).op('i64.load', JUMP_CACHE_OFFSET).get(rip).op('i64.eq').if();
-  c.get(slot).op('i32.load', JUMP_CACHE_OFFSET + 8).set(op);
+  c.get(slot)
+    .op('i32.load', JUMP_CACHE_OFFSET + 8)
+    .set(op);
   c.else();
   c.get(cpu).get(vcpu).get(rip).op('i32.wrap_i64').get(rip).i64(32).op('i64.shr_u').op('i32.wrap_i64');
   c.call(imports.decode).tee(op).op('i32.eqz').if();
@@ -477,7 +490,12 @@ export function define_shared(m: ModuleBuilder, imports: Imports): Shared {
     handler_type,
     resolve: define_resolve(m, imports),
     commit,
-    cas: { 1: define_cas(m, 1, commit), 2: define_cas(m, 2, commit), 4: define_cas(m, 4, commit), 8: define_cas(m, 8, commit) },
+    cas: {
+      1: define_cas(m, 1, commit),
+      2: define_cas(m, 2, commit),
+      4: define_cas(m, 4, commit),
+      8: define_cas(m, 8, commit),
+    },
     swap_16: define_swap_16(m),
     fault: define_exit(m, sync, 'fault', EXIT_FAULT, false),
     exception: define_exit(m, sync, 'exception', EXIT_EXCEPTION, false),

@@ -11,16 +11,7 @@ import { SHIFT } from './shift.ts';
 import { STRING } from './string.ts';
 import { SYSTEM } from './system.ts';
 
-const FAMILIES: readonly Family[] = [
-  ARITHMETIC,
-  MOVE,
-  BITS,
-  SHIFT,
-  MULTIPLY,
-  CONTROL,
-  STRING,
-  SYSTEM,
-];
+const FAMILIES: readonly Family[] = [ARITHMETIC, MOVE, BITS, SHIFT, MULTIPLY, CONTROL, STRING, SYSTEM];
 
 /** The semantics of `Row.semantics`, or undefined when there are none. */
 export function semantics_of(key: string): Semantics | undefined {

@@ -40,9 +40,7 @@ function bit_scan(forward: boolean): (ir: Ir) => void {
   return (ir) => {
     const source = ir.read(1);
     const old = ir.read(0);
-    const found = forward
-      ? ir.op('i64.ctz', source)
-      : ir.op('i64.sub', ir.i64(63), ir.op('i64.clz', source));
+    const found = forward ? ir.op('i64.ctz', source) : ir.op('i64.sub', ir.i64(63), ir.op('i64.clz', source));
     // A source of zero keeps the destination, as processors of both makers do.
     ir.write(0, ir.select(ir.op('i64.eqz', source), old, found));
     flags_logic(ir, source, ir.size);

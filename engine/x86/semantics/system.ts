@@ -6,8 +6,8 @@
  */
 import { CpuState, RAX, RCX, RDX, RSP } from '../../machine/cpu.layout.ts';
 import { set_zero } from '../flags.ts';
-import { type Family, type Ir, LOAD_U64, type Value, VECTOR_GP } from '../ir.ts';
 import { SEGMENT_FS, SEGMENT_GS } from '../instruction.ts';
+import { type Family, type Ir, LOAD_U64, type Value, VECTOR_GP } from '../ir.ts';
 
 const USER_CS = 0x33;
 const USER_SS = 0x2b;
