@@ -14,6 +14,7 @@
  */
 import { MAP_0F, MAP_0F3A, MAP_0F38, PREFIX_66, PREFIX_F2, PREFIX_F3, PREFIX_NONE } from './encoding.ts';
 import {
+  ATTR_BYTE,
   ATTR_DEFAULT_64,
   ATTR_FORCE_64,
   ATTR_LOCK,
@@ -36,7 +37,7 @@ import {
   SOURCE_RM,
 } from './instruction.ts';
 import { ENCODINGS, LOOKUP, lookup_slot, NODE_SELECT, SELECT_MODRM } from './lookup.ts';
-import { INVALID_ROW, is_byte_row, ROWS } from './table.ts';
+import { INVALID_ROW, ROWS } from './table.ts';
 
 /** The bytes end before the instruction does. */
 export const NEED_MORE = 0;
@@ -79,12 +80,9 @@ const NOP_OPCODE = 0x90;
 /** First of the four moves to and from control and debug registers, which take any ModRM.mod as a register. */
 const MOV_CONTROL_NODE = MAP_0F * 256 + 0x20;
 
-/** Per row: operand size 1. */
-const IS_BYTE = new Uint8Array(ROWS.length);
 /** Per row: the prefix that is part of the opcode. */
 const MANDATORY = new Int8Array(ROWS.length);
 for (let id = 0; id < ROWS.length; id++) {
-  IS_BYTE[id] = is_byte_row(ROWS[id]!) ? 1 : 0;
   MANDATORY[id] = ENCODINGS[id]!.prefix;
 }
 
@@ -193,7 +191,7 @@ function decode_at(out: Instruction): number {
   out.repne = repeat === PREFIX_F2 && mandatory !== PREFIX_F2;
   out.segment = segment;
   const wide = (rex & REX_W) !== 0 || (row.attributes & ATTR_FORCE_64) !== 0;
-  if (IS_BYTE[id] === 1) out.operand_size = 1;
+  if ((row.attributes & ATTR_BYTE) !== 0) out.operand_size = 1;
   else if (wide) out.operand_size = 8;
   else if (has_66 === 1 && mandatory !== PREFIX_66) out.operand_size = 2;
   else out.operand_size = (row.attributes & ATTR_DEFAULT_64) !== 0 ? 8 : 4;

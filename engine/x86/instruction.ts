@@ -50,6 +50,7 @@ export const ATTR_UNDEFINED = 64; // #UD
 export const ATTR_X87 = 128;
 export const ATTR_MMX = 256;
 export const ATTR_FORCE_64 = 512; // operand size is 64 bits whatever the prefixes say (near branches)
+export const ATTR_BYTE = 1024; // operand size 1
 
 /** RFLAGS bits. */
 export const CF = 0x001;

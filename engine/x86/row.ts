@@ -24,6 +24,7 @@ import {
   type OperandSpec,
   PF,
   type RegisterClass,
+  type Row,
   SF,
   SIZE_NONE,
   SIZE_OPERAND,
@@ -47,16 +48,13 @@ export interface FlagUse {
   readonly undefines: number;
 }
 
-/** A row as the table files write it; `table.ts` numbers it and parses its operands. */
-export interface RowSource {
-  readonly mnemonic: string;
-  readonly encoding: string;
-  readonly operands: string;
-  readonly flags: FlagUse;
-  readonly attributes: number;
-  readonly semantics: string;
-  readonly condition: number;
-}
+/** A row as the table files write it. `table.ts` numbers it and reads its operands, in place: there are many rows. */
+export type RowSource = { -readonly [K in keyof Row]: Row[K] } & {
+  /** The operands as written; `b` alone marks a byte instruction whose operands are implied. */
+  readonly syntax: string;
+};
+
+const NO_OPERANDS: readonly OperandSpec[] = [];
 
 const FLAG_BITS: Readonly<Record<string, number>> = { C: CF, P: PF, A: AF, Z: ZF, S: SF, O: OF, D: DF };
 
@@ -80,13 +78,27 @@ export const SETS_ALL: FlagUse = { reads: 0, writes: ALL_FLAGS, undefines: 0 };
 export function row(
   mnemonic: string,
   encoding: string,
-  operands = '',
+  syntax = '',
   use: FlagUse = NO_FLAGS,
   attributes = 0,
   semantics = mnemonic.toLowerCase(),
   condition = -1,
 ): RowSource {
-  return { mnemonic, encoding, operands, flags: use, attributes, semantics, condition };
+  const { reads, writes, undefines } = use;
+  return {
+    id: 0,
+    mnemonic,
+    encoding,
+    operands: NO_OPERANDS,
+    semantics,
+    attributes,
+    condition,
+    reads,
+    writes,
+    undefines,
+    feature: '',
+    syntax,
+  };
 }
 
 /** Names of the condition codes 0-15, as the manual prefers them. */

@@ -1,8 +1,8 @@
 /**
  * The instruction table: all rows, numbered. The families write them (`table_*.ts`), `row.ts` says how to read them.
  */
-import { ATTR_ALIGNED, ATTR_MMX, ATTR_X87, type OperandSpec, type Row } from './instruction.ts';
-import { operand_spec, type RowSource } from './row.ts';
+import { ATTR_ALIGNED, ATTR_BYTE, ATTR_MMX, ATTR_X87, type OperandSpec, type Row } from './instruction.ts';
+import { NO_FLAGS, operand_spec, type RowSource, row } from './row.ts';
 import { INTEGER_FEATURE_ROWS, INTEGER_ROWS } from './table_integer.ts';
 import { MMX_ROWS } from './table_mmx.ts';
 import { SSE_ROWS, UNALIGNED } from './table_sse.ts';
@@ -10,12 +10,10 @@ import { SYSTEM_FEATURE_ROWS, SYSTEM_ROWS } from './table_system.ts';
 import { X87_ROWS } from './table_x87.ts';
 
 const rows: Row[] = [];
-const byte_rows: boolean[] = [];
 
 /** What an operand text stands for; few texts serve many rows. */
 interface Operands {
   readonly specs: readonly OperandSpec[];
-  readonly is_byte: boolean;
   /** A 16-byte SSE memory operand, which must be aligned unless the mnemonic is one of UNALIGNED. */
   readonly aligned: boolean;
   readonly attributes: number;
@@ -35,9 +33,8 @@ function parse_operands(text: string): Operands {
   }
   return {
     specs,
-    is_byte: text === 'b' || is_byte_instruction(specs),
     aligned: xmm && memory_16,
-    attributes: mmx ? ATTR_MMX : 0,
+    attributes: (mmx ? ATTR_MMX : 0) | (text === 'b' || is_byte_instruction(specs) ? ATTR_BYTE : 0),
   };
 }
 
@@ -50,26 +47,17 @@ function is_byte_instruction(operands: readonly OperandSpec[]): boolean {
 function add(feature: string, sources: readonly RowSource[], attributes = 0): void {
   for (let i = 0; i < sources.length; i++) {
     const source = sources[i]!;
-    let operands = operands_of_text.get(source.operands);
+    let operands = operands_of_text.get(source.syntax);
     if (operands === undefined) {
-      operands = parse_operands(source.operands);
-      operands_of_text.set(source.operands, operands);
+      operands = parse_operands(source.syntax);
+      operands_of_text.set(source.syntax, operands);
     }
     const aligned = operands.aligned && !UNALIGNED.includes(source.mnemonic) ? ATTR_ALIGNED : 0;
-    byte_rows.push(operands.is_byte);
-    rows.push({
-      id: rows.length,
-      mnemonic: source.mnemonic,
-      encoding: source.encoding,
-      operands: operands.specs,
-      semantics: source.semantics,
-      attributes: source.attributes | attributes | operands.attributes | aligned,
-      condition: source.condition,
-      reads: source.flags.reads,
-      writes: source.flags.writes,
-      undefines: source.flags.undefines,
-      feature,
-    });
+    source.id = rows.length;
+    source.operands = operands.specs;
+    source.attributes |= attributes | operands.attributes | aligned;
+    source.feature = feature;
+    rows.push(source);
   }
 }
 
@@ -78,17 +66,7 @@ function add_features(features: Readonly<Record<string, readonly RowSource[]>>, 
 }
 
 // Row 0 stands for "no instruction" in the decoder's tables.
-add('none', [
-  {
-    mnemonic: 'INVALID',
-    encoding: '',
-    operands: '',
-    flags: { reads: 0, writes: 0, undefines: 0 },
-    attributes: 0,
-    semantics: 'undefined',
-    condition: -1,
-  },
-]);
+add('none', [row('INVALID', '', '', NO_FLAGS, 0, 'undefined')]);
 add('base', INTEGER_ROWS);
 add('base', SYSTEM_ROWS);
 add_features(INTEGER_FEATURE_ROWS);
@@ -105,5 +83,5 @@ export const ROWS: readonly Row[] = rows;
 
 /** True for instructions on bytes (operand size 1). */
 export function is_byte_row(row: Row): boolean {
-  return byte_rows[row.id]!;
+  return (row.attributes & ATTR_BYTE) !== 0;
 }

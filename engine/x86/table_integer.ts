@@ -20,6 +20,7 @@ const DIVIDE = flags('', '', 'OSZAPC');
 // A count of zero keeps every flag, so all that are written are read too.
 const SHIFT = flags('OSZAPC', 'OSZPC', 'OAC');
 const ROTATE = flags('OC', 'OC', 'O');
+const SHIFT_ONE = flags('', 'OSZPC', 'A');
 const BIT_TEST = flags('', 'C', 'OSAP');
 const BIT_SCAN = flags('', 'Z', 'OSAPC');
 const STRING = flags('D', '');
@@ -49,12 +50,12 @@ function alu(name: string, digit: number, use = SETS_ALL, mark = '+', lock = ATT
 }
 
 /** The six encodings of a shift or rotate. */
-function shift(name: string, digit: number, use = SHIFT, semantics = name.toLowerCase()): RowSource[] {
+function shift(name: string, digit: number, use = SHIFT, one = SHIFT_ONE, semantics = name.toLowerCase()): RowSource[] {
   return [
     row(name, `C0 /${digit} ib`, 'Eb+,Ib', use, 0, semantics),
     row(name, `C1 /${digit} ib`, 'Ev+,Ib', use, 0, semantics),
-    row(name, `D0 /${digit}`, 'Eb+,1', use, 0, semantics),
-    row(name, `D1 /${digit}`, 'Ev+,1', use, 0, semantics),
+    row(name, `D0 /${digit}`, 'Eb+,1', one, 0, semantics),
+    row(name, `D1 /${digit}`, 'Ev+,1', one, 0, semantics),
     row(name, `D2 /${digit}`, 'Eb+,CL', use, 0, semantics),
     row(name, `D3 /${digit}`, 'Ev+,CL', use, 0, semantics),
   ];
@@ -111,13 +112,13 @@ const ARITHMETIC: RowSource[] = [
   row('INC', 'FF /0', 'Ev+', KEEPS_CARRY, ATTR_LOCK),
   row('DEC', 'FE /1', 'Eb+', KEEPS_CARRY, ATTR_LOCK),
   row('DEC', 'FF /1', 'Ev+', KEEPS_CARRY, ATTR_LOCK),
-  ...shift('ROL', 0, ROTATE),
-  ...shift('ROR', 1, ROTATE),
-  ...shift('RCL', 2, ROTATE),
-  ...shift('RCR', 3, ROTATE),
+  ...shift('ROL', 0, ROTATE, flags('', 'OC')),
+  ...shift('ROR', 1, ROTATE, flags('', 'OC')),
+  ...shift('RCL', 2, ROTATE, flags('C', 'OC')),
+  ...shift('RCR', 3, ROTATE, flags('C', 'OC')),
   ...shift('SHL', 4),
   ...shift('SHR', 5),
-  ...shift('SAL', 6, SHIFT, 'shl'),
+  ...shift('SAL', 6, SHIFT, SHIFT_ONE, 'shl'),
   ...shift('SAR', 7),
   row('SHLD', '0F A4 /r ib', 'Ev+,Gv,Ib', SHIFT),
   row('SHLD', '0F A5 /r', 'Ev+,Gv,CL', SHIFT),
