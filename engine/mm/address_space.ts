@@ -50,6 +50,7 @@ export function mm_create(): Ptr<'Mm'> {
     return 0 as Ptr<'Mm'>;
   }
   Mm.refs.store(mm, 1);
+  Mm.holds.store(mm, 1);
   Mm.page_table.set(mm, root);
   Mm.dumpable.set(mm, 1);
   Mm.limit_as.set(mm, Infinity);
@@ -89,8 +90,13 @@ export function mm_put(mm: Ptr<'Mm'>): void {
   deactivate(mm);
   page_table_destroy(Mm.page_table.get(mm) as FrameAddr);
   const exe = Mm.exe_file.get(mm);
-  mms.free(mm);
   if (exe !== 0) file_put(exe);
+  mm_release(mm);
+}
+
+/** Drops a hold on the record of an Mm; the last one frees it. Takes no locks but the slab's. */
+export function mm_release(mm: Ptr<'Mm'>): void {
+  if (ref_put(mm, Mm.holds)) mms.free(mm);
 }
 
 /** No vCPU may keep a dead Mm as its own: the record's address will stand for another one. */

@@ -73,6 +73,8 @@ export const Mm = m.done(
   {
     /** Tasks that share the address space, plus temporary holders. */
     refs: m.atomic(),
+    /** Holders of the record alone: one for all of `refs`, one for each visitor from a mapping (rmap.ts). */
+    holds: m.atomic(),
     /** Rises with each shoot-down; its increment is the fence between page-table stores and Vcpu.mm loads. */
     shootdowns: m.atomic(),
     lock: m.embed(Lock),
@@ -129,5 +131,5 @@ export const Mm = m.done(
     exe_file: m.ptr('File', 'guarded by lock'),
     auxv: m.bytes(MM_AUXV_BYTES, 8, 'guarded by lock'),
   },
-  712,
+  720,
 );

@@ -8,12 +8,11 @@
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { MAPPING_LOCK } from '../heap/lock_order.ts';
-import { ref_get_unless_zero } from '../heap/refcount.ts';
 import { PTE_FILE, PTE_SHMEM, PTE_WRITE } from '../machine/page_table.layout.ts';
 import { next_table, pte_get, pte_set, pte_slot, table_end } from '../machine/page_table.ts';
 import { Mapping } from '../vfs/mapping.layout.ts';
 import { register_unmapper } from '../vfs/mapping.ts';
-import { mm_put } from './address_space.ts';
+import { mm_release } from './address_space.ts';
 import { Mm, Vma } from './mm.layout.ts';
 import { flush_later, mm_lock, mm_unlock, zap_range } from './mm_lock.ts';
 
@@ -28,8 +27,11 @@ function visit_ranges(mapping: Ptr<'Mapping'>, first: number, last: number, visi
     if (now !== generation) {
       for (let v = Mapping.vmas.get(mapping); v !== 0; v = Vma.mapping_next.get(v)) {
         const mm = Vma.mm.get(v);
-        // An mm without references is being taken down and unmaps everything itself.
-        if (!found.includes(mm) && ref_get_unless_zero(mm, Mm.refs)) found.push(mm);
+        // A hold, not a reference: ours must not be the last, since the caller may hold the inode's lock.
+        // The record is there as long as one of its VMAs is on this list.
+        if (found.includes(mm)) continue;
+        Mm.holds.add(mm, 1);
+        found.push(mm);
       }
     }
     unlock(Mapping.lock.at(mapping), MAPPING_LOCK);
@@ -37,7 +39,7 @@ function visit_ranges(mapping: Ptr<'Mapping'>, first: number, last: number, visi
     generation = now;
     for (const mm of found) {
       visit_mm(mm, mapping, first, last, visit);
-      mm_put(mm);
+      mm_release(mm);
     }
     if (found.length === 0) return;
   }
@@ -45,6 +47,7 @@ function visit_ranges(mapping: Ptr<'Mapping'>, first: number, last: number, visi
 
 function visit_mm(mm: Ptr<'Mm'>, mapping: Ptr<'Mapping'>, first: number, last: number, visit: Visit): void {
   mm_lock(mm);
+  // An mm that is being taken down has no VMAs left, or unmaps them itself after we let go of its lock.
   for (let vma = Mm.first.get(mm); vma !== 0; vma = Vma.next.get(vma)) {
     if (Vma.mapping.get(vma) !== mapping) continue;
     const base = Vma.start.get(vma) - Vma.pgoff.get(vma) * 4096;

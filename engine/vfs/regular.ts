@@ -3,7 +3,7 @@
  * Regular files over the page cache: the file operations shared by every file system whose inodes have
  * a mapping. Data of read(2), write(2) and mmap(2) are the same frames.
  */
-import { EFBIG, EINVAL, ENOMEM, ENOTTY, ENXIO } from '../abi/errno.ts';
+import { EFBIG, EINVAL, ENODEV, ENOMEM, ENOTTY, ENXIO } from '../abi/errno.ts';
 import { O_APPEND } from '../abi/fcntl.ts';
 import { SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../abi/path.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
@@ -14,7 +14,15 @@ import type { IoCursor } from '../machine/io.ts';
 import { File } from './file.layout.ts';
 import { FILE_KIND_REGULAR, type FileOperations, register_file_operations } from './file.ts';
 import { inode_operations, inode_touch, inode_touch_locked, TOUCH_ATIME, TOUCH_CTIME, TOUCH_MTIME } from './inode.ts';
-import { mapping_create, mapping_find, mapping_grow, mapping_page, mapping_put, mapping_sync } from './mapping.ts';
+import {
+  mapping_create,
+  mapping_find,
+  mapping_get,
+  mapping_grow,
+  mapping_page,
+  mapping_put,
+  mapping_sync,
+} from './mapping.ts';
 import { HOLDS_WRITE_ACCESS, put_write_access } from './open.ts';
 import { Inode, MOUNT_NOATIME, MOUNT_READ_ONLY, Mount } from './vfs.layout.ts';
 
@@ -52,6 +60,15 @@ export function inode_mapping_free(inode: I): void {
   if (mapping === 0) return;
   Inode.mapping.set(inode, 0 as Ptr<'Mapping'>);
   mapping_put(mapping);
+}
+
+/** The mapping that mmap shows, with a reference for the caller; -ENODEV, -ENOMEM. */
+function regular_mmap(file: F): Ptr<'Mapping'> | number {
+  const inode = File.inode.get(file);
+  const mapping = inode_mapping(inode);
+  if (mapping === 0) return inode_operations(inode).mapping_kind === undefined ? -ENODEV : -ENOMEM;
+  mapping_get(mapping);
+  return mapping;
 }
 
 /** Reads from the page cache: bytes transferred, 0 at the end, or -errno. */
@@ -231,6 +248,7 @@ const operations: FileOperations = {
   queue: () => 0 as Ptr<'WaitQueue'>,
   seek: regular_seek,
   ioctl: () => -ENOTTY,
+  mmap: regular_mmap,
   release: regular_release,
 };
 register_file_operations(FILE_KIND_REGULAR, operations);
