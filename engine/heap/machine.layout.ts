@@ -60,8 +60,6 @@ export const MachineHeader = l.done(
     code_events: l.atomic(),
     code_ring: l.bytes(64 * 4, 8, 'guarded by frames_lock'),
 
-    /** Rises when a frame with FRAME_CODE changes or is freed: decoded code of older epochs may be stale. */
-    code_epoch: l.atomic(),
     /** Spin lock of locked operations that are not aligned: 0 or 1. */
     bus_lock: l.atomic(),
 

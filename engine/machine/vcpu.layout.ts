@@ -88,8 +88,6 @@ export const Vcpu = l.done(
     split_length: l.u32('owner'),
     /** Value of the fuel when CpuState.retired was last brought up to date. */
     fuel_base: l.i32('owner'),
-    /** MachineHeader.code_epoch that this vCPU's decoded code was made in. */
-    code_epoch: l.u32('owner'),
     /** 0 none, else the futex word this thread sleeps on when idle. */
     doorbell: l.atomic(),
     scratch: l.bytes(256, 16, 'owner'),

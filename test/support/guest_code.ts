@@ -5,8 +5,10 @@ import type { FrameAddr, Ptr } from '../../engine/base/types.ts';
 import { heap_page_alloc } from '../../engine/heap/heap_pages.ts';
 import { MACHINE, MachineHeader } from '../../engine/heap/machine.layout.ts';
 import { U8, U32 } from '../../engine/heap/memory.ts';
+import { register_code_invalidation } from '../../engine/machine/code_events.ts';
 import { CpuState } from '../../engine/machine/cpu.layout.ts';
 import { PTE_EXEC, PTE_PRESENT, PTE_WRITE } from '../../engine/machine/page_table.layout.ts';
+import { set_this_vcpu } from '../../engine/machine/this_vcpu.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SHIFT, TLB_OFFSET, Vcpu, vcpu_at } from '../../engine/machine/vcpu.layout.ts';
 import { generate_interpreter } from '../../engine/platform/interp/generate.ts';
 import { create_interpreter } from '../../engine/platform/interp/interp.ts';
@@ -52,6 +54,11 @@ export class GuestCode {
       syscall: () => this.hooks.syscall(),
       fault: (address, access) => this.hooks.fault(address, access),
       tsc: () => this.hooks.tsc(),
+    });
+    set_this_vcpu(this.vcpu);
+    register_code_invalidation({
+      frame: (frame) => this.platform.invalidate_frame(frame),
+      all: () => this.platform.drop_caches(this.vcpu),
     });
     this.map(CODE, 4, EXECUTE);
     this.map(DATA, pages, READ_WRITE);

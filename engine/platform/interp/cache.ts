@@ -7,11 +7,13 @@
  * be dropped at any moment between two blocks.
  */
 import { assert } from '../../base/assert.ts';
-import type { FrameAddr, Ptr } from '../../base/types.ts';
+import { type FrameAddr, NULL, type Ptr } from '../../base/types.ts';
 import { MACHINE, MachineHeader } from '../../heap/machine.layout.ts';
 import { U8, U16, U32 } from '../../heap/memory.ts';
-import { mark_code_frame } from '../../machine/code.ts';
+import { flush_others } from '../../machine/flush_others.ts';
+import { FRAME_CACHE, FRAME_CODE, FRAME_DIRTY, FrameInfo } from '../../machine/frame.layout.ts';
 import { PTE_EXEC, PTE_PRESENT, TASK_SIZE } from '../../machine/page_table.layout.ts';
+import { enter_guest, leave_guest } from '../../machine/safe_point.ts';
 import {
   ACCESS_EXEC,
   ARENA_OFFSET,
@@ -90,7 +92,6 @@ export class CodeCache {
     this.crossings.clear();
     this.drops++;
     Vcpu.arena_next.set(this.vcpu, this.vcpu + ARENA_OFFSET);
-    Vcpu.code_epoch.set(this.vcpu, MachineHeader.code_epoch.load(MACHINE));
     this.flush_translations();
   }
 
@@ -167,6 +168,8 @@ export class CodeCache {
   }
 
   private code_page(frame: FrameAddr, virtual_page: number): CodePage {
+    // Marking may let requests of other vCPUs in, so it comes before a look at what is known.
+    while (!has_code(frame)) this.mark(frame);
     let views = this.pages.get(frame);
     if (views === undefined) {
       views = new Map();
@@ -174,11 +177,24 @@ export class CodeCache {
     }
     let page = views.get(virtual_page);
     if (page === undefined) {
-      if (mark_code_frame(frame)) this.forbid_writes(frame);
       page = { frame, records: new Int32Array(PAGE), ranges: [] };
       views.set(virtual_page, page);
     }
     return page;
+  }
+
+  /**
+   * Marks a frame as having code, before its bytes are read: from then on every vCPU notices its stores to it. A page
+   * of the page cache that nobody has written is not in any TLB for writing.
+   */
+  private mark(frame: FrameAddr): void {
+    const before = FrameInfo.flags.or(info_of(frame), FRAME_CODE);
+    if ((before & FRAME_CODE) !== 0) return;
+    this.forbid_writes(frame);
+    if (MachineHeader.vcpu_count.get(MACHINE) === 1 || (before & (FRAME_CACHE | FRAME_DIRTY)) === FRAME_CACHE) return;
+    leave_guest(this.vcpu);
+    flush_others(NULL);
+    enter_guest(this.vcpu);
   }
 
   /** Takes the frame's write entries out of this vCPU's TLB, so that stores to it are noticed. */
@@ -252,7 +268,10 @@ export class CodeCache {
     const next = rip - offset + PAGE;
     const second = this.executable_frame(next);
     if (second === 0) return 0;
-    this.code_page(second, next / PAGE);
+    while (!has_code(page.frame) || !has_code(second)) {
+      this.mark(page.frame);
+      this.mark(second);
+    }
     const bytes = this.straddle;
     const count = PAGE - offset;
     for (let i = 0; i < 2 * MAX_LENGTH; i++)
@@ -283,6 +302,15 @@ function write_end(at: number, handler: number, rip: number, position: number, l
 function stale(start: number, end: number): void {
   assert((end - start) % RECORD_SIZE === 0, 'stale: whole records');
   for (let at = start; at < end; at += RECORD_SIZE) U16[(at + RECORD_HANDLER) >>> 1] = HANDLER_RESUME;
+}
+
+function info_of(frame: FrameAddr): Ptr<'FrameInfo'> {
+  return (MachineHeader.frame_table.get(MACHINE) + (frame >>> 12) * FrameInfo.SIZE) as Ptr<'FrameInfo'>;
+}
+
+/** Whether stores to the frame are noticed. */
+function has_code(frame: FrameAddr): boolean {
+  return (FrameInfo.flags.load(info_of(frame)) & FRAME_CODE) !== 0;
 }
 
 const PT_MASK = 1023;

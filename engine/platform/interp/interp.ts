@@ -8,10 +8,11 @@
  */
 import type { FrameAddr, Ptr } from '../../base/types.ts';
 import { MACHINE, MachineHeader } from '../../heap/machine.layout.ts';
-import { code_frame_changed } from '../../machine/code.ts';
-import { INTERRUPT_CODE, Vcpu } from '../../machine/vcpu.layout.ts';
+import { code_frame_changed } from '../../machine/code_events.ts';
+import { enter_guest, leave_guest } from '../../machine/safe_point.ts';
+import { Vcpu } from '../../machine/vcpu.layout.ts';
 import { HELPERS } from '../../x86/helpers.ts';
-import { EXIT_INTERRUPT, type ExitReason, type Platform, type PlatformHooks } from '../platform.ts';
+import type { ExitReason, Platform, PlatformHooks } from '../platform.ts';
 import { CodeCache } from './cache.ts';
 import { VARIANTS } from './forms.ts';
 import { HANDLER_ENTRY, HANDLER_SECTION } from './section.ts';
@@ -75,30 +76,17 @@ class Interpreter implements Platform {
     return cache;
   }
 
-  /** A guest store is about to hit a frame with code. */
+  /** A guest store is about to hit a frame with code. Guest mode is left, since the kernel's part takes a lock. */
   private code_write(vcpu: Ptr<'Vcpu'>, frame: FrameAddr): void {
-    const before = MachineHeader.code_epoch.load(MACHINE);
-    code_frame_changed(frame, Vcpu.index.get(vcpu));
+    leave_guest(vcpu);
+    code_frame_changed(frame);
     this.cache(vcpu).invalidate_frame(frame);
-    // This change is dealt with; what others changed has to be dropped at the next entry.
-    const after = MachineHeader.code_epoch.load(MACHINE);
-    if (Vcpu.code_epoch.get(vcpu) === before && after === before + 1) Vcpu.code_epoch.set(vcpu, after);
+    enter_guest(vcpu);
   }
 
   switch_to(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>): ExitReason {
-    const cache = this.cache(vcpu);
     Vcpu.frame_table.set(vcpu, MachineHeader.frame_table.get(MACHINE));
-    for (;;) {
-      if (Vcpu.code_epoch.get(vcpu) !== MachineHeader.code_epoch.load(MACHINE)) {
-        Vcpu.interrupt.and(vcpu, ~INTERRUPT_CODE);
-        cache.drop();
-      }
-      const reason = this.run(cpu, vcpu);
-      if (reason !== EXIT_INTERRUPT || (Vcpu.interrupt.load(vcpu) & INTERRUPT_CODE) === 0) return reason;
-      Vcpu.interrupt.and(vcpu, ~INTERRUPT_CODE);
-      cache.drop();
-      if (Vcpu.interrupt.load(vcpu) !== 0) return reason;
-    }
+    return this.run(cpu, vcpu);
   }
 
   invalidate_frame(frame: FrameAddr): void {

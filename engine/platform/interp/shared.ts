@@ -113,14 +113,20 @@ function define_resolve(m: ModuleBuilder, imports: Imports): FunctionRef {
   const first = c.local('i32');
   const second = c.local('i32');
   const length = c.local('i32');
+  const flushes = c.local('i32');
   // length = bytes up to the end of the first page
   c.i32(4096).get(address).op('i32.wrap_i64').i32(4095).op('i32.and').op('i32.sub').tee(length);
   c.get(size).op('i32.ge_u').if();
   c.get(vcpu).get(address).get(access).return_call(page);
   c.end();
+  // A fault of the second page may let others change the first: a flush says so.
+  const again = c.loop();
+  c.get(vcpu).op('i32.atomic.load', Vcpu.flushes.offset).set(flushes);
   c.get(vcpu).get(address).get(access).call(page).tee(first).op('i32.eqz').open_if().i32(0).return().end();
   c.get(vcpu).get(address).i64(4095).op('i64.or').i64(1).op('i64.add').get(access).call(page).tee(second);
   c.op('i32.eqz').open_if().i32(0).return().end();
+  c.get(vcpu).op('i32.atomic.load', Vcpu.flushes.offset).get(flushes).op('i32.ne').br_if(again);
+  c.end();
   c.get(vcpu).get(first).op('i32.store', Vcpu.split_first.offset);
   c.get(vcpu).get(second).op('i32.store', Vcpu.split_second.offset);
   c.get(vcpu).get(length).op('i32.store', Vcpu.split_length.offset);
