@@ -8,7 +8,7 @@ import { SIGCONT, SIGHUP } from '../abi/signal.ts';
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { wake } from '../heap/wait_queue.ts';
-import { timer_cancel } from '../time/timer.ts';
+import { register_timer, TIMER_MACHINE_LIMIT, timer_cancel } from '../time/timer.ts';
 import { waits_done } from './block.ts';
 import { account_stop } from './cpu_time.ts';
 import { current } from './current.ts';
@@ -254,6 +254,11 @@ export function reap_root(pid: number): number {
   unlock_tasklist();
   return status;
 }
+
+register_timer(TIMER_MACHINE_LIMIT, () => {
+  KernelRoot.timed_out.store(kernel_root(), 1);
+  kill_everything();
+});
 
 /** Kills every process of the machine: the host's orderly shutdown, or the limit on time. */
 export function kill_everything(): void {

@@ -5,6 +5,7 @@
 import { layout } from '../heap/layout.ts';
 import { Lock } from '../heap/lock.ts';
 import { WaitQueue } from '../heap/wait_queue.ts';
+import { Timer } from '../time/time.layout.ts';
 
 /** Numbers handed out are 1 to PID_LIMIT - 1 (Linux's default pid_max). */
 export const PID_LIMIT = 32768;
@@ -34,8 +35,8 @@ export const KernelRoot = l.done(
     /** Rises with each end of a root process and of the machine: hosts wait on this word. */
     event_count: l.atomic(),
     queued_signals: l.atomic(),
-    /** Monotonic ns after which the machine ends, Infinity none. */
-    time_limit: l.f64('guarded by boot'),
+    /** Armed for the machine's time limit, if it has one. */
+    limit_timer: l.embed(Timer),
     /** Guest instructions after which the machine ends, Infinity none; and how many were retired. */
     fuel_limit: l.f64('guarded by boot'),
     retired: l.f64('guarded by tasklist'),

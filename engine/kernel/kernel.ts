@@ -9,6 +9,7 @@ import { TASKLIST_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader, ROOT_KERNEL } from '../heap/machine.layout.ts';
 import { I32, U8 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
+import { TIMER_MACHINE_LIMIT, timer_arm } from '../time/timer.ts';
 import { KernelRoot, MACHINE_RUNS, PID_LIMIT, PID_PAGE_ENTRIES } from './kernel.layout.ts';
 
 export const kernel_roots = slab(KernelRoot);
@@ -28,9 +29,10 @@ export function boot_kernel(options: KernelOptions = {}): void {
   const root = kernel_roots.alloc();
   assert(root !== 0, 'boot_kernel: no heap');
   KernelRoot.task_limit.set(root, options.task_limit ?? 4096);
-  KernelRoot.time_limit.set(root, options.time_limit_ns ?? Number.POSITIVE_INFINITY);
   KernelRoot.fuel_limit.set(root, options.fuel_limit ?? Number.POSITIVE_INFINITY);
   I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_KERNEL] = root;
+  if (options.time_limit_ns !== undefined)
+    timer_arm(KernelRoot.limit_timer.at(root), TIMER_MACHINE_LIMIT, 0, options.time_limit_ns);
   set_host_name((options.hostname ?? 'tvisor').slice(0, 64));
 }
 

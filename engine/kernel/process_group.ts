@@ -1,10 +1,13 @@
 /**
  * Process groups and sessions (credentials(7), "Process group ID and session ID"; setpgid(2), setsid(2)).
- * Everything here runs under the tasklist lock.
+ * Everything here runs under the tasklist lock, unless it says otherwise.
  */
 import type { Ptr } from '../base/types.ts';
 import { slab } from '../heap/slab.ts';
+import { current } from './current.ts';
+import { lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { pid_get, pid_put } from './pid.ts';
+import { Task } from './task.layout.ts';
 import { Pid, ProcessGroup, Session, ThreadGroup } from './thread_group.layout.ts';
 
 export const process_groups = slab(ProcessGroup);
@@ -78,6 +81,14 @@ export function session_reap(session: Ptr<'Session'>): void {
 /** Number of a process's group. */
 export function pgid_of(group: Group): number {
   return Pid.number.get(ProcessGroup.pid.get(ThreadGroup.process_group.get(group)));
+}
+
+/** Number of the current process's group. Takes the tasklist lock. */
+export function current_pgid(): number {
+  lock_tasklist();
+  const pgid = pgid_of(Task.group.get(current));
+  unlock_tasklist();
+  return pgid;
 }
 
 /** The session of a process. */

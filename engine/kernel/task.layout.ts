@@ -33,6 +33,8 @@ export const WORK_RESCHEDULE = 8;
 export const RESUME_GUEST = 0;
 /** Enter the blocked call's handler again. */
 export const RESUME_SYSCALL = 1;
+/** The task has never run: do what remains of its creation in its own address space. */
+export const RESUME_START = 2;
 
 const l = layout('Task');
 export const Task = l.done(

@@ -10,6 +10,7 @@ import type { Ptr } from '../base/types.ts';
 import { U8 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { CpuState } from '../machine/cpu.layout.ts';
+import { reset_cpu } from '../machine/cpu.ts';
 import { monotonic_ns } from '../time/clock.ts';
 import { credentials_get, credentials_put } from './credentials.ts';
 import { KernelRoot } from './kernel.layout.ts';
@@ -37,19 +38,6 @@ type T = Ptr<'Task'>;
 type Group = Ptr<'ThreadGroup'>;
 const NO_TASK = 0 as T;
 const NO_GROUP = 0 as Group;
-
-/** MXCSR and x87 control word of a new program (System V ABI, "Process Initialization"). */
-const INITIAL_MXCSR = 0x1f80;
-const INITIAL_FCW = 0x37f;
-
-/** Zeroes the register record to what execve gives a program; rip and rsp are the loader's. */
-export function reset_cpu(cpu: Ptr<'CpuState'>): void {
-  U8.fill(0, cpu, cpu + CpuState.SIZE);
-  CpuState.mxcsr.set(cpu, INITIAL_MXCSR);
-  CpuState.fcw.set(cpu, INITIAL_FCW);
-  // A result of 1 stands for "no flag set" (ZF = SF = PF = 0).
-  CpuState.flags_result.set(cpu, 1);
-}
 
 /** A task record with its registers, belonging to nobody; 0 when the heap or the task limit is exhausted. */
 export function task_alloc(): T {

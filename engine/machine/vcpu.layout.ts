@@ -69,8 +69,8 @@ export const Vcpu = l.done(
     flushes: l.atomic(),
     fault_access: l.u32('owner'),
     fault_address: l.u64('owner'),
-    /** What the fault hook answered last: not mapped 1, no right 2, no backing (SIGBUS) 3. */
-    fault_result: l.u32('owner'),
+    /** What the fault hook answered last: a FAULT_* of mm/fault.ts. */
+    fault_result: l.i32('owner'),
     /** Vector of a raised exception (0 DE, 3 BP, 6 UD, 13 GP, 16 MF, 17 AC, 19 XM). */
     exception: l.u32('owner'),
     /** Fuel given to, and left over by, the last run of guest code: guest instructions. */
@@ -91,8 +91,8 @@ export const Vcpu = l.done(
     /** 0 none, else the futex word this thread sleeps on when idle. */
     doorbell: l.atomic(),
     scratch: l.bytes(256, 16, 'owner'),
-    /** A signal frame being built or read back. */
-    signal_stage: l.bytes(1088, 16, 'owner'),
+    /** A structure on its way to or from user memory: system-call arguments, signal frames. */
+    stage: l.bytes(1088, 16, 'owner'),
     /** Entries of MachineHeader.code_ring this vCPU has acted on. */
     code_seen: l.u32('owner'),
   },

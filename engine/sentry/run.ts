@@ -14,6 +14,7 @@ import { panic } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { held_lock_count, set_lock_owner } from '../heap/lock.ts';
 import { account_start, account_stop } from '../kernel/cpu_time.ts';
+import { check_cpu_timers } from '../kernel/cpu_timers.ts';
 import { current, current_cpu, current_vcpu, set_current } from '../kernel/current.ts';
 import { exit_task, kill_everything, task_dropped } from '../kernel/exit.ts';
 import { KernelRoot, MACHINE_RUNS, Scheduler } from '../kernel/kernel.layout.ts';
@@ -29,9 +30,19 @@ import {
 } from '../kernel/scheduler.ts';
 import { AFTER_WORK_EXIT, AFTER_WORK_RESUME, AFTER_WORK_STOP, handle_work } from '../kernel/signal_delivery.ts';
 import { stop_current } from '../kernel/stop.ts';
-import { RESUME_GUEST, RESUME_SYSCALL, TASK_BLOCKED, Task, WORK_RESCHEDULE } from '../kernel/task.layout.ts';
+import '../kernel/task_parts.ts';
+import {
+  RESUME_GUEST,
+  RESUME_START,
+  RESUME_SYSCALL,
+  TASK_BLOCKED,
+  Task,
+  WORK_RESCHEDULE,
+} from '../kernel/task.layout.ts';
 import { enter_guest, enter_idle, leave_guest, leave_idle, safe_point } from '../machine/safe_point.ts';
 import { INTERRUPT_CODE, INTERRUPT_FLUSH_TLB, INTERRUPT_STOP, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
+import { mm_deactivate } from '../mm/address_space.ts';
+import { put_user_u32 } from '../mm/uaccess.ts';
 import {
   EXIT_EXCEPTION,
   EXIT_FAULT,
@@ -42,7 +53,7 @@ import {
   type Platform,
   type PlatformHooks,
 } from '../platform/platform.ts';
-import { enter_syscall, resume_syscall, SYSCALL_BLOCKED } from '../syscalls/dispatch.ts';
+import { enter_syscall, resume_syscall, SYSCALL_BLOCKED, SYSCALL_RESUME } from '../syscalls/dispatch.ts';
 import { advance_virtual, monotonic_ns } from '../time/clock.ts';
 import { timers_run } from '../time/timer.ts';
 import { deliver_exception, deliver_fault } from './exceptions.ts';
@@ -69,9 +80,10 @@ export const platform_hooks: PlatformHooks = {
   syscall(): number {
     leave_guest(current_vcpu);
     syscall_result = enter_syscall();
+    if (syscall_result !== SYSCALL_RESUME || ++slice_syscalls > SLICE_SYSCALLS) return 1;
     safe_point(current_vcpu);
     enter_guest(current_vcpu);
-    return ++slice_syscalls > SLICE_SYSCALLS ? 1 : syscall_result;
+    return 0;
   },
   fault: guest_fault,
   tsc: monotonic_ns,
@@ -111,6 +123,8 @@ function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_slee
       run_task(index, vcpu, platform, task);
       continue;
     }
+    // An idle vCPU holds on to no address space, which may end meanwhile.
+    mm_deactivate(vcpu);
     enter_idle(vcpu);
     const progress = idle(vcpu, may_sleep);
     leave_idle(vcpu);
@@ -176,6 +190,7 @@ function run_slice(vcpu: Ptr<'Vcpu'>, platform: Platform): ExitReason {
 /** The slice is over: timers, limits, and whether another task should run now. */
 function end_slice(index: number): boolean {
   timers_run();
+  check_cpu_timers();
   check_limits();
   slice_ended(index);
   if (!has_queued(index)) return false;
@@ -208,10 +223,21 @@ function end_current(): void {
   task_dropped(task);
 }
 
+/** What remains of a clone, done in the child's own address space (Linux's schedule_tail). */
+function start_task(): void {
+  const address = Task.set_child_tid.get(current);
+  if (address !== 0) put_user_u32(address, Task.tid.get(current));
+}
+
 /** A task that was picked up in the middle of a call: its handler goes on. False: it blocks again or is gone. */
 function resume_blocked_call(): boolean {
-  if (Task.resume.get(current) !== RESUME_SYSCALL) return true;
+  const resume = Task.resume.get(current);
+  if (resume === RESUME_GUEST) return true;
   Task.resume.set(current, RESUME_GUEST);
+  if (resume === RESUME_START) {
+    start_task();
+    return true;
+  }
   syscall_result = resume_syscall();
   return syscall_result !== SYSCALL_BLOCKED || block_current();
 }
@@ -239,12 +265,10 @@ function take_interrupts(vcpu: Ptr<'Vcpu'>): boolean {
   return (Vcpu.interrupt.and(vcpu, INTERRUPT_FLUSH_TLB | INTERRUPT_CODE) & INTERRUPT_STOP) !== 0;
 }
 
-/** Ends the machine when its time or its fuel is used up: every process is killed, then the vCPUs leave. */
+/** When the machine's fuel is used up every process is killed, then the vCPUs leave. Time is a timer's business. */
 function check_limits(): void {
   const root = kernel_root();
-  const late = monotonic_ns() > KernelRoot.time_limit.get(root);
-  if (!late && KernelRoot.retired.get(root) <= KernelRoot.fuel_limit.get(root)) return;
-  KernelRoot.time_limit.set(root, Number.POSITIVE_INFINITY);
+  if (KernelRoot.retired.get(root) <= KernelRoot.fuel_limit.get(root)) return;
   KernelRoot.fuel_limit.set(root, Number.POSITIVE_INFINITY);
   KernelRoot.timed_out.store(root, 1);
   kill_everything();

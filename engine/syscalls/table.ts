@@ -11,7 +11,11 @@ import { EVENTFD_ROWS } from './eventfd.ts';
 import { IO_ROWS } from './io.ts';
 import { MEMORY_ROWS } from './memory.ts';
 import { POLL_ROWS } from './poll.ts';
+import { PROCESS_GROUP_ROWS } from './process_group.ts';
+import { PROCESS_ROWS } from './processes.ts';
 import type { SyscallRow } from './row.ts';
+import { SIGNAL_ROWS } from './signal.ts';
+import { TIME_ROWS } from './time.ts';
 
 const FAMILIES: readonly (readonly SyscallRow[])[] = [
   IO_ROWS,
@@ -20,6 +24,10 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   EPOLL_ROWS,
   EVENTFD_ROWS,
   MEMORY_ROWS,
+  PROCESS_ROWS,
+  PROCESS_GROUP_ROWS,
+  SIGNAL_ROWS,
+  TIME_ROWS,
 ];
 
 function not_implemented(): number {

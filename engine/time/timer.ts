@@ -20,8 +20,10 @@ export const TIMER_TASK_DEADLINE = 0;
 export const TIMER_ITIMER_REAL = 1;
 export const TIMER_POSIX = 2;
 export const TIMER_TIMERFD = 3;
-/** Four kinds for tests and drivers. */
-export const TIMER_USER = 4;
+/** The machine's time limit. */
+export const TIMER_MACHINE_LIMIT = 4;
+/** From here on: tests. */
+export const TIMER_USER = 5;
 
 const fire_functions: (FireFunction | undefined)[] = [];
 

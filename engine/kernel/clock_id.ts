@@ -1,0 +1,94 @@
+/**
+ * Clock ids of clock_gettime(2) and their readings: the machine's clocks, and CPU clocks of tasks.
+ */
+import { EINVAL } from '../abi/errno.ts';
+import {
+  CLOCK_BOOTTIME,
+  CLOCK_BOOTTIME_ALARM,
+  CLOCK_MONOTONIC,
+  CLOCK_MONOTONIC_COARSE,
+  CLOCK_MONOTONIC_RAW,
+  CLOCK_PROCESS_CPUTIME_ID,
+  CLOCK_REALTIME,
+  CLOCK_REALTIME_ALARM,
+  CLOCK_REALTIME_COARSE,
+  CLOCK_TAI,
+  CLOCK_THREAD_CPUTIME_ID,
+} from '../abi/time.ts';
+import type { Ptr } from '../base/types.ts';
+import { monotonic_from_wall, monotonic_ns } from '../time/clock.ts';
+import { group_cpu_ns, task_cpu_ns } from './cpu_time.ts';
+import { current } from './current.ts';
+import { lock_tasklist, unlock_tasklist } from './kernel.ts';
+import { find_task } from './pid.ts';
+import { Task } from './task.layout.ts';
+import { ThreadGroup } from './thread_group.layout.ts';
+
+export const KIND_INVALID = 0;
+export const KIND_REAL = 1;
+export const KIND_MONOTONIC = 2;
+export const KIND_CPU = 3;
+
+/** What a clock id is: KIND_*. */
+export function clock_kind(clock: number): number {
+  switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_REALTIME_ALARM:
+    case CLOCK_TAI:
+      return KIND_REAL;
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_BOOTTIME:
+    case CLOCK_BOOTTIME_ALARM:
+      return KIND_MONOTONIC;
+    case CLOCK_PROCESS_CPUTIME_ID:
+    case CLOCK_THREAD_CPUTIME_ID:
+      return KIND_CPU;
+    default:
+      // A CPU clock of another task: ~pid << 3, 4 for a thread, 2 for "scheduler time" (clock_getcpuclockid(3)).
+      return clock < 0 && (clock & 3) !== 3 ? KIND_CPU : KIND_INVALID;
+  }
+}
+
+/** Reads a CPU clock in ns; -EINVAL when it names no task. */
+export function read_cpu_clock(clock: number): number {
+  if (clock === CLOCK_THREAD_CPUTIME_ID) return task_cpu_ns(current);
+  lock_tasklist();
+  const per_thread = clock < 0 && (clock & 4) !== 0;
+  const pid = clock < 0 ? ~(clock >> 3) : 0;
+  const task = pid === 0 ? current : find_task(pid);
+  let result = -EINVAL;
+  if (task !== 0) result = per_thread ? thread_clock(task) : group_cpu_ns(Task.group.get(task));
+  unlock_tasklist();
+  return result;
+}
+
+function thread_clock(task: Ptr<'Task'>): number {
+  return Task.group.get(task) === Task.group.get(current) ? task_cpu_ns(task) : -EINVAL;
+}
+
+/** Monotonic instant of an absolute time, in ns, on a clock that is not a CPU clock. */
+export function absolute_to_monotonic(clock: number, seconds: number, nanoseconds: number): number {
+  if (clock_kind(clock) === KIND_REAL) return monotonic_from_wall(seconds, nanoseconds);
+  return Math.min(seconds * 1e9 + nanoseconds, Number.MAX_SAFE_INTEGER);
+}
+
+/** ns from now until a monotonic instant, at least 0. */
+export function until(deadline: number): number {
+  return Math.max(0, deadline - monotonic_ns());
+}
+
+/** CPU time used by the current process, in ns. */
+export function own_cpu_ns(): number {
+  lock_tasklist();
+  const ns = group_cpu_ns(Task.group.get(current));
+  unlock_tasklist();
+  return ns;
+}
+
+/** CPU time of the current process's reaped children, in ns. */
+export function children_cpu_ns(): number {
+  return ThreadGroup.children_cpu_ns.get(Task.group.get(current));
+}

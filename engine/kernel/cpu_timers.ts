@@ -1,0 +1,42 @@
+/**
+ * Timers on CPU time: ITIMER_VIRTUAL, ITIMER_PROF and RLIMIT_CPU. They are looked at when a slice of guest code
+ * ends, so they are late by a slice at most.
+ */
+import { RLIM_INFINITY, RLIMIT_CPU } from '../abi/resource.ts';
+import { SIGKILL, SIGPROF, SIGVTALRM, SIGXCPU } from '../abi/signal.ts';
+import type { F64Field } from '../heap/field.ts';
+import { own_cpu_ns } from './clock_id.ts';
+import { current } from './current.ts';
+import { group_rlimit, group_rlimit_hard, set_group_rlimit } from './limits.ts';
+import { siginfo_kernel } from './siginfo.ts';
+import { send_to_group } from './signal.ts';
+import { Task } from './task.layout.ts';
+import { ThreadGroup } from './thread_group.layout.ts';
+
+type Field = F64Field<'ThreadGroup'>;
+
+/** Sends the signals of the current process's CPU timers and limit that are due. */
+export function check_cpu_timers(): void {
+  const group = Task.group.get(current);
+  const limit = group_rlimit(group, RLIMIT_CPU);
+  const armed = ThreadGroup.virtual_expiry.get(group) !== 0 || ThreadGroup.prof_expiry.get(group) !== 0;
+  if (!armed && limit === RLIM_INFINITY) return;
+  const now = own_cpu_ns();
+  expire(now, ThreadGroup.virtual_expiry, ThreadGroup.virtual_interval, SIGVTALRM);
+  expire(now, ThreadGroup.prof_expiry, ThreadGroup.prof_interval, SIGPROF);
+  if (now < limit * 1e9) return;
+  const hard = group_rlimit_hard(group, RLIMIT_CPU);
+  const signo = now >= hard * 1e9 ? SIGKILL : SIGXCPU;
+  // The next SIGXCPU comes a second later, as setrlimit(2) says.
+  if (signo === SIGXCPU) set_group_rlimit(group, RLIMIT_CPU, limit + 1, hard);
+  send_to_group(group, signo, siginfo_kernel(signo));
+}
+
+function expire(now: number, expiry: Field, interval: Field, signo: number): void {
+  const group = Task.group.get(current);
+  const due = expiry.get(group);
+  if (due === 0 || now < due) return;
+  const period = interval.get(group);
+  expiry.set(group, period === 0 ? 0 : now + period);
+  send_to_group(group, signo, siginfo_kernel(signo));
+}

@@ -1,0 +1,356 @@
+/**
+ * Processes and threads: clone(2), exit(2), wait(2), credentials(7) "Process ID", setpgid(2), setsid(2), pidfd_open(2).
+ */
+
+import {
+  CLONE_CLEAR_SIGHAND_HI,
+  CLONE_DETACHED,
+  CLONE_FILES,
+  CLONE_FS,
+  CLONE_NAMESPACES,
+  CLONE_NEWTIME,
+  CLONE_PARENT_SETTID,
+  CLONE_PIDFD,
+  CLONE_SIGHAND,
+  CLONE_SYSVSEM,
+  CLONE_THREAD,
+  CLONE_VFORK,
+  CLONE_VM,
+  CSIGNAL,
+  P_ALL,
+  P_PGID,
+  P_PID,
+  P_PIDFD,
+  WALL,
+  WCLONE,
+  WCONTINUED,
+  WEXITED,
+  WNOHANG,
+  WNOTHREAD,
+  WNOWAIT,
+  WUNTRACED,
+} from '../abi/clone.ts';
+import { BLOCKED, E2BIG, EINVAL, ENOMEM, EPERM, ESRCH, NO_RESULT, RETRY } from '../abi/errno.ts';
+import { O_NONBLOCK } from '../abi/fcntl.ts';
+import { NSIG, SIGCHLD } from '../abi/signal.ts';
+import type { Ptr } from '../base/types.ts';
+import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
+import { fatal_signal_pending, wait_on_killable, waits_done } from '../kernel/block.ts';
+import { type CloneArgs, clone_task } from '../kernel/clone.ts';
+import { current } from '../kernel/current.ts';
+import { exit_group } from '../kernel/exit.ts';
+import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
+import { kill_pid } from '../kernel/kill.ts';
+import { find_task, pid_put } from '../kernel/pid.ts';
+import { pidfd_bind, pidfd_finish, pidfd_lookup, pidfd_reserve } from '../kernel/pidfd.ts';
+import { current_pgid } from '../kernel/process_group.ts';
+import { clone_resource, release_resource } from '../kernel/resources.ts';
+import { SIGINFO_WORDS, siginfo_user } from '../kernel/siginfo.ts';
+import {
+  put_int,
+  stage_clear,
+  stage_i32,
+  stage_in,
+  stage_out,
+  stage_set_timeval,
+  stage_set_u32,
+  stage_set_u64,
+  stage_u32,
+  stage_u64,
+} from '../kernel/stage.ts';
+import { Task, WORK_EXIT } from '../kernel/task.layout.ts';
+import { parent_pid, task_put } from '../kernel/task.ts';
+import { Pid, ThreadGroup } from '../kernel/thread_group.layout.ts';
+import { wait_for_child, wait_report } from '../kernel/wait.ts';
+import { full, partial, type SyscallRow } from './row.ts';
+
+const POLLIN = 1;
+
+/** Clones, and for a vfork waits until the child has given up the parent's memory; re-entries only wait. */
+function clone_and_wait(args: CloneArgs): number {
+  if (Task.syscall_phase.get(current) === 0) {
+    const child = clone_task(args);
+    if (child < 0) return child;
+    const tid = Task.tid.get(child as Ptr<'Task'>);
+    if ((args.flags & CLONE_VFORK) === 0) {
+      task_put(child as Ptr<'Task'>);
+      return tid;
+    }
+    Task.syscall_phase.set(current, 1);
+    Task.syscall_aux.set(current, child);
+    Task.syscall_progress.set(current, tid);
+  }
+  const child = Task.syscall_aux.get(current) as Ptr<'Task'>;
+  if (Task.vfork_pending.load(child) !== 0 && !fatal_signal_pending()) {
+    const waiting = wait_on_killable(Task.vfork_queue.at(child), POLLIN);
+    if (waiting === RETRY || waiting === BLOCKED) return waiting;
+  }
+  waits_done();
+  task_put(child);
+  return Task.syscall_progress.get(current);
+}
+
+function sys_clone(): number {
+  const flags = arg_u32(0);
+  const legacy_pidfd = (flags & CLONE_PIDFD) !== 0;
+  if (legacy_pidfd && (flags & CLONE_PARENT_SETTID) !== 0) return -EINVAL;
+  return clone_and_wait({
+    flags: flags & ~CSIGNAL & ~CLONE_DETACHED,
+    clear_sighand: false,
+    exit_signal: (flags & CLONE_THREAD) !== 0 ? 0 : flags & CSIGNAL,
+    stack: arg_u64(1),
+    parent_tid: arg_u64(2),
+    child_tid: arg_u64(3),
+    tls: arg_u64(4),
+    pidfd: arg_u64(2),
+  });
+}
+
+const NO_ARGS: CloneArgs = {
+  flags: 0,
+  clear_sighand: false,
+  exit_signal: SIGCHLD,
+  stack: 0,
+  tls: 0,
+  parent_tid: 0,
+  child_tid: 0,
+  pidfd: 0,
+};
+
+function sys_fork(): number {
+  return clone_and_wait(NO_ARGS);
+}
+
+function sys_vfork(): number {
+  return clone_and_wait({ ...NO_ARGS, flags: CLONE_VFORK | CLONE_VM });
+}
+
+const CLONE_ARGS_SIZE_VER0 = 64;
+const CLONE_ARGS_SIZE_VER2 = 88;
+
+/** struct clone_args (clone(2)): flags pidfd child_tid parent_tid exit_signal stack stack_size tls set_tid ... */
+function sys_clone3(): number {
+  if (Task.syscall_phase.get(current) !== 0) return clone_and_wait(NO_ARGS);
+  const size = arg_u64(1);
+  if (size > 4096) return -E2BIG;
+  if (size < CLONE_ARGS_SIZE_VER0) return -EINVAL;
+  stage_clear(CLONE_ARGS_SIZE_VER2);
+  const fault = stage_in(arg_u64(0), Math.min(size, 1024));
+  if (fault < 0) return fault;
+  for (let at = CLONE_ARGS_SIZE_VER2; at + 4 <= Math.min(size, 1024); at += 4) if (stage_u32(at) !== 0) return -E2BIG;
+  const flags = stage_u32(0);
+  const flags_hi = stage_u32(4);
+  const exit_signal = stage_u64(32);
+  const stack = stage_u64(40);
+  const stack_size = stage_u64(48);
+  if ((flags_hi & ~(CLONE_CLEAR_SIGHAND_HI | 2)) !== 0 || (flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME))) !== 0)
+    return -EINVAL;
+  if (exit_signal > NSIG || (stack === 0) !== (stack_size === 0)) return -EINVAL;
+  if ((flags & CLONE_THREAD) !== 0 && exit_signal !== 0) return -EINVAL;
+  if ((flags_hi & 2) !== 0) return -EINVAL;
+  if ((flags & CLONE_NEWTIME) !== 0 || stage_u64(72) !== 0) return -EPERM;
+  return clone_and_wait({
+    flags,
+    clear_sighand: (flags_hi & CLONE_CLEAR_SIGHAND_HI) !== 0,
+    exit_signal,
+    stack: stack + stack_size,
+    pidfd: stage_u64(8),
+    child_tid: stage_u64(16),
+    parent_tid: stage_u64(24),
+    tls: stage_u64(56),
+  });
+}
+
+function sys_exit(): number {
+  Task.exit_code.set(current, (arg_i32(0) & 0xff) << 8);
+  Task.pending_work.or(current, WORK_EXIT);
+  return NO_RESULT;
+}
+
+function sys_exit_group(): number {
+  Task.exit_code.set(current, (arg_i32(0) & 0xff) << 8);
+  exit_group((arg_i32(0) & 0xff) << 8);
+  return NO_RESULT;
+}
+
+/** struct rusage of the child just reported (getrusage(2)). */
+function put_child_rusage(uaddr: number): number {
+  stage_clear(144);
+  stage_set_timeval(0, wait_report.cpu_ns);
+  stage_set_u64(64, wait_report.minor_faults);
+  stage_set_u64(128, wait_report.voluntary);
+  stage_set_u64(136, wait_report.involuntary);
+  return stage_out(uaddr, 144);
+}
+
+function sys_wait4(): number {
+  const pid = arg_i32(0);
+  const options = arg_u32(2);
+  if ((options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL)) !== 0) return -EINVAL;
+  if (pid === -0x8000_0000) return -ESRCH;
+  const kind = pid > 0 ? P_PID : pid === -1 ? P_ALL : P_PGID;
+  const id = pid > 0 ? pid : pid === 0 ? current_pgid() : -pid;
+  const found = wait_for_child(kind, id, options | WEXITED);
+  if (found <= 0) return found;
+  const status_at = arg_u64(1);
+  const rusage_at = arg_u64(3);
+  if (status_at !== 0) {
+    const fault = put_int(status_at, wait_report.status);
+    if (fault < 0) return fault;
+  }
+  return rusage_at === 0 ? found : Math.min(put_child_rusage(rusage_at), 0) || found;
+}
+
+function sys_waitid(): number {
+  const options = arg_u32(3);
+  if ((options & ~(WNOHANG | WEXITED | WUNTRACED | WCONTINUED | WNOWAIT | WNOTHREAD | WCLONE | WALL)) !== 0)
+    return -EINVAL;
+  if ((options & (WEXITED | WUNTRACED | WCONTINUED)) === 0) return -EINVAL;
+  let kind = arg_i32(0);
+  let id = arg_i32(1);
+  if (kind < P_ALL || kind > P_PIDFD) return -EINVAL;
+  if ((kind === P_PID && id <= 0) || (kind === P_PGID && id < 0) || (kind === P_PIDFD && id < 0)) return -EINVAL;
+  if (kind === P_PGID && id === 0) id = current_pgid();
+  if (kind === P_PIDFD) {
+    const pid = pidfd_lookup(id);
+    if (pid < 0) return pid;
+    id = Pid.number.get(pid as Ptr<'Pid'>);
+    drop_pid(pid as Ptr<'Pid'>);
+    kind = P_PID;
+  }
+  const found = wait_for_child(kind, id, options);
+  if (found < 0) return found;
+  return put_waitid(found, arg_u64(2), arg_u64(4));
+}
+
+function drop_pid(pid: Ptr<'Pid'>): void {
+  lock_tasklist();
+  pid_put(pid);
+  unlock_tasklist();
+}
+
+/** siginfo and rusage of waitid; all zero when nothing was found (WNOHANG). */
+function put_waitid(found: number, info_at: number, rusage_at: number): number {
+  if (found !== 0 && rusage_at !== 0) {
+    const fault = put_child_rusage(rusage_at);
+    if (fault < 0) return fault;
+  }
+  if (info_at === 0) return 0;
+  stage_clear(128);
+  if (found !== 0) {
+    stage_set_u32(0, SIGCHLD);
+    stage_set_u32(8, wait_report.code);
+    stage_set_u32(16, wait_report.pid);
+    stage_set_u32(20, wait_report.uid);
+    stage_set_u32(24, wait_report.code_status);
+  }
+  return stage_out(info_at, 128);
+}
+
+function sys_getpid(): number {
+  return ThreadGroup.tgid.get(Task.group.get(current));
+}
+
+function sys_gettid(): number {
+  return Task.tid.get(current);
+}
+
+function sys_getppid(): number {
+  return parent_pid(Task.group.get(current));
+}
+
+function sys_set_tid_address(): number {
+  Task.clear_child_tid.set(current, arg_u64(0));
+  return Task.tid.get(current);
+}
+
+function sys_pidfd_open(): number {
+  const tid = arg_i32(0);
+  const flags = arg_u32(1);
+  if ((flags & ~O_NONBLOCK) !== 0 || tid <= 0) return -EINVAL;
+  const reservation = pidfd_reserve(flags);
+  if (reservation.fd < 0) return reservation.fd;
+  lock_tasklist();
+  const task = find_task(tid);
+  const leader = task !== 0 && ThreadGroup.leader.get(Task.group.get(task)) === task;
+  if (leader) pidfd_bind(reservation, Task.pid.get(task));
+  unlock_tasklist();
+  pidfd_finish(reservation);
+  return task === 0 ? -ESRCH : leader ? reservation.fd : -EINVAL;
+}
+
+function sys_pidfd_send_signal(): number {
+  const signo = arg_i32(1);
+  const info_at = arg_u64(2);
+  if (arg_u32(3) !== 0) return -EINVAL;
+  let info = siginfo_user(signo);
+  if (info_at !== 0) {
+    const fault = stage_in(info_at, SIGINFO_WORDS * 4);
+    if (fault < 0) return fault;
+    if (stage_i32(0) !== signo) return -EINVAL;
+    info = new Int32Array(SIGINFO_WORDS);
+    for (let i = 0; i < SIGINFO_WORDS; i++) info[i] = stage_i32(i * 4);
+  }
+  const pid = pidfd_lookup(arg_i32(0));
+  if (pid < 0) return pid;
+  const forged = info_at !== 0 && (info[2] as number) >= 0;
+  const result =
+    forged && Pid.task.get(pid as Ptr<'Pid'>) !== current ? -EPERM : kill_pid(pid as Ptr<'Pid'>, signo, info);
+  drop_pid(pid as Ptr<'Pid'>);
+  return result;
+}
+
+/** unshare(2): own copies of what was shared with other tasks; no namespaces. */
+function sys_unshare(): number {
+  const flags = arg_u32(0);
+  const known = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_NAMESPACES;
+  if ((flags & ~(known | CLONE_NEWTIME)) !== 0) return -EINVAL;
+  if ((flags & (CLONE_NAMESPACES | CLONE_NEWTIME)) !== 0) return -EPERM;
+  const single = ThreadGroup.live.load(Task.group.get(current)) === 1;
+  if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0 && !single) return -EINVAL;
+  const files = Task.files.get(current);
+  if ((flags & CLONE_FILES) !== 0 && files !== 0) {
+    const copy = clone_resource('files', files, false);
+    if (copy === 0) return -ENOMEM;
+    Task.files.set(current, copy);
+    release_resource('files', files);
+  }
+  const fs = Task.fs.get(current);
+  if ((flags & CLONE_FS) !== 0 && fs !== 0) {
+    const copy = clone_resource('fs', fs, false);
+    if (copy === 0) return -ENOMEM;
+    Task.fs.set(current, copy);
+    release_resource('fs', fs);
+  }
+  return 0;
+}
+
+const NO_NAMESPACES = 'CLONE_NEW* flags answer EPERM: there are no namespaces yet';
+
+export const PROCESS_ROWS: readonly SyscallRow[] = [
+  full(39, 'getpid', sys_getpid),
+  partial(
+    56,
+    'clone',
+    NO_NAMESPACES,
+    sys_clone,
+    'flags:flags(clone)',
+    'stack:ptr',
+    'parent_tid:ptr',
+    'child_tid:ptr',
+    'tls:ulong',
+  ),
+  full(57, 'fork', sys_fork),
+  full(58, 'vfork', sys_vfork),
+  full(60, 'exit', sys_exit, 'status:int'),
+  full(61, 'wait4', sys_wait4, 'pid:pid', 'wstatus:ptr', 'options:flags(wait)', 'rusage:ptr'),
+  full(110, 'getppid', sys_getppid),
+  full(186, 'gettid', sys_gettid),
+  full(218, 'set_tid_address', sys_set_tid_address, 'tidptr:ptr'),
+  full(231, 'exit_group', sys_exit_group, 'status:int'),
+  full(247, 'waitid', sys_waitid, 'idtype:enum(idtype)', 'id:pid', 'infop:ptr', 'options:flags(wait)', 'rusage:ptr'),
+  partial(272, 'unshare', NO_NAMESPACES, sys_unshare, 'flags:flags(clone)'),
+  full(424, 'pidfd_send_signal', sys_pidfd_send_signal, 'pidfd:fd', 'sig:signal', 'info:ptr', 'flags:uint'),
+  full(434, 'pidfd_open', sys_pidfd_open, 'pid:pid', 'flags:uint'),
+  partial(435, 'clone3', NO_NAMESPACES, sys_clone3, 'args:ptr', 'size:size'),
+];
