@@ -3,5 +3,6 @@
  */
 import '../vfs/directory.ts';
 import '../vfs/regular.ts';
+import './host/host_fs.ts';
 import './overlay/overlay.ts';
 import './tmpfs/memory_super.ts';

@@ -6,8 +6,6 @@ import { EBADF, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTTY } from '../abi/errno.ts'
 import { SEEK_CUR, SEEK_SET } from '../abi/path.ts';
 import { DT_DIR } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
-import { lock, unlock } from '../heap/lock.ts';
-import { FILE_LOCK } from '../heap/lock_order.ts';
 import { File } from './file.layout.ts';
 import { FILE_KIND_DIRECTORY, FILE_KIND_PATH, type FileOperations, register_file_operations } from './file.ts';
 import { type DirectorySink, inode_operations } from './inode.ts';
@@ -28,12 +26,10 @@ export function read_directory(file: F, sink: DirectorySink): number {
   const inode = Dentry.inode.get(dentry);
   if ((Inode.flags.load(inode) & INODE_ORPHAN) !== 0) return -ENOENT;
   const sb = Inode.sb.get(inode);
+  // The tree lock alone guards a directory's position: that of a lower layer is taken below it.
   tree_lock(sb);
-  const p = File.lock.at(file);
-  lock(p, FILE_LOCK);
   const result = emit_from(file, dentry, inode, sink);
   if (result >= 0) File.position.set(file, result);
-  unlock(p, FILE_LOCK);
   tree_unlock(sb);
   return Math.min(result, 0);
 }
@@ -57,15 +53,15 @@ function emit_from(file: F, dentry: Ptr<'Dentry'>, inode: Ptr<'Inode'>, sink: Di
 /** lseek(2) on a directory: to a position that getdents reported, or back to the start. */
 function directory_seek(file: F, offset: number, whence: number): number {
   if (whence !== SEEK_SET && whence !== SEEK_CUR) return -EINVAL;
-  const p = File.lock.at(file);
-  lock(p, FILE_LOCK);
+  const sb = Inode.sb.get(File.inode.get(file));
+  tree_lock(sb);
   const target = whence === SEEK_SET ? offset : File.position.get(file) + offset;
   if (target >= 0) {
     // Going back to the start takes a new look at the directory (rewinddir(3)).
     if (target === 0) directory_listing_free(file);
     File.position.set(file, target);
   }
-  unlock(p, FILE_LOCK);
+  tree_unlock(sb);
   return target < 0 ? -EINVAL : target;
 }
 

@@ -67,14 +67,16 @@ export interface InodeOperations {
   open?(inode: I, file: Ptr<'File'>): number;
   /** MAPPING_* kind of the page cache of a regular file; absent: it has none and cannot be mapped. */
   readonly mapping_kind?: number;
-  /** Before data is first read: whether it can be (0 or -errno). */
-  prepare_read?(inode: I): number;
+  /** A regular file is being opened: whether its data can be reached (0 or -errno). Paired with `close`. */
+  prepare_open?(inode: I, write: boolean): number;
   /** Fills a frame with one page of data, zeros behind the end. Called with a mapping's lock held. */
   read_page?(inode: I, index: number, frame: FrameAddr): number;
   /** Before data up to byte `end` is changed by write, fallocate or a shared mapping: 0 or -errno. */
   prepare_write?(inode: I, end: number): number;
   /** Stores bytes of a write at once (write-through); absent: the page cache is the data. The inode's lock is held. */
   write_through?(inode: I, position: number, source: number, length: number): number;
+  /** Ends `prepare_open`: one open regular file less. */
+  close?(inode: I): void;
   /** Writes back what is not yet stored (fsync). */
   sync?(inode: I): number;
   /** Extended attributes are kept in memory; absent: -EOPNOTSUPP. */

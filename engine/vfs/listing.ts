@@ -61,6 +61,11 @@ export class ListingBuilder {
     File.object.set(file, this.first);
   }
 
+  /** As `listing_emit`, for a listing that no file holds. */
+  emit(start: number, base: number, sink: DirectorySink): number {
+    return emit_frames(this.first, start, base, sink);
+  }
+
   /** Frees what was built. */
   abandon(): void {
     free_frames(this.first);
@@ -77,8 +82,12 @@ function free_frames(frame: number): void {
 
 /** Feeds entries number `start` and up to the sink (their positions offset by `base`); the new number. */
 export function listing_emit(file: Ptr<'File'>, start: number, base: number, sink: DirectorySink): number {
+  return emit_frames(File.object.get(file), start, base, sink);
+}
+
+function emit_frames(first: number, start: number, base: number, sink: DirectorySink): number {
   let index = 0;
-  for (let frame = File.object.get(file); frame !== 0; frame = U32[frame >>> 2] as number) {
+  for (let frame = first; frame !== 0; frame = U32[frame >>> 2] as number) {
     const count = U32[(frame + 4) >>> 2] as number;
     if (index + count <= start) {
       index += count;
@@ -102,9 +111,4 @@ export function directory_listing_free(file: Ptr<'File'>): void {
   const first = File.object.get(file);
   File.object.set(file, 0);
   free_frames(first);
-}
-
-/** Copies a name out of machine memory. */
-export function name_bytes(name: number, length: number): Uint8Array {
-  return U8.slice(name, name + length);
 }

@@ -215,6 +215,17 @@ function drop_pages(mapping: Ptr<'Mapping'>, first: number): void {
   unlock(Mapping.lock.at(mapping), MAPPING_LOCK);
 }
 
+/** Drops clean pages that only the cache references: the store has changed behind it. */
+export function mapping_invalidate(mapping: Ptr<'Mapping'>): void {
+  lock(Mapping.lock.at(mapping), MAPPING_LOCK);
+  for (let i = tree_next(mapping, 0); i >= 0; i = tree_next(mapping, i + 1)) {
+    const info = frame_info(tree_find(mapping, i));
+    const clean = (FrameInfo.flags.load(info) & (FRAME_DIRTY | FRAME_WRITEBACK)) === 0;
+    if (clean && FrameInfo.refs.load(info) === 1) remove_page(mapping, i);
+  }
+  unlock(Mapping.lock.at(mapping), MAPPING_LOCK);
+}
+
 function remove_page(mapping: Ptr<'Mapping'>, index: number): void {
   const frame = tree_remove(mapping, index);
   if (frame === 0) return;

@@ -216,26 +216,32 @@ export function open_dentry(mount: Ptr<'Mount'>, dentry: D, kind: number, flags:
     File.flags.set(file, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW));
     return file;
   }
-  let result = 0;
-  const type = Inode.mode.get(inode) & S_IFMT;
-  if (type === S_IFREG && (File.mode.get(file) & FMODE_WRITE) !== 0) {
-    if (!take_write_access(inode)) result = -ETXTBSY;
-    else File.scratch.set(file, HOLDS_WRITE_ACCESS);
-  }
-  if (result === 0) {
-    const { prepare_read } = inode_operations(inode);
-    if (type === S_IFREG && prepare_read !== undefined) result = prepare_read(inode);
-  }
-  if (result === 0) {
-    const { open } = inode_operations(inode);
-    if (type !== S_IFREG && type !== S_IFDIR && open === undefined) result = special_open(inode, file);
-    else if (open !== undefined) result = open(inode, file);
-  }
+  const result = (Inode.mode.get(inode) & S_IFMT) === S_IFREG ? open_regular(inode, file) : open_other(inode, file);
   if (result === 0) return file;
   // Nothing was opened: the kind's release must not run.
   File.kind.set(file, FILE_KIND_PATH);
   file_put(file);
   return result;
+}
+
+function open_regular(inode: Ptr<'Inode'>, file: Ptr<'File'>): number {
+  const { close, open, prepare_open } = inode_operations(inode);
+  const writes = (File.mode.get(file) & FMODE_WRITE) !== 0;
+  if (writes && !take_write_access(inode)) return -ETXTBSY;
+  let result = prepare_open?.(inode, writes) ?? 0;
+  if (result === 0 && open !== undefined) {
+    result = open(inode, file);
+    if (result !== 0) close?.(inode);
+  }
+  if (writes && result === 0) File.scratch.set(file, HOLDS_WRITE_ACCESS);
+  else if (writes) put_write_access(inode);
+  return result;
+}
+
+function open_other(inode: Ptr<'Inode'>, file: Ptr<'File'>): number {
+  const { open } = inode_operations(inode);
+  if (open !== undefined) return open(inode, file);
+  return (Inode.mode.get(inode) & S_IFMT) === S_IFDIR ? 0 : special_open(inode, file);
 }
 
 /** Value of File.scratch of a regular file that counts among its inode's writers. */

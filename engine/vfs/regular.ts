@@ -231,11 +231,13 @@ export function regular_seek(file: F, offset: number, whence: number): number {
 /** Lets go of a regular file's writer count, and writes shared mappings' changes back to the store. */
 export function regular_release(file: F): void {
   const inode = File.inode.get(file);
-  if (File.scratch.get(file) !== HOLDS_WRITE_ACCESS) return;
-  const mapping = Inode.mapping.get(inode);
-  if (mapping !== 0 && inode_operations(inode).write_through !== undefined)
-    mapping_sync(mapping, 0, Inode.size.get(inode));
-  put_write_access(inode);
+  const { close, write_through } = inode_operations(inode);
+  if (File.scratch.get(file) === HOLDS_WRITE_ACCESS) {
+    const mapping = Inode.mapping.get(inode);
+    if (mapping !== 0 && write_through !== undefined) mapping_sync(mapping, 0, Inode.size.get(inode));
+    put_write_access(inode);
+  }
+  close?.(inode);
 }
 
 const POLL_ALWAYS = 0x145;

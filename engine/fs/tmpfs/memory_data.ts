@@ -82,7 +82,7 @@ register_mapping_kind(MAPPING_OVERLAY, {
   read_page: (mapping, index, frame) => read_through(Mapping.inode.get(mapping), index, frame),
 });
 
-/** Reads a page for a layer stacked on this one; `prepare_read` has made the mapping of a file with data. */
+/** Reads a page for a layer stacked on this one; `prepare_open` has made the mapping of a file with data. */
 export function memory_read_page(inode: I, index: number, frame: FrameAddr): number {
   const mapping = Inode.mapping.get(inode);
   const page = mapping === 0 ? 0 : mapping_page(mapping, index, false);

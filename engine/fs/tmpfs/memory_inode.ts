@@ -1,7 +1,7 @@
 /**
  * Inodes of the memory file system: making, changing and freeing them.
  */
-import { ENOMEM, ENOSPC } from '../../abi/errno.ts';
+import { ENOMEM, ENOSPC, ENXIO } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_copy } from '../../heap/bytes.ts';
@@ -10,7 +10,7 @@ import { slab } from '../../heap/slab.ts';
 import { ATTR_SIZE, type AttributeChange, set_attributes_in_memory } from '../../vfs/attributes.ts';
 import { INODE_KIND_MEMORY, INODE_KIND_OVERLAY, iget, inode_alloc, inode_operations, iput } from '../../vfs/inode.ts';
 import { Mapping } from '../../vfs/mapping.layout.ts';
-import { inode_mapping, inode_mapping_free } from '../../vfs/regular.ts';
+import { inode_mapping_free } from '../../vfs/regular.ts';
 import { sb_next_ino, tree_lock, tree_unlock } from '../../vfs/super.ts';
 import { Inode } from '../../vfs/vfs.layout.ts';
 import { LinkTarget, LongLinkTarget, MEMORY_MODIFIED, MemoryFs, MemoryNode } from './memory.layout.ts';
@@ -128,11 +128,22 @@ export function memory_prepare_write(inode: I, end: number): number {
   return result;
 }
 
-/** The operation: can the data be read at all? */
-export function memory_prepare_read(inode: I): number {
+/** The operation: can the data below be read? */
+export function memory_prepare_open(inode: I): number {
   const lower = MemoryNode.lower.get(node_of(inode));
-  if (lower === 0) return (Inode.mode.get(inode) & S_IFMT) !== S_IFREG || inode_mapping(inode) !== 0 ? 0 : -ENOMEM;
-  return inode_operations(lower).prepare_read?.(lower) ?? 0;
+  return inode_operations(lower).prepare_open?.(lower, false) ?? 0;
+}
+
+/** The operation: ends `memory_prepare_open`. */
+export function memory_close(inode: I): void {
+  const lower = MemoryNode.lower.get(node_of(inode));
+  inode_operations(lower).close?.(lower);
+}
+
+/** The operation: special files of the lower layer are shown, and cannot be opened. */
+export function memory_open_lower(inode: I): number {
+  const type = Inode.mode.get(inode) & S_IFMT;
+  return type === S_IFREG || type === S_IFDIR ? 0 : -ENXIO;
 }
 
 /** The operation: storage taken, from the pages in memory. */

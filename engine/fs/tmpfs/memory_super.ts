@@ -31,9 +31,11 @@ import {
 } from './memory_dir.ts';
 import {
   forget_modified,
+  memory_close,
   memory_evict,
   memory_inode,
-  memory_prepare_read,
+  memory_open_lower,
+  memory_prepare_open,
   memory_prepare_write,
   memory_read_link,
   memory_refresh,
@@ -63,7 +65,9 @@ register_inode_operations(INODE_KIND_OVERLAY, {
   ...operations,
   name: 'overlay',
   mapping_kind: MAPPING_OVERLAY,
-  prepare_read: memory_prepare_read,
+  prepare_open: memory_prepare_open,
+  close: memory_close,
+  open: memory_open_lower,
   prepare_write: memory_prepare_write,
   read_page: memory_read_page,
 });
