@@ -3,6 +3,10 @@
  */
 import '../vfs/directory.ts';
 import '../vfs/regular.ts';
+import './anon/fifo.ts';
+import './dev/memory_devices.ts';
 import './host/host_fs.ts';
 import './overlay/overlay.ts';
+import './proc/proc.ts';
+import './sys/sys.ts';
 import './tmpfs/memory_super.ts';

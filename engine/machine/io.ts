@@ -92,6 +92,15 @@ export class IoCursor {
     }
   }
 
+  /** Moves past up to `length` bytes without touching them. */
+  skip(length: number): void {
+    for (let left = Math.min(length, this.remaining); left > 0; ) {
+      const n = Math.min(left, this.piece_length());
+      left -= n;
+      this.advance(n);
+    }
+  }
+
   /** Copies up to `length` bytes from machine memory at `source` into the pieces (a read). */
   fill_from(source: number, length: number): number {
     let left = Math.min(length, this.remaining);

@@ -260,7 +260,7 @@ function make_pipe(flags: number): number {
   const { read, write } = pipe_ends;
   const read_fd = fd_reserve(files, 0);
   const write_fd = read_fd < 0 ? read_fd : fd_reserve(files, 0);
-  let result = write_fd < 0 ? write_fd : 0;
+  let result = Math.min(write_fd, 0);
   if (result === 0) {
     const scratch = Vcpu.scratch.at(current_vcpu);
     I32[scratch >> 2] = read_fd;

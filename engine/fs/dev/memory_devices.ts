@@ -1,0 +1,82 @@
+/**
+ * The memory devices (null(4), random(4)): null, zero, full, random, urandom.
+ */
+import { ENOSPC, ENOTTY } from '../../abi/errno.ts';
+import { READABLE, WRITABLE } from '../../abi/poll.ts';
+import type { Ptr } from '../../base/types.ts';
+import type { IoCursor } from '../../machine/io.ts';
+import { random_fill } from '../../time/random.ts';
+import { register_stateless_device } from '../../vfs/device.ts';
+import { File } from '../../vfs/file.layout.ts';
+import {
+  FILE_KIND_FULL,
+  FILE_KIND_NULL,
+  FILE_KIND_RANDOM,
+  FILE_KIND_ZERO,
+  type FileOperations,
+  register_file_operations,
+} from '../../vfs/file.ts';
+
+export const MEMORY_MAJOR = 1;
+export const NULL_MINOR = 3;
+export const ZERO_MINOR = 5;
+export const FULL_MINOR = 7;
+export const RANDOM_MINOR = 8;
+export const URANDOM_MINOR = 9;
+
+function swallow(_file: Ptr<'File'>, io: IoCursor): number {
+  const n = io.remaining;
+  io.skip(n);
+  return n;
+}
+
+function zeros(_file: Ptr<'File'>, io: IoCursor): number {
+  return io.fill_zero(io.remaining);
+}
+
+function random(_file: Ptr<'File'>, io: IoCursor): number {
+  const total = io.remaining;
+  while (io.remaining > 0) {
+    const n = io.piece_length();
+    random_fill(io.piece_address(), n);
+    io.advance(n);
+  }
+  return total;
+}
+
+/** Seeking a memory device leaves it at the start (null_lseek). */
+function rewind(file: Ptr<'File'>): number {
+  File.position.set(file, 0);
+  return 0;
+}
+
+function device(name: string, read: FileOperations['read'], write: FileOperations['write']): FileOperations {
+  return {
+    name,
+    read,
+    write,
+    poll: () => READABLE | WRITABLE,
+    queue: () => 0 as Ptr<'WaitQueue'>,
+    seek: rewind,
+    ioctl: () => -ENOTTY,
+    release: () => {},
+  };
+}
+
+register_file_operations(
+  FILE_KIND_NULL,
+  device('null', () => 0, swallow),
+);
+// Mapping /dev/zero is memory as if anonymous.
+register_file_operations(FILE_KIND_ZERO, { ...device('zero', zeros, swallow), mmap: () => 0 });
+register_file_operations(
+  FILE_KIND_FULL,
+  device('full', zeros, () => -ENOSPC),
+);
+register_file_operations(FILE_KIND_RANDOM, device('random', random, swallow));
+
+register_stateless_device(MEMORY_MAJOR, NULL_MINOR, FILE_KIND_NULL);
+register_stateless_device(MEMORY_MAJOR, ZERO_MINOR, FILE_KIND_ZERO);
+register_stateless_device(MEMORY_MAJOR, FULL_MINOR, FILE_KIND_FULL);
+register_stateless_device(MEMORY_MAJOR, RANDOM_MINOR, FILE_KIND_RANDOM);
+register_stateless_device(MEMORY_MAJOR, URANDOM_MINOR, FILE_KIND_RANDOM);

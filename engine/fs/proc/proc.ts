@@ -1,0 +1,187 @@
+/**
+ * procfs (proc(5)): the tree of its nodes.
+ *
+ * `self` and `thread-self` are links whose text names the reader. Process directories are looked up by
+ * number and listed by rising pid; a thread that leads no process is found by number but not listed, as
+ * in Linux.
+ */
+import { PROC_MAGIC } from '../../abi/mount.ts';
+import { S_IFDIR, S_IFREG } from '../../abi/stat.ts';
+import { current } from '../../kernel/current.ts';
+import { find_task, next_tid } from '../../kernel/pid.ts';
+import { Task } from '../../kernel/task.layout.ts';
+import { ThreadGroup } from '../../kernel/thread_group.layout.ts';
+import { FILE_KIND_PROC } from '../../vfs/file.ts';
+import { INODE_KIND_PROC } from '../../vfs/inode.ts';
+import { FS_PROC } from '../../vfs/super.ts';
+import {
+  constant,
+  directory,
+  type EntrySink,
+  file,
+  link,
+  number_tree,
+  type PseudoNode,
+  type Subject,
+} from '../pseudo/node.ts';
+import { type PseudoFilesystem, pseudo_create, register_pseudo } from '../pseudo/pseudo.ts';
+import { CWD, EXE, FD_DIRECTORY, FDINFO_DIRECTORY, ROOT } from './fd.ts';
+import { maps, smaps, statm } from './maps.ts';
+import { mountinfo, mounts } from './mounts.ts';
+import {
+  auxv,
+  cmdline,
+  comm,
+  environ,
+  limits,
+  oom_score_adj,
+  stat,
+  status,
+  write_comm,
+  write_oom_score_adj,
+} from './status.ts';
+import { peek_task, task_exists, task_owner } from './subject.ts';
+import { SYSCTL } from './sysctl.ts';
+import { cpuinfo, filesystems, loadavg, meminfo, system_stat, uptime, version } from './system.ts';
+
+const NUMBER_BASE = 1;
+
+function task_file(name: string, read: (subject: Subject) => string | number, mode = 0o444): PseudoNode {
+  return { ...file(name, read, mode), owner: task_owner };
+}
+
+function writable(node: PseudoNode, write: (subject: Subject, text: string) => number): PseudoNode {
+  return { ...node, mode: S_IFREG | 0o644, write };
+}
+
+/** What a process and a thread directory have in common. */
+const COMMON: readonly PseudoNode[] = [
+  task_file('auxv', auxv, 0o400),
+  task_file('cgroup', () => '0::/\n'),
+  task_file('cmdline', cmdline),
+  writable(task_file('comm', comm), write_comm),
+  CWD,
+  task_file('environ', environ, 0o400),
+  EXE,
+  FD_DIRECTORY,
+  FDINFO_DIRECTORY,
+  task_file('gid_map', () => '         0          0 4294967295\n'),
+  task_file('limits', limits),
+  task_file('loginuid', () => '4294967295'),
+  task_file('maps', maps),
+  task_file('mountinfo', mountinfo),
+  task_file('mounts', mounts),
+  task_file('oom_score', () => '0\n'),
+  writable(task_file('oom_score_adj', oom_score_adj), write_oom_score_adj),
+  task_file('personality', () => '00000000\n', 0o400),
+  ROOT,
+  task_file('sessionid', () => '4294967295'),
+  task_file('setgroups', () => 'allow\n'),
+  task_file('smaps', smaps),
+  task_file('statm', statm),
+  task_file('status', status),
+  task_file('uid_map', () => '         0          0 4294967295\n'),
+  task_file('wchan', () => '0'),
+];
+
+/** The smallest pid >= `from` that leads a process, or 0. */
+function next_process(from: number): number {
+  for (let tid = next_tid(from); tid !== 0; tid = next_tid(tid + 1)) {
+    const task = find_task(tid);
+    if (task !== 0 && ThreadGroup.tgid.get(Task.group.get(task)) === tid) return tid;
+  }
+  return 0;
+}
+
+function number_from(name: string): number {
+  return /^[1-9][0-9]{0,6}$/.test(name) ? Number(name) : 0;
+}
+
+const THREAD: PseudoNode = {
+  name: '',
+  mode: S_IFDIR | 0o555,
+  owner: task_owner,
+  children: [...COMMON, task_file('stat', (subject) => stat(subject, false))],
+};
+
+/** /proc/PID/task: the threads of the process. */
+const TASKS: PseudoNode = {
+  name: 'task',
+  mode: S_IFDIR | 0o555,
+  owner: task_owner,
+  others: [THREAD],
+  lookup(name, subject) {
+    const tid = number_from(name);
+    const task = find_task(tid);
+    const leader = peek_task(subject);
+    if (tid === 0 || task === 0 || leader === 0 || Task.group.get(task) !== Task.group.get(leader)) return null;
+    return { node: THREAD, subject: { tid, item: -1 } };
+  },
+  list(cookie, subject, sink) {
+    const leader = peek_task(subject);
+    if (leader === 0) return;
+    for (let tid = next_tid(cookie); tid !== 0; tid = next_tid(tid + 1)) {
+      const task = find_task(tid);
+      if (task === 0 || Task.group.get(task) !== Task.group.get(leader)) continue;
+      if (!sink(String(tid), { node: THREAD, subject: { tid, item: -1 } }, tid)) return;
+    }
+  },
+};
+
+const PROCESS: PseudoNode = {
+  name: '',
+  mode: S_IFDIR | 0o555,
+  owner: task_owner,
+  children: [...COMMON, task_file('stat', (subject) => stat(subject, true)), TASKS],
+};
+
+function self_tgid(): number {
+  return current === 0 ? 0 : ThreadGroup.tgid.get(Task.group.get(current));
+}
+
+const ROOT_NODE: PseudoNode = {
+  ...directory('', [
+    file('cmdline', () => 'tvisor\n'),
+    file('cpuinfo', cpuinfo),
+    constant('devices', 'Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\nBlock devices:'),
+    file('filesystems', filesystems),
+    file('loadavg', loadavg),
+    file('meminfo', meminfo),
+    file('modules', () => ''),
+    link('mounts', () => 'self/mounts'),
+    link('self', () => String(self_tgid())),
+    file('stat', system_stat),
+    file('swaps', () => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'),
+    SYSCTL,
+    link('thread-self', () => `${self_tgid()}/task/${current === 0 ? 0 : Task.tid.get(current)}`),
+    file('uptime', uptime),
+    file('version', version),
+  ]),
+  others: [PROCESS],
+  lookup(name) {
+    const tid = number_from(name);
+    if (tid === 0 || !task_exists({ tid, item: -1 })) return null;
+    return { node: PROCESS, subject: { tid, item: -1 } };
+  },
+  list(cookie: number, _subject: Subject, sink: EntrySink): void {
+    for (let tid = next_process(cookie); tid !== 0; tid = next_process(tid + 1))
+      if (!sink(String(tid), { node: PROCESS, subject: { tid, item: -1 } }, tid)) return;
+  },
+};
+
+number_tree(ROOT_NODE, NUMBER_BASE);
+
+const PROC: PseudoFilesystem = {
+  name: 'proc',
+  magic: PROC_MAGIC,
+  fs_kind: FS_PROC,
+  inode_kind: INODE_KIND_PROC,
+  file_kind: FILE_KIND_PROC,
+  root: ROOT_NODE,
+};
+register_pseudo(PROC);
+
+/** A procfs superblock with one reference, or -ENOMEM. */
+export function procfs_create(): number {
+  return pseudo_create(PROC);
+}

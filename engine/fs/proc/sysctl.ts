@@ -1,0 +1,102 @@
+/** /proc/sys: the kernel's parameters (proc_sys(5)). Those that can be set are few; the others are facts. */
+import { EINVAL } from '../../abi/errno.ts';
+import { KERNEL_NAME, KERNEL_RELEASE, KERNEL_VERSION } from '../../abi/utsname.ts';
+import { bytes_read } from '../../heap/bytes.ts';
+import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
+import { NR_OPEN } from '../../kernel/files.layout.ts';
+import { KernelRoot, PID_LIMIT } from '../../kernel/kernel.layout.ts';
+import { kernel_root, lock_tasklist, set_host_name, unlock_tasklist } from '../../kernel/kernel.ts';
+import { random_fill } from '../../time/random.ts';
+import { PIPE_MAX_PAGES } from '../anon/pipe.layout.ts';
+import { constant, directory, file, type PseudoNode } from '../pseudo/node.ts';
+
+/** A random version 4 UUID as text. */
+function uuid(): string {
+  const page = heap_page_alloc();
+  if (page === 0) return '';
+  random_fill(page, 16);
+  const hex = [...bytes_read(page, 16)].map((c) => c.charCodeAt(0).toString(16).padStart(2, '0')).join('');
+  heap_page_free(page);
+  const variant = ((Number.parseInt(hex[16] as string, 16) & 3) | 8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
+}
+
+const HOSTNAME: PseudoNode = {
+  ...file(
+    'hostname',
+    () => {
+      const root = kernel_root();
+      return `${bytes_read(KernelRoot.hostname.at(root), KernelRoot.hostname_length.get(root))}\n`;
+    },
+    0o644,
+  ),
+  write(_subject, text) {
+    const name = text.replace(/\n[\s\S]*$/, '');
+    if (name.length > 64) return -EINVAL;
+    lock_tasklist();
+    set_host_name(name);
+    unlock_tasklist();
+    return 0;
+  },
+};
+
+function domain(): string {
+  const root = kernel_root();
+  const length = KernelRoot.domain_length.get(root);
+  return length === 0 ? '(none)\n' : `${bytes_read(KernelRoot.domain.at(root), length)}\n`;
+}
+
+const KERNEL = directory('kernel', [
+  constant('ostype', KERNEL_NAME),
+  constant('osrelease', KERNEL_RELEASE),
+  constant('version', KERNEL_VERSION),
+  HOSTNAME,
+  file('domainname', domain),
+  constant('pid_max', PID_LIMIT),
+  constant('threads-max', PID_LIMIT),
+  constant('cap_last_cap', 40),
+  constant('ngroups_max', 65536),
+  constant('overflowuid', 65534),
+  constant('overflowgid', 65534),
+  constant('randomize_va_space', 2),
+  constant('core_pattern', 'core'),
+  constant('core_uses_pid', 0),
+  constant('panic', 0),
+  constant('tainted', 0),
+  constant('sched_child_runs_first', 0),
+  constant('shmmax', '18446744073692774399'),
+  constant('sem', '32000\t1024000000\t500\t32000'),
+  directory('random', [
+    file('uuid', () => `${uuid()}\n`),
+    file('boot_id', () => '00000000-0000-4000-8000-000000000001\n'),
+    constant('entropy_avail', 256),
+    constant('poolsize', 256),
+  ]),
+]);
+
+const VM = directory('vm', [
+  constant('overcommit_memory', 0),
+  constant('overcommit_ratio', 50),
+  constant('max_map_count', 65530),
+  constant('mmap_min_addr', 65536),
+  constant('swappiness', 60),
+  constant('dirty_ratio', 20),
+]);
+
+const FS = directory('fs', [
+  constant('nr_open', NR_OPEN),
+  constant('file-max', NR_OPEN),
+  constant('pipe-max-size', PIPE_MAX_PAGES * 4096),
+  constant('mount-max', 4096),
+  constant('protected_hardlinks', 0),
+  constant('protected_symlinks', 0),
+  directory('epoll', [constant('max_user_watches', 1 << 20)]),
+  directory('inotify', [constant('max_user_watches', 8192), constant('max_user_instances', 128)]),
+]);
+
+export const SYSCTL = directory('sys', [
+  KERNEL,
+  VM,
+  FS,
+  directory('net', [directory('core', [constant('somaxconn', 4096)])]),
+]);
