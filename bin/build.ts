@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Plugin, rollup } from 'rollup';
 import { generate_interpreter } from '../engine/platform/interp/generate.ts';
+import { bake_tables } from './bake_tables.ts';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -32,7 +33,7 @@ const unchecked: Plugin = {
 async function bundle(entry: string, name: string): Promise<void> {
   const build = await rollup({
     input: join(dist, entry),
-    plugins: [unchecked],
+    plugins: [unchecked, bake_tables],
     // Packages and Node's own modules stay imports.
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !/^[A-Za-z]:/.test(id) && !id.startsWith('\0'),
     onwarn: (warning) => {

@@ -36,7 +36,8 @@ import {
   SOURCE_REL,
   SOURCE_RM,
 } from './instruction.ts';
-import { ENCODINGS, LOOKUP, lookup_slot, NODE_SELECT, SELECT_MODRM } from './lookup.ts';
+import { LOOKUP, MANDATORY_PREFIX, NODE_BASE, NODE_SELECT } from './lookup.ts';
+import { SELECT_MODRM, slot_of } from './slots.ts';
 import { INVALID_ROW, ROWS } from './table.ts';
 
 /** The bytes end before the instruction does. */
@@ -79,12 +80,6 @@ KINDS.fill(KIND_REX, 0x40, 0x50);
 const NOP_OPCODE = 0x90;
 /** First of the four moves to and from control and debug registers, which take any ModRM.mod as a register. */
 const MOV_CONTROL_NODE = MAP_0F * 256 + 0x20;
-
-/** Per row: the prefix that is part of the opcode. */
-const MANDATORY = new Int8Array(ROWS.length);
-for (let id = 0; id < ROWS.length; id++) {
-  MANDATORY[id] = ENCODINGS[id]!.prefix;
-}
 
 /** State of the decode under way. */
 let source: Uint8Array = new Uint8Array(0);
@@ -184,7 +179,7 @@ function decode_at(out: Instruction): number {
   if (id <= 0) return id;
 
   const row = ROWS[id]!;
-  const mandatory = MANDATORY[id]!;
+  const mandatory = MANDATORY_PREFIX[id]!;
   out.row = row;
   out.lock = lock;
   out.rep = repeat === PREFIX_F3 && mandatory !== PREFIX_F3;
@@ -211,13 +206,14 @@ function escaped_node(): number {
 /** The row's id, with ModRM read into `out.modrm` if the instruction has one; NEED_MORE or UNDEFINED. */
 function find_row(node: number, prefix: number, out: Instruction): number {
   out.modrm = -1;
-  if ((NODE_SELECT[node]! & SELECT_MODRM) !== 0) {
+  const select = NODE_SELECT[node]!;
+  if ((select & SELECT_MODRM) !== 0) {
     if (cursor >= end) return NEED_MORE;
     let modrm = source[cursor++]!;
     if (node >> 2 === MOV_CONTROL_NODE >> 2) modrm |= 0xc0;
     out.modrm = modrm;
   }
-  const id = LOOKUP[lookup_slot(node, prefix, out.modrm, (rex & REX_W) >> 3)]!;
+  const id = LOOKUP[NODE_BASE[node]! + slot_of(select, prefix, out.modrm, (rex & REX_W) >> 3)]!;
   return id === 0 ? UNDEFINED : id;
 }
 

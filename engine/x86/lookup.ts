@@ -1,52 +1,27 @@
 /**
- * The decoder's lookup tables, built from the rows when the module loads (so: no closures, no sorting, few objects).
- *
- * Each opcode of each map has a node, an index into LOOKUP and a set of SELECT_* bits that say what besides the opcode
- * tells its rows apart. From there on:
- *
- *   index = base + (prefix * forms + form) * 2 + W
- *
- * with the factors that are not selected left out. The form of a ModRM byte is its reg field for memory; for registers
- * 8 + reg, or 8 + (reg * 8 + rm) where rm selects too. LOOKUP holds row ids; 0 is undefined.
+ * The decoder's lookup tables (indexed as `slots.ts` says), built from the rows when the module loads: so no closures,
+ * no sorting, few objects. The bundle has them ready-made (`bin/bake_tables.ts`).
  */
 import { type Encoding, MODRM_ABSENT, MODRM_ANY, MODRM_MEMORY, MODRM_REGISTER, parse_encoding } from './encoding.ts';
+import { FORMS, FORMS_RM, SELECT_FORM, SELECT_MODRM, SELECT_PREFIX, SELECT_RM, SELECT_W, slot_of } from './slots.ts';
 import { ROWS } from './table.ts';
-
-/** Bits of NODE_SELECT. */
-export const SELECT_MODRM = 1; // the instruction has a ModRM byte
-export const SELECT_FORM = 2; // and it selects the row
-export const SELECT_RM = 4; // with its rm field, too
-export const SELECT_PREFIX = 8;
-export const SELECT_W = 16;
-
-/** Number of ModRM forms, without and with SELECT_RM. */
-const FORMS = 16;
-const FORMS_RM = 72;
 
 /** Parsed encodings by row id. Row 0 has none that means anything. */
 export const ENCODINGS: readonly Encoding[] = ROWS.map(parse_encoding);
 
 /** By map * 256 + opcode. */
 export const NODE_SELECT = new Uint8Array(1024);
-const NODE_BASE = new Uint16Array(1024);
+export const NODE_BASE = new Uint16Array(1024);
 
-/** Row ids; see the head of this file. */
+/** Row ids; 0 is undefined. */
 export const LOOKUP: Uint16Array = build();
+
+/** By row id: the prefix that is part of the opcode, or PREFIX_ANY. */
+export const MANDATORY_PREFIX: Int8Array = Int8Array.from(ENCODINGS, (encoding) => encoding.prefix);
 
 /** The slot of LOOKUP that a node's instruction with this prefix, ModRM byte and REX.W has. */
 export function lookup_slot(node: number, prefix: number, modrm: number, w: number): number {
-  const select = NODE_SELECT[node]!;
-  let slot = 0;
-  let forms = 1;
-  if ((select & SELECT_FORM) !== 0) {
-    slot = (modrm >> 3) & 7;
-    forms = FORMS;
-    if ((select & SELECT_RM) !== 0) forms = FORMS_RM;
-    if (modrm >= 0xc0) slot = forms === FORMS ? slot + 8 : modrm - 0xc0 + 8;
-  }
-  if ((select & SELECT_PREFIX) !== 0) slot += prefix * forms;
-  if ((select & SELECT_W) !== 0) slot = slot * 2 + w;
-  return NODE_BASE[node]! + slot;
+  return NODE_BASE[node]! + slot_of(NODE_SELECT[node]!, prefix, modrm, w);
 }
 
 function selection(e: Encoding): number {
