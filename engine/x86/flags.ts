@@ -172,6 +172,16 @@ export function set_flags_word(ir: Ir, word: Value, keep_overflow = false): void
   set_flags(ir, { CF: bit(0), PF: bit(2), AF: bit(4), ZF: bit(6), SF: bit(7), OF: of });
 }
 
+/** Loads RFLAGS as popf does in user mode: what a 16-bit operand does not reach is kept. */
+export function load_flags(ir: Ir, word: Value, size: number): void {
+  set_flags_word(ir, word);
+  ir.cpu_store('i32.store', CpuState.df.offset, ir.op('i32.and', ir.op('i32.shr_u', word, ir.i32(10)), ir.i32(1)));
+  const other = CpuState.flags_other.offset;
+  const taken = size === 2 ? FLAGS_OTHER & 0xffff : FLAGS_OTHER;
+  const kept = ir.op('i32.and', ir.cpu_load('i32.load', other), ir.i32(FLAGS_OTHER & ~taken));
+  ir.cpu_store('i32.store', other, ir.op('i32.or', kept, ir.op('i32.and', word, ir.i32(taken))));
+}
+
 /** Condition code 0-15 (Intel manual, volume 1, appendix B) as an i32 of 0 or 1. */
 export function condition(ir: Ir, code: number): Value {
   const positive = (): Value => {

@@ -78,7 +78,7 @@ export interface Form {
   readonly row: Row;
   /** 1, 2, 4 or 8. */
   readonly operand_size: number;
-  /** 4 or 8; only string instructions and jrcxz/loop differ by it. */
+  /** 4 or 8; only instructions with implied memory or counter, and bit tests, differ by it. */
   readonly address_size: number;
   readonly lock: boolean;
   readonly rep: 'none' | 'rep' | 'repne';
@@ -537,7 +537,8 @@ export class Ir {
 
   /** From now on the memory operand is `delta` bytes further (bit tests with a register offset). */
   displace_address(delta: Value): void {
-    this.address_value = this.op('i64.add', this.address(), delta);
+    const moved = this.op('i64.add', this.address(), delta);
+    this.address_value = this.zero_extend(moved, this.form.address_size);
   }
 
   /**
@@ -656,7 +657,13 @@ export class Ir {
     return this.leaf('i64', 'target');
   }
 
-  /** Goes to a computed address. */
+  /** Raises #GP unless a branch target is canonical: before the first commit. */
+  check_target(target: Value): void {
+    const extended = this.op('i64.shr_s', this.op('i64.shl', target, this.i64(16)), this.i64(16));
+    this.raise_if(this.op('i64.ne', extended, target), VECTOR_GP);
+  }
+
+  /** Goes to a computed address, which `check_target` has seen. */
   jump(target: Value): void {
     this.append({ kind: 'jump', target: this.use(target) });
   }

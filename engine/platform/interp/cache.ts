@@ -99,6 +99,9 @@ export class CodeCache {
   flush_translations(): void {
     const start = this.vcpu + JUMP_CACHE_OFFSET;
     U8.fill(0xff, start, start + (JUMP_CACHE_ENTRIES << JUMP_CACHE_ENTRY_SHIFT));
+    // Address -1 belongs in entry 0, which must not seem to hold it; address 1 does not belong there.
+    U32[start >>> 2] = 1;
+    U32[(start + 4) >>> 2] = 0;
   }
 
   /** Forgets the code of a frame: its records look themselves up again when they are reached. */

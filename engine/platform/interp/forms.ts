@@ -35,7 +35,9 @@ const LOCKED = 3;
 
 const SIZE_BITS: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
 /** Instructions with implied memory or counter, whose address size matters. */
-const ADDRESS_SIZED = new Set(['xlat', 'jrcxz', 'loop', 'loope', 'loopne', 'maskmovq', 'maskmovdqu']);
+const IMPLIED = ['xlat', 'jrcxz', 'loop', 'loope', 'loopne', 'maskmovq', 'maskmovdqu'];
+/** ... and bit tests, whose register offset moves the address. */
+const ADDRESS_SIZED = new Set([...IMPLIED, 'bt', 'bts', 'btr', 'btc']);
 
 function address_sized(row: Row): boolean {
   return (row.attributes & ATTR_REP) !== 0 || ADDRESS_SIZED.has(row.semantics);
@@ -115,10 +117,10 @@ export function variants_of(row: Row): number[] {
         let variant = SIZE_BITS[size]! | (rep << VARIANT_REP_SHIFT) | (memory ? VARIANT_MEMORY : 0);
         found.push(variant);
         if (memory) found.push(variant | VARIANT_NO_INDEX);
-        if (address_sized(row)) {
-          variant |= VARIANT_ADDRESS_32;
-          found.push(variant);
-        }
+        if (!address_sized(row)) continue;
+        variant |= VARIANT_ADDRESS_32;
+        found.push(variant);
+        if (memory) found.push(variant | VARIANT_NO_INDEX);
       }
     }
   }

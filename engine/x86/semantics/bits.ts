@@ -2,16 +2,7 @@
  * Bit tests and scans, byte swaps, population count, CRC32, carry and flag-word instructions.
  */
 import { CpuState, RAX, RBX, RCX, RDX, RSP } from '../../machine/cpu.layout.ts';
-import {
-  FLAGS_OTHER,
-  flag,
-  flags_logic,
-  flags_word,
-  set_carry,
-  set_flags,
-  set_flags_word,
-  set_zero,
-} from '../flags.ts';
+import { flag, flags_logic, flags_word, load_flags, set_carry, set_flags, set_flags_word, set_zero } from '../flags.ts';
 import type { Family, Ir, Routine, Value } from '../ir.ts';
 
 const AH = CpuState.gpr.offset + RAX * 8 + 1;
@@ -39,10 +30,9 @@ function bit_test(change: ((ir: Ir, value: Value, mask: Value) => Value) | null)
 function bit_scan(forward: boolean): (ir: Ir) => void {
   return (ir) => {
     const source = ir.read(1);
-    const old = ir.read(0);
     const found = forward ? ir.op('i64.ctz', source) : ir.op('i64.sub', ir.i64(63), ir.op('i64.clz', source));
-    // A source of zero keeps the destination, as processors of both makers do.
-    ir.write(0, ir.select(ir.op('i64.eqz', source), old, found));
+    // A source of zero keeps the whole destination, as processors of both makers do.
+    ir.if(ir.op('i64.ne', source, ir.i64(0)), () => ir.write(0, found));
     flags_logic(ir, source, ir.size);
   };
 }
@@ -141,12 +131,7 @@ export const BITS: Family = {
     const rsp = ir.gpr(RSP);
     const word = ir.load(size === 2 ? 'i32.load16_u' : 'i32.load', size, rsp);
     ir.set_gpr(RSP, ir.op('i64.add', rsp, ir.i64(size)));
-    set_flags_word(ir, word);
-    ir.cpu_store('i32.store', CpuState.df.offset, ir.op('i32.and', ir.op('i32.shr_u', word, ir.i32(10)), ir.i32(1)));
-    const other = CpuState.flags_other.offset;
-    const taken = size === 2 ? FLAGS_OTHER & 0xffff : FLAGS_OTHER;
-    const kept = ir.op('i32.and', ir.cpu_load('i32.load', other), ir.i32(FLAGS_OTHER & ~taken));
-    ir.cpu_store('i32.store', other, ir.op('i32.or', kept, ir.op('i32.and', word, ir.i32(taken))));
+    load_flags(ir, word, size);
   },
 };
 

@@ -101,14 +101,17 @@ export const MOVE: Family = {
     const top = ir.variable(frame);
     ir.if(ir.op('i64.ne', level, ir.i64(0)), () => copy_frames(ir, rbp, frame, top, level));
     const rsp = ir.op('i64.sub', ir.get(top), ir.imm());
+    // The new top of the stack must be writable, though nothing is written.
+    ir.resolve(rsp, size, true);
     ir.set_gpr(RBP, frame, size === 8 ? 8 : 2);
     ir.set_gpr(RSP, rsp);
   },
   leave(ir) {
+    const size = ir.form.operand_size;
     const rbp = ir.gpr(RBP);
-    const value = ir.load('i64.load', 8, rbp);
-    ir.set_gpr(RSP, ir.op('i64.add', rbp, ir.i64(8)));
-    ir.set_gpr(RBP, value);
+    const value = ir.load(LOAD_U64[size]!, size, rbp);
+    ir.set_gpr(RSP, ir.op('i64.add', rbp, ir.i64(size)));
+    ir.set_gpr(RBP, value, size);
   },
   cmpxchg(ir) {
     const size = ir.size;
@@ -116,7 +119,9 @@ export const MOVE: Family = {
     const expected = ir.gpr(0, size);
     const old = ir.read(0);
     const equal = ir.op('i64.eq', old, expected);
-    ir.write(0, ir.select(equal, source, old));
+    // A register that differs stays as it is, upper half included; memory is written back.
+    if (ir.operand(0).kind === 'reg') ir.if(equal, () => ir.write(0, source));
+    else ir.write(0, ir.select(equal, source, old));
     ir.if(ir.op('i32.eqz', equal), () => ir.set_gpr(0, old, size));
     flags_sub(ir, expected, old, ir.op('i64.sub', expected, old), size);
   },

@@ -103,9 +103,26 @@ function rcr(ir: Ir): void {
   });
 }
 
+/** A 16-bit double shift by more than 16 goes on with bits of the first operand: a:b:a is shifted. */
+function double_shift_16(ir: Ir, left: boolean): void {
+  const count = masked_count(ir, 2);
+  const b = ir.read(1);
+  const a = ir.read(0);
+  const all = or3(ir, ir.op('i64.shl', a, ir.i64(32)), ir.op('i64.shl', b, ir.i64(16)), a);
+  const high = ir.op('i64.shr_u', ir.op('i64.shl', all, count), ir.i64(32));
+  const moved = not_zero(ir, count);
+  const result = left ? high : ir.op('i64.shr_u', all, count);
+  ir.write(0, result);
+  ir.if(moved, () => {
+    const cf = bit(ir, all, left ? ir.op('i64.sub', ir.i64(48), count) : minus_one(ir, count));
+    flags_result(ir, result, 2, cf, ir.op('i32.xor', top_bit(ir, result), top_bit(ir, a)));
+  });
+}
+
 /** Double shift by `count`: joins the operand with bits of the second. `left` is shld. */
 function double_shift(left: boolean): (ir: Ir) => void {
   return (ir) => {
+    if (ir.size === 2) return double_shift_16(ir, left);
     const bits = ir.size * 8;
     const count = masked_count(ir, 2);
     const b = ir.read(1);

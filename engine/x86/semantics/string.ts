@@ -31,8 +31,8 @@ function advance(ir: Ir, register: number, from: Value, by: Value): void {
   ir.set_gpr(register, ir.op('i64.add', from, by), ir.form.address_size);
 }
 
-/** One element: does the work, moves the index registers; answers a value for `repeated`'s condition. */
-type Element = (ir: Ir) => Value | null;
+/** One element: does the work, moves the index registers; answers what is compared, if anything is. */
+type Element = (ir: Ir) => readonly [Value, Value] | null;
 
 function move_element(ir: Ir): null {
   const size = ir.form.operand_size;
@@ -63,8 +63,7 @@ function load_element(ir: Ir): null {
   return null;
 }
 
-/** Answers whether the elements are equal. */
-function compare_element(ir: Ir): Value {
+function compare_element(ir: Ir): readonly [Value, Value] {
   const size = ir.form.operand_size;
   const rsi = index(ir, RSI);
   const rdi = index(ir, RDI);
@@ -73,32 +72,43 @@ function compare_element(ir: Ir): Value {
   const b = ir.load(LOAD_U64[size]!, size, rdi);
   advance(ir, RSI, rsi, by);
   advance(ir, RDI, rdi, by);
-  flags_sub(ir, a, b, ir.op('i64.sub', a, b), size);
-  return ir.op('i64.eq', a, b);
+  return [a, b];
 }
 
-function scan_element(ir: Ir): Value {
+function scan_element(ir: Ir): readonly [Value, Value] {
   const size = ir.form.operand_size;
   const rdi = index(ir, RDI);
   const a = ir.gpr(RAX, size);
   const b = ir.load(LOAD_U64[size]!, size, rdi);
   advance(ir, RDI, rdi, delta(ir));
-  flags_sub(ir, a, b, ir.op('i64.sub', a, b), size);
-  return ir.op('i64.eq', a, b);
+  return [a, b];
 }
 
-/** Runs up to PIECE elements; `repeat`s while RCX is not zero and the condition holds. */
+function compare_flags(ir: Ir, a: Value, b: Value): void {
+  flags_sub(ir, a, b, ir.op('i64.sub', a, b), ir.form.operand_size);
+}
+
+/**
+ * Runs up to PIECE elements; `repeat`s while RCX is not zero and the condition holds. Flags change only when the
+ * instruction ends: a fault in between leaves those from before it (Intel manual, volume 2, REP).
+ */
 function repeat_elements(ir: Ir, element: Element): void {
   const left = ir.variable(ir.i32(PIECE));
   const more = ir.variable(ir.i32(0));
+  const first = ir.variable(ir.i64(0));
+  const second = ir.variable(ir.i64(0));
+  let compares = false;
   ir.loop((again) => {
     const count = index(ir, RCX);
-    const equal = element(ir);
+    const compared = element(ir);
     const rest = ir.op('i64.sub', count, ir.i64(1));
     ir.set_gpr(RCX, rest, ir.form.address_size);
     let goes_on = ir.op('i64.ne', rest, ir.i64(0));
-    if (equal !== null) {
-      const wanted = ir.form.rep === 'rep' ? equal : ir.op('i32.eqz', equal);
+    if (compared !== null) {
+      compares = true;
+      ir.set(first, compared[0]);
+      ir.set(second, compared[1]);
+      const wanted = ir.op(ir.form.rep === 'rep' ? 'i64.eq' : 'i64.ne', compared[0], compared[1]);
       goes_on = ir.op('i32.and', goes_on, wanted);
     }
     ir.set(more, goes_on);
@@ -107,7 +117,13 @@ function repeat_elements(ir: Ir, element: Element): void {
     ir.set(left, budget);
     ir.continue_loop(again, budget);
   });
-  ir.if(ir.get(more), () => ir.repeat());
+  ir.if(
+    ir.get(more),
+    () => ir.repeat(),
+    () => {
+      if (compares) compare_flags(ir, ir.get(first), ir.get(second));
+    },
+  );
 }
 
 function repeated(ir: Ir, body: () => void): void {
@@ -117,10 +133,13 @@ function repeated(ir: Ir, body: () => void): void {
 function string(element: Element, whole_page: ((ir: Ir) => void) | null = null): (ir: Ir) => void {
   return (ir) => {
     if (ir.form.rep === 'none') {
-      element(ir);
+      const compared = element(ir);
+      if (compared !== null) compare_flags(ir, compared[0], compared[1]);
       return;
     }
     repeated(ir, () => {
+      // With 32-bit addresses the upper half of RCX goes, even if the first element faults.
+      if (ir.form.address_size === 4) ir.set_gpr(RCX, ir.gpr(RCX, 4), 4);
       if (whole_page === null) return repeat_elements(ir, element);
       const down = ir.cpu_load('i32.load', CpuState.df.offset);
       ir.if(

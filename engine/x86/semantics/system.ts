@@ -13,6 +13,7 @@ const USER_CS = 0x33;
 const USER_SS = 0x2b;
 const SEGMENT_CS = 1;
 const SEGMENT_SS = 2;
+const FAR_SEGMENTS: Readonly<Record<string, number>> = { LSS: SEGMENT_SS, LFS: SEGMENT_FS, LGS: SEGMENT_GS };
 /** Access rights as LAR shows them: present, DPL 3, accessed; 64-bit code, data. */
 const CODE_RIGHTS = 0x00a0_fb00;
 const DATA_RIGHTS = 0x00c0_f300;
@@ -92,6 +93,16 @@ export const SYSTEM: Family = {
     const segment = ir.register_number(0);
     check_selector(ir, selector, segment);
     clear_base(ir, segment);
+  },
+  load_far_pointer(ir) {
+    const size = ir.size;
+    const address = ir.address();
+    const offset = ir.load(LOAD_U64[size]!, size, address);
+    const selector = ir.load('i64.load16_u', 2, ir.op('i64.add', address, ir.i64(size)));
+    const segment = ir.i32(FAR_SEGMENTS[ir.form.row.mnemonic]!);
+    check_selector(ir, selector, segment);
+    clear_base(ir, segment);
+    ir.write(0, offset);
   },
   push_segment(ir) {
     ir.push(ir.i64(0), ir.form.operand_size);
