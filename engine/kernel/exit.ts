@@ -12,6 +12,7 @@ import { register_timer, TIMER_MACHINE_LIMIT, timer_cancel } from '../time/timer
 import { waits_done } from './block.ts';
 import { account_stop } from './cpu_time.ts';
 import { current } from './current.ts';
+import { release_held_files } from './fd_table.ts';
 import { KernelRoot, MACHINE_ENDED } from './kernel.layout.ts';
 import { end_machine, kernel_root, lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { notify_exit } from './notify.ts';
@@ -83,6 +84,7 @@ export function exit_task(wait_status: number): void {
   const task = current;
   const group = Task.group.get(task);
   waits_done();
+  if (Task.held_count.get(task) !== 0) release_held_files(task);
   exit_memory(task);
   const files = Task.files.get(task);
   const fs = Task.fs.get(task);

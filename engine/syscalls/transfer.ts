@@ -25,7 +25,8 @@ import { IoCursor } from '../machine/io.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, pin } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
-import { type FileOperations, file_operations } from '../vfs/file.ts';
+import { FILE_KIND_REGULAR, type FileOperations, file_operations } from '../vfs/file.ts';
+import { last_write_position } from '../vfs/regular.ts';
 
 /** Most bytes of one read or write: whole pages below 2 GiB (read(2), NOTES). */
 export const MAX_RW_COUNT = 0x7fff_f000;
@@ -112,10 +113,11 @@ function step(operations: FileOperations, file: Ptr<'File'>, offset: number, wri
   const own = File.position.get(file);
   const at = offset === AT_POSITION ? own : offset;
   const n = write ? operations.write(file, io, at) : operations.read(file, io, at);
-  const appended = write && (File.flags.get(file) & O_APPEND) !== 0;
-  // An append leaves the new end of the file in the position; pwrite does not move it.
-  if (offset !== AT_POSITION) File.position.set(file, own);
-  else if (n > 0 && !appended) File.position.set(file, at + n);
+  if (offset === AT_POSITION && n > 0) {
+    // An append began where the file ended.
+    const appended = write && (File.flags.get(file) & O_APPEND) !== 0 && File.kind.get(file) === FILE_KIND_REGULAR;
+    File.position.set(file, (appended ? last_write_position() : at) + n);
+  }
   unlock(position_lock, FILE_POSITION_LOCK);
   return n;
 }
