@@ -7,8 +7,8 @@ import { DecodeOracle } from '../../oracle/decode_oracle.ts';
 import { executable_sections, sweep } from '../../oracle/sweep.ts';
 import { seed_of } from '../../support/random.ts';
 
-const COUNT = 300_000;
-const SWEPT = 100_000;
+const COUNT = 150_000;
+const SWEPT = 50_000;
 
 test('random byte strings decode as iced-x86 decodes them, and every row comes up', () => {
   const oracle = new DecodeOracle();
