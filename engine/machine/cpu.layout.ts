@@ -69,8 +69,8 @@ export const CpuState = l.done(
     retired: l.f64('owner'),
     /** High half of RIP while in the interpreter; decoded records carry the low half. */
     rip_hi: l.u32('owner'),
-    /** Scratch of multi-step operations and helpers. */
-    scratch: l.bytes(64, 16, 'owner'),
+    /** Scratch of multi-step operations and helpers; holds an FXSAVE image. */
+    scratch: l.bytes(512, 16, 'owner'),
   },
-  768,
+  1280,
 );

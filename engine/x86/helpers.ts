@@ -4,6 +4,8 @@
  */
 import type { Ptr } from '../base/types.ts';
 import { cpuid } from './cpuid.ts';
+import { SSE_HELPERS } from './sse/helpers.ts';
+import { X87_HELPERS } from './x87/helpers.ts';
 
 export interface Helper {
   readonly params: readonly ('i32' | 'f64')[];
@@ -16,4 +18,6 @@ export const HELPERS: Readonly<Record<string, Helper>> = {
   /** The time stamp counter. */
   tsc: { params: [], result: 'f64', run: null },
   cpuid: { params: [], result: null, run: cpuid },
+  ...SSE_HELPERS,
+  ...X87_HELPERS,
 };

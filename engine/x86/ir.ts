@@ -511,7 +511,10 @@ export class Ir {
   /** Faults unless `size` bytes (at most 4096) at the address can be written. */
   probe_write(address: Value, size: number): void {
     this.resolve(address, 1, true);
-    if (size > 1) this.resolve(this.op('i64.add', address, this.i64(size - 1)), 1, true);
+    if (size === 1) return;
+    // Of an access over a page boundary the second page faults at its first byte.
+    const page = this.op('i64.and', this.op('i64.add', address, this.i64(size - 1)), this.i64(-4096));
+    this.resolve(this.select(this.op('i64.gt_u', page, address), page, address), 1, true);
   }
 
   /** Loads from a pointer given by `resolve`. */

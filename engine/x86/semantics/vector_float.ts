@@ -1,0 +1,228 @@
+/**
+ * SSE floating point. The exact helpers (`sse/exact.ts`) give every bit and flag; around the four operations,
+ * comparisons and conversions stands a fast path in plain WebAssembly, taken only where it gives the same
+ * bits and the same MXCSR: round to nearest, no FTZ or DAZ, everything masked, operands that are zero or
+ * normal, results that are normal, and inexactness already noted or provably absent.
+ */
+import { CpuState, RCX } from '../../machine/cpu.layout.ts';
+import { set_flags } from '../flags.ts';
+import type { Family, Ir, Semantics, Value } from '../ir.ts';
+import {
+  FIRST,
+  FORM_PD,
+  FORM_PS,
+  FORM_SD,
+  FORM_SS,
+  OP_ADD,
+  OP_DIV,
+  OP_MAX,
+  OP_MIN,
+  OP_MUL,
+  OP_SQRT,
+  OP_SUB,
+  PAIR_ADDSUB,
+  PAIR_HADD,
+  PAIR_HSUB,
+  RESULT,
+  SECOND,
+} from '../sse/exact.ts';
+import { immediate, mmx_framed, set_mmx_state, vector, write_vector } from './vector.ts';
+
+const SCRATCH = CpuState.scratch.offset;
+
+/** Puts the operands where the helpers look for them. */
+function put_operands(ir: Ir, first: Value | null, second: Value): void {
+  ir.cpu_store('v128.store', SCRATCH + SECOND, second);
+  if (first !== null) ir.cpu_store('v128.store', SCRATCH + FIRST, first);
+}
+
+/** The helper's result as operand 0 takes it: a whole vector, or its low element. */
+function take_result(ir: Ir): void {
+  const size = ir.operand(0).size;
+  if (size === 16) ir.write(0, ir.cpu_load('v128.load', SCRATCH + RESULT));
+  else ir.write(0, ir.cpu_load(size === 4 ? 'i64.load32_u' : 'i64.load', SCRATCH + RESULT));
+}
+
+/** An operation of two vectors (or the low elements) by a helper with constant arguments. */
+function by_helper(name: string, constants: readonly number[], with_immediate = false): Semantics {
+  return (ir) => {
+    const second = vector(ir, 1);
+    const first = ir.operand(0).cls === 'xmm' ? ir.read_lane(0, 'v128.load', 0) : null;
+    put_operands(ir, first, second);
+    const args = constants.map((constant) => ir.i32(constant));
+    if (with_immediate) args.unshift(immediate(ir));
+    ir.helper_or_raise(name, ...args);
+    take_result(ir);
+  };
+}
+
+const FORMS: readonly (readonly [string, number])[] = [
+  ['ps', FORM_PS],
+  ['pd', FORM_PD],
+  ['ss', FORM_SS],
+  ['sd', FORM_SD],
+];
+
+/** An arithmetic operation in its four forms. */
+function four(stem: string, op: number): Family {
+  return Object.fromEntries(FORMS.map(([suffix, form]) => [stem + suffix, by_helper('sse_arithmetic', [op, form])]));
+}
+
+function compare_four(): Family {
+  return Object.fromEntries(
+    FORMS.map(([suffix, form]) => [`cmp${suffix}`, by_helper('sse_compare_mask', [form], true)]),
+  );
+}
+
+function round_four(): Family {
+  return Object.fromEntries(FORMS.map(([suffix, form]) => [`round${suffix}`, by_helper('sse_round', [form], true)]));
+}
+
+/** COMISS and kin: flags from the helper. */
+function compare_flags(quiet_nans: number, form: number): Semantics {
+  return (ir) => {
+    const second = vector(ir, 1);
+    put_operands(ir, vector(ir, 0), second);
+    ir.helper_or_raise('sse_compare_flags', ir.i32(quiet_nans), ir.i32(form));
+    const result = ir.cpu_load('i32.load', SCRATCH + RESULT);
+    const bit = (n: number): Value => ir.op('i32.and', ir.op('i32.shr_u', result, ir.i32(n)), ir.i32(1));
+    const zero = ir.i32(0);
+    set_flags(ir, { CF: bit(0), PF: bit(2), AF: zero, ZF: bit(6), SF: zero, OF: zero });
+  };
+}
+
+/** A conversion with an mm register marks the x87 stack even if it raises #XM. */
+function enter_mmx(ir: Ir): void {
+  if (ir.form.operands.some((operand) => operand.cls === 'mm' && operand.kind === 'reg')) set_mmx_state(ir, 0xff);
+}
+
+/** A conversion whose result replaces all of an xmm destination; what the helper leaves is zero. */
+function convert_packed(name: string, constants: readonly number[]): Semantics {
+  return (ir) => {
+    put_operands(ir, null, vector(ir, 1));
+    enter_mmx(ir);
+    ir.cpu_store('v128.store', SCRATCH + RESULT, ir.v128(0n));
+    ir.helper_or_raise(name, ...constants.map((constant) => ir.i32(constant)));
+    write_vector(ir, ir.cpu_load('v128.load', SCRATCH + RESULT));
+  };
+}
+
+/** A conversion into the low part of an xmm destination. */
+function convert_scalar(name: string, constants: readonly number[]): Semantics {
+  return (ir) => {
+    put_operands(ir, null, vector(ir, 1));
+    ir.helper_or_raise(name, ...constants.map((constant) => ir.i32(constant)));
+    take_result(ir);
+  };
+}
+
+/** CVTSI2SS, CVTSI2SD: a 32- or 64-bit integer into the low element. */
+function integer_to_scalar(double: number): Semantics {
+  return (ir) => {
+    const bits = ir.operand(1).size * 8;
+    const source = ir.read(1);
+    ir.cpu_store('i64.store', SCRATCH + SECOND, source);
+    ir.helper_or_raise('sse_from_integer', ir.i32(bits), ir.i32(double), ir.i32(1));
+    take_result(ir);
+  };
+}
+
+/** CVTSS2SI and kin: the low element to a general register of 32 or 64 bits. */
+function scalar_to_integer(double: number, truncate: number): Semantics {
+  return (ir) => {
+    const bits = ir.operand(0).size * 8;
+    put_operands(ir, null, vector(ir, 1));
+    const args = [bits, double, 1, truncate].map((constant) => ir.i32(constant));
+    ir.helper_or_raise('sse_to_integer', ...args);
+    ir.write(0, ir.cpu_load(bits === 32 ? 'i64.load32_u' : 'i64.load', SCRATCH + RESULT));
+  };
+}
+
+/** CVTPI2PS: two integers into the low half of the destination. */
+function pi_to_ps(ir: Ir): void {
+  put_operands(ir, null, vector(ir, 1));
+  enter_mmx(ir);
+  const args = [32, 0, 2].map((constant) => ir.i32(constant));
+  ir.helper_or_raise('sse_from_integer', ...args);
+  ir.write_lane(0, 'i64.store', 0, ir.cpu_load('i64.load', SCRATCH + RESULT));
+}
+
+const CONVERSIONS: Family = {
+  cvtsi2ss: integer_to_scalar(0),
+  cvtsi2sd: integer_to_scalar(1),
+  cvtss2si: scalar_to_integer(0, 0),
+  cvttss2si: scalar_to_integer(0, 1),
+  cvtsd2si: scalar_to_integer(1, 0),
+  cvttsd2si: scalar_to_integer(1, 1),
+  cvtps2pd: convert_packed('sse_convert', [0, 2]),
+  cvtpd2ps: convert_packed('sse_convert', [1, 2]),
+  cvtss2sd: convert_scalar('sse_convert', [0, 1]),
+  cvtsd2ss: convert_scalar('sse_convert', [1, 1]),
+  cvtdq2ps: convert_packed('sse_from_integer', [32, 0, 4]),
+  cvtdq2pd: convert_packed('sse_from_integer', [32, 1, 2]),
+  cvtps2dq: convert_packed('sse_to_integer', [32, 0, 4, 0]),
+  cvttps2dq: convert_packed('sse_to_integer', [32, 0, 4, 1]),
+  cvtpd2dq: convert_packed('sse_to_integer', [32, 1, 2, 0]),
+  cvttpd2dq: convert_packed('sse_to_integer', [32, 1, 2, 1]),
+  cvtpi2ps: pi_to_ps,
+  cvtpi2pd: convert_packed('sse_from_integer', [32, 1, 2]),
+  cvtps2pi: convert_packed('sse_to_integer', [32, 0, 2, 0]),
+  cvttps2pi: convert_packed('sse_to_integer', [32, 0, 2, 1]),
+  cvtpd2pi: convert_packed('sse_to_integer', [32, 1, 2, 0]),
+  cvttpd2pi: convert_packed('sse_to_integer', [32, 1, 2, 1]),
+};
+
+/** PCMPESTRI and kin by helper: operands in scratch, lengths (explicit forms) behind them. */
+function compare_strings(explicit: boolean, mask: boolean): Semantics {
+  return (ir) => {
+    put_operands(ir, vector(ir, 0), vector(ir, 1));
+    if (explicit) {
+      // The lengths' width follows REX.W.
+      const size = ir.form.operand_size === 8 ? 8 : 4;
+      const read = (number: number): Value => ir.sign_extend(ir.gpr(number, size), size);
+      ir.cpu_store('i64.store', SCRATCH + 48, read(0));
+      ir.cpu_store('i64.store', SCRATCH + 56, read(2));
+    }
+    const kind = ir.i32((explicit ? 1 : 0) | (mask ? 2 : 0));
+    const flags = ir.helper('sse_compare_strings', 'i32', immediate(ir), kind);
+    if (flags === null) return;
+    if (mask) ir.cpu_store('v128.store', CpuState.xmm.offset, ir.cpu_load('v128.load', SCRATCH + RESULT));
+    else ir.set_gpr(RCX, ir.cpu_load('i64.load32_u', SCRATCH + RESULT), 4);
+    const bit = (n: number): Value => ir.op('i32.and', ir.op('i32.shr_u', flags, ir.i32(n)), ir.i32(1));
+    const zero = ir.i32(0);
+    set_flags(ir, { CF: bit(0), PF: zero, AF: zero, ZF: bit(6), SF: bit(7), OF: bit(11) });
+  };
+}
+
+export const VECTOR_FLOAT: Family = {
+  ...four('add', OP_ADD),
+  ...four('sub', OP_SUB),
+  ...four('mul', OP_MUL),
+  ...four('div', OP_DIV),
+  ...four('min', OP_MIN),
+  ...four('max', OP_MAX),
+  ...four('sqrt', OP_SQRT),
+  ...compare_four(),
+  ...round_four(),
+  ...mmx_framed(CONVERSIONS),
+  haddps: by_helper('sse_pairwise', [PAIR_HADD, FORM_PS]),
+  haddpd: by_helper('sse_pairwise', [PAIR_HADD, FORM_PD]),
+  hsubps: by_helper('sse_pairwise', [PAIR_HSUB, FORM_PS]),
+  hsubpd: by_helper('sse_pairwise', [PAIR_HSUB, FORM_PD]),
+  addsubps: by_helper('sse_pairwise', [PAIR_ADDSUB, FORM_PS]),
+  addsubpd: by_helper('sse_pairwise', [PAIR_ADDSUB, FORM_PD]),
+  dpps: by_helper('sse_dot_product', [FORM_PS], true),
+  dppd: by_helper('sse_dot_product', [FORM_PD], true),
+  comiss: compare_flags(0, FORM_SS),
+  comisd: compare_flags(0, FORM_SD),
+  ucomiss: compare_flags(1, FORM_SS),
+  ucomisd: compare_flags(1, FORM_SD),
+  rcpps: by_helper('sse_approximate', [0, 4]),
+  rcpss: by_helper('sse_approximate', [0, 1]),
+  rsqrtps: by_helper('sse_approximate', [1, 4]),
+  rsqrtss: by_helper('sse_approximate', [1, 1]),
+  pcmpestri: compare_strings(true, false),
+  pcmpestrm: compare_strings(true, true),
+  pcmpistri: compare_strings(false, false),
+  pcmpistrm: compare_strings(false, true),
+};

@@ -1,0 +1,238 @@
+/**
+ * Runs snippets in the interpreter: a bare machine whose page table maps the addresses that the native runner
+ * maps, with the same rights.
+ */
+import type { FrameAddr, Ptr } from '../../engine/base/types.ts';
+import { MACHINE, MachineHeader } from '../../engine/heap/machine.layout.ts';
+import { U8, U32, U64 } from '../../engine/heap/memory.ts';
+import { AUX_AF, AUX_CF, AUX_PDB_SHIFT, AUX_PO, AUX_SFD, CpuState } from '../../engine/machine/cpu.layout.ts';
+import { PTE_EXEC, PTE_PRESENT, PTE_WRITE } from '../../engine/machine/page_table.layout.ts';
+import {
+  ACCESS_EXEC,
+  ACCESS_WRITE,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY_SHIFT,
+  JUMP_CACHE_OFFSET,
+  TLB_ENTRIES,
+  TLB_ENTRY_SHIFT,
+  TLB_OFFSET,
+  Vcpu,
+  vcpu_at,
+} from '../../engine/machine/vcpu.layout.ts';
+import { generate_interpreter } from '../../engine/platform/interp/generate.ts';
+import { create_interpreter } from '../../engine/platform/interp/interp.ts';
+import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, type Platform } from '../../engine/platform/platform.ts';
+import { write_fxsave } from '../../engine/x86/x87/control.ts';
+import { test_memory } from '../support/memory.ts';
+import type { Executor } from './cpu_oracle.ts';
+import type { Generated } from './generate.ts';
+import {
+  CODE_BASE,
+  CODE_SIZE,
+  type CpuImage,
+  FS_BASE,
+  GS_BASE,
+  new_image,
+  type Outcome,
+  VECTOR_HANG,
+  WINDOW_HIGH,
+  WINDOW_LOW,
+  WINDOW_SIZE,
+} from './native.ts';
+
+const PAGE = 4096;
+const FUEL = 200_000;
+const INT3 = 0xcc;
+/** Flags of RFLAGS that are kept as they are: TF, NT, AC, ID. */
+const OTHER_FLAGS = 0x24_4100;
+
+class Bench {
+  readonly cpu: Ptr<'CpuState'>;
+  readonly vcpu: Ptr<'Vcpu'>;
+  private readonly platform: Platform;
+  private next_frame: number;
+  private readonly root: number;
+  private readonly code: number[] = [];
+  private readonly window: number[] = [];
+
+  constructor() {
+    const memory = test_memory();
+    this.next_frame = MachineHeader.frames_base.get(MACHINE);
+    this.cpu = MachineHeader.heap_base.get(MACHINE) as Ptr<'CpuState'>;
+    this.vcpu = vcpu_at(0);
+    this.root = this.frame();
+    for (let at = 0; at < CODE_SIZE; at += PAGE) this.code.push(this.map(CODE_BASE + at, this.frame(), PTE_EXEC));
+    for (let at = 0; at < WINDOW_SIZE; at += PAGE) {
+      const rights = at < 8192 ? PTE_WRITE : 0;
+      const frame = this.map(WINDOW_LOW + at, this.frame(), rights);
+      this.map(WINDOW_HIGH + at, frame, rights);
+      this.window.push(frame);
+    }
+    for (const frame of this.code) U8.fill(INT3, frame, frame + PAGE);
+    U8.fill(0xff, this.vcpu + TLB_OFFSET, this.vcpu + TLB_OFFSET + (TLB_ENTRIES << TLB_ENTRY_SHIFT));
+    const jumps = this.vcpu + JUMP_CACHE_OFFSET;
+    U8.fill(0xff, jumps, jumps + (JUMP_CACHE_ENTRIES << JUMP_CACHE_ENTRY_SHIFT));
+    Vcpu.page_table.set(this.vcpu, this.root);
+    const { bytes } = generate_interpreter();
+    this.platform = create_interpreter(new WebAssembly.Module(bytes), memory, {
+      syscall: () => 1,
+      fault: () => 1,
+      tsc: () => 0,
+    });
+  }
+
+  private frame(): number {
+    this.next_frame += PAGE;
+    return this.next_frame - PAGE;
+  }
+
+  /** Maps one page; answers its frame. */
+  private map(address: number, frame: number, rights: number): number {
+    let table = this.root;
+    for (let level = 3; level > 0; level--) {
+      const shift = 12 + level * 10;
+      const slot = (table + (Math.floor(address / 2 ** shift) % 1024) * 4) >>> 2;
+      if ((U32[slot] as number) === 0) U32[slot] = this.frame() | PTE_PRESENT;
+      table = ((U32[slot] as number) & ~0xfff) >>> 0;
+    }
+    U32[(table + (Math.floor(address / PAGE) % 1024) * 4) >>> 2] = frame | PTE_PRESENT | rights;
+    return frame;
+  }
+
+  load_window(image: Uint8Array): void {
+    this.window.forEach((frame, i) => {
+      U8.set(image.subarray(i * PAGE, (i + 1) * PAGE), frame);
+    });
+  }
+
+  private put_code(at: number, bytes: Uint8Array): void {
+    for (let i = 0; i < bytes.length; i++) {
+      const offset = at - CODE_BASE + i;
+      U8[(this.code[offset >> 12] as number) + (offset & 4095)] = bytes[i] as number;
+    }
+  }
+
+  run(snippet: Generated, image: Uint8Array): Outcome {
+    const { cpu, vcpu } = this;
+    const at = Number(snippet.state.rip);
+    this.put_code(at, snippet.code);
+    write_state(cpu, snippet.state);
+    for (const frame of this.code) this.platform.invalidate_frame(frame as FrameAddr);
+    this.platform.flush_translations(vcpu);
+    Vcpu.fuel.set(vcpu, FUEL);
+    const reason = this.platform.switch_to(cpu, vcpu);
+    this.put_code(at, new Uint8Array(snippet.code.length).fill(INT3));
+    let vector = VECTOR_HANG;
+    let error_code = 0;
+    let address = 0n;
+    if (reason === EXIT_EXCEPTION) vector = Vcpu.exception.get(vcpu);
+    else if (reason === EXIT_FAULT) {
+      vector = 14;
+      address = Vcpu.fault_address.get_big(vcpu);
+      const access = Vcpu.fault_access.get(vcpu);
+      error_code = access === ACCESS_WRITE ? 2 : access === ACCESS_EXEC ? 16 : 0;
+    } else if (reason !== EXIT_FUEL) throw new Error(`the interpreter left with reason ${reason}`);
+    return { vector, error_code, address, state: read_state(cpu), changes: this.changes(image) };
+  }
+
+  /** Words of the window that differ from the image; puts them back. */
+  private changes(image: Uint8Array): Map<number, bigint> {
+    const out = new Map<number, bigint>();
+    const words = new BigUint64Array(image.buffer, image.byteOffset, image.length >> 3);
+    this.window.forEach((frame, page) => {
+      for (let i = 0; i < PAGE >> 3; i++) {
+        const now = U64[(frame >>> 3) + i] as bigint;
+        const was = words[page * (PAGE >> 3) + i] as bigint;
+        if (now === was) continue;
+        out.set(page * PAGE + i * 8, now);
+        U64[(frame >>> 3) + i] = was;
+      }
+    });
+    return out;
+  }
+}
+
+function write_state(cpu: Ptr<'CpuState'>, state: CpuImage): void {
+  U8.fill(0, cpu, cpu + CpuState.SIZE);
+  for (let i = 0; i < 16; i++) U64[((cpu + CpuState.gpr.offset) >>> 3) + i] = state.gpr[i] as bigint;
+  CpuState.rip.set_big(cpu, state.rip);
+  const f = state.rflags;
+  // A non-zero result with the parity of its low byte put right, or zero with corrections.
+  const result = (f & 0x40) !== 0 ? 0 : 1;
+  CpuState.flags_result.set(cpu, result);
+  const cf = (f & 1) !== 0;
+  const of = (f & 0x800) !== 0;
+  // Even parity of the byte (result xor PDB) is PF.
+  const wants_even = (f & 4) !== 0;
+  const is_even = result === 0;
+  let aux = cf ? AUX_CF : 0;
+  if (cf !== of) aux |= AUX_PO;
+  if ((f & 0x10) !== 0) aux |= AUX_AF;
+  if ((f & 0x80) !== 0) aux |= AUX_SFD;
+  if (wants_even !== is_even) aux |= 1 << AUX_PDB_SHIFT;
+  CpuState.flags_aux.set(cpu, aux >>> 0);
+  CpuState.df.set(cpu, (f >> 10) & 1);
+  CpuState.flags_other.set(cpu, f & OTHER_FLAGS);
+  CpuState.fs_base.set(cpu, FS_BASE);
+  CpuState.gs_base.set(cpu, GS_BASE);
+  const view = new DataView(state.fx.buffer, state.fx.byteOffset, 512);
+  CpuState.fcw.set(cpu, view.getUint16(0, true));
+  CpuState.fsw.set(cpu, view.getUint16(2, true));
+  CpuState.ftag.set(cpu, state.fx[4] as number);
+  CpuState.mxcsr.set(cpu, view.getUint32(24, true));
+  const top = (view.getUint16(2, true) >> 11) & 7;
+  for (let i = 0; i < 8; i++) {
+    const to = cpu + CpuState.st.offset + ((top + i) & 7) * 16;
+    U8.set(state.fx.subarray(32 + i * 16, 42 + i * 16), to);
+  }
+  U8.set(state.fx.subarray(160, 416), cpu + CpuState.xmm.offset);
+}
+
+function parity_even(byte: number): boolean {
+  let bits = byte & 0xff;
+  bits ^= bits >> 4;
+  bits ^= bits >> 2;
+  bits ^= bits >> 1;
+  return (bits & 1) === 0;
+}
+
+/** RFLAGS of the lazy representation (cpu.layout.ts). */
+function read_flags(cpu: Ptr<'CpuState'>): number {
+  const result = CpuState.flags_result.get_big(cpu);
+  const aux = CpuState.flags_aux.get(cpu);
+  const cf = (aux & AUX_CF) !== 0;
+  const of = cf !== ((aux & AUX_PO) !== 0);
+  const sf = (result >> 63n !== 0n) !== ((aux & AUX_SFD) !== 0);
+  const pf = parity_even(Number(result & 0xffn) ^ (aux >>> AUX_PDB_SHIFT));
+  let flags = 0x202 | CpuState.flags_other.get(cpu);
+  if (cf) flags |= 1;
+  if (pf) flags |= 4;
+  if ((aux & AUX_AF) !== 0) flags |= 0x10;
+  if (result === 0n) flags |= 0x40;
+  if (sf) flags |= 0x80;
+  if (of) flags |= 0x800;
+  if (CpuState.df.get(cpu) !== 0) flags |= 0x400;
+  return flags;
+}
+
+function read_state(cpu: Ptr<'CpuState'>): CpuImage {
+  const state = new_image();
+  for (let i = 0; i < 16; i++) state.gpr[i] = U64[((cpu + CpuState.gpr.offset) >>> 3) + i] as bigint;
+  state.rip = CpuState.rip.get_big(cpu);
+  state.rflags = read_flags(cpu);
+  const at = cpu + CpuState.SIZE;
+  write_fxsave(cpu, at, true);
+  state.fx.set(U8.subarray(at, at + 512));
+  return state;
+}
+
+let bench: Bench | null = null;
+
+/** The interpreter's results; the machine is made at the first call. */
+export const interpreter_executor: Executor = (snippets, image) => {
+  bench ??= new Bench();
+  bench.load_window(image);
+  const out: Outcome[] = [];
+  for (const snippet of snippets) out.push(bench.run(snippet, image));
+  return out;
+};
