@@ -385,6 +385,9 @@ function define_enter(m: ModuleBuilder, imports: Imports, sync: FunctionRef, han
   c.else();
   c.get(cpu).get(vcpu).get(rip).op('i32.wrap_i64').get(rip).i64(32).op('i64.shr_u').op('i32.wrap_i64');
   c.call(imports.decode).tee(op).op('i32.eqz').if();
+  // JavaScript's number for an address beyond user space is not exact.
+  c.get(rip).i64(TASK_SIZE).op('i64.ge_u').open_if();
+  c.get(vcpu).get(rip).op('i64.store', Vcpu.fault_address.offset).end();
   c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
   c.get(cpu).get(vcpu).get(fuel).call(sync);
   c.i32(EXIT_FAULT).return();
