@@ -68,8 +68,9 @@ function compare_element(ir: Ir): readonly [Value, Value] {
   const rsi = index(ir, RSI);
   const rdi = index(ir, RDI);
   const by = delta(ir);
-  const a = ir.load(LOAD_U64[size]!, size, source_address(ir, rsi));
+  // When both operands fault, processors report the one at RDI.
   const b = ir.load(LOAD_U64[size]!, size, rdi);
+  const a = ir.load(LOAD_U64[size]!, size, source_address(ir, rsi));
   advance(ir, RSI, rsi, by);
   advance(ir, RDI, rdi, by);
   return [a, b];
