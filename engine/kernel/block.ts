@@ -105,6 +105,11 @@ export function set_timeout(ns: number): void {
     Task.syscall_deadline.set(current, Math.max(1, Math.min(monotonic_ns() + ns, Number.MAX_SAFE_INTEGER)));
 }
 
+/** Sleeps until a wake that the handler has arranged itself, the deadline or a signal: BLOCKED or -ERESTARTSYS. */
+export function wait_armed(): number {
+  return signal_pending() ? -ERESTARTSYS : commit_wait();
+}
+
 /** Whether the call has a deadline and it has gone by. */
 export function deadline_passed(): boolean {
   const deadline = Task.syscall_deadline.get(current);

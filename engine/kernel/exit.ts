@@ -45,9 +45,9 @@ type Group = Ptr<'ThreadGroup'>;
 /** What else happens when a task exits, in order: futexes, before its address space goes; terminals. */
 export interface ExitHooks {
   /** The address space is still active: robust futexes, clear_child_tid. */
-  memory(task: T): void;
+  memory?(task: T): void;
   /** A session leader ends. */
-  session(session: Ptr<'Session'>): void;
+  session?(session: Ptr<'Session'>): void;
 }
 const hooks: ExitHooks[] = [];
 
@@ -71,7 +71,7 @@ export function vfork_done(task: T): void {
 
 /** Gives up the current task's address space, after what must still be written to it. */
 export function exit_memory(task: T): void {
-  for (const hook of hooks) hook.memory(task);
+  for (const hook of hooks) hook.memory?.(task);
   release_resource('mm', task_replace_mm(task, 0 as Ptr<'Mm'>));
   vfork_done(task);
 }
@@ -136,7 +136,7 @@ function add(field: { get(p: Group): number; set(p: Group, value: number): void 
 function end_process(group: Group): void {
   const session = session_of(group);
   if (Task.pid.get(ThreadGroup.leader.get(group)) === Session.pid.get(session))
-    for (const hook of hooks) hook.session(session);
+    for (const hook of hooks) hook.session?.(session);
   const reaper = reaper_of(group);
   let child = ThreadGroup.children.get(group);
   while (child !== 0) {

@@ -42,7 +42,8 @@ export const Task = l.done(
     state: l.atomic(),
     /** WORK_*: anyone sets, the running vCPU takes. */
     pending_work: l.atomic(),
-    tid: l.i32('immutable'),
+    /** Changes only when a thread that is not the leader execs: it becomes the leader. */
+    tid: l.i32('guarded by tasklist'),
     /** Wait status of this thread, in the encoding of wait4(2). */
     exit_code: l.i32('owner'),
     cpu: l.ptr('CpuState', 'immutable'),
@@ -52,7 +53,7 @@ export const Task = l.done(
     fs: l.ptr('FsContext', 'owner'),
     /** Immutable once published; replaced as a whole by set*id and exec. */
     credentials: l.ptr('Credentials', 'owner'),
-    pid: l.ptr('Pid', 'immutable'),
+    pid: l.ptr('Pid', 'guarded by tasklist'),
     thread_next: l.ptr('Task', 'guarded by tasklist'),
     thread_previous: l.ptr('Task', 'guarded by tasklist'),
 
@@ -117,6 +118,12 @@ export const Task = l.done(
     robust_list: l.f64('owner'),
     rseq: l.f64('owner'),
     personality: l.u32('owner'),
+    /** execve between loading the program and the death of the other threads: what it will run. */
+    exec_mm: l.ptr('Mm', 'owner'),
+    exec_credentials: l.ptr('Credentials', 'owner'),
+    exec_rip: l.f64('owner'),
+    exec_rsp: l.f64('owner'),
+    exec_comm: l.bytes(16, 8, 'owner'),
     /** The child of a vfork: 1 until it execs or exits; its parent waits on vfork_queue. */
     vfork_pending: l.atomic(),
     vfork_queue: l.embed(WaitQueue),

@@ -3,6 +3,7 @@
  * (the library, a test) then mounts file systems and makes a root task.
  */
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
+import { boot_futex } from '../kernel/futex.ts';
 import { boot_kernel, type KernelOptions } from '../kernel/kernel.ts';
 import { boot_scheduler } from '../kernel/scheduler.ts';
 import { tlb_flush_all } from '../machine/tlb.ts';
@@ -25,5 +26,6 @@ export function boot_sentry(options: SentryOptions): void {
   }
   boot_time(options.time);
   boot_kernel(options);
+  boot_futex();
   boot_scheduler(options.slice_fuel);
 }

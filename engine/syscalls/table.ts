@@ -8,6 +8,8 @@ import { assert } from '../base/assert.ts';
 import { DESCRIPTOR_ROWS } from './descriptors.ts';
 import { EPOLL_ROWS } from './epoll.ts';
 import { EVENTFD_ROWS } from './eventfd.ts';
+import { EXEC_ROWS } from './exec.ts';
+import { FUTEX_ROWS } from './futex.ts';
 import { IO_ROWS } from './io.ts';
 import { MEMORY_ROWS } from './memory.ts';
 import { POLL_ROWS } from './poll.ts';
@@ -28,6 +30,8 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   PROCESS_GROUP_ROWS,
   SIGNAL_ROWS,
   TIME_ROWS,
+  FUTEX_ROWS,
+  EXEC_ROWS,
 ];
 
 function not_implemented(): number {

@@ -3,11 +3,13 @@
  * is tested without a CPU. Programs are shared by all tasks; a task's place in them is its RIP, so fork, restart
  * (RIP - 2), handlers and sigreturn work as on a CPU.
  */
+import * as assert from 'uvu/assert';
 import type { Ptr } from '../../engine/base/types.ts';
 import { boot_memory, type MemoryMap } from '../../engine/heap/boot.ts';
 import { U32 } from '../../engine/heap/memory.ts';
 import { host_clock } from '../../engine/host/clock.ts';
 import { credentials_create } from '../../engine/kernel/credentials.ts';
+import { reap_root } from '../../engine/kernel/exit.ts';
 import { files_create } from '../../engine/kernel/files.ts';
 import { enqueue } from '../../engine/kernel/scheduler.ts';
 import { Task } from '../../engine/kernel/task.layout.ts';
@@ -25,8 +27,11 @@ import {
   type Platform,
 } from '../../engine/platform/platform.ts';
 import { boot_sentry, type SentryOptions } from '../../engine/sentry/boot.ts';
-import { platform_hooks } from '../../engine/sentry/run.ts';
+import { read_panic } from '../../engine/sentry/panic.ts';
+import { platform_hooks, RUN_ENDED, run_vcpu } from '../../engine/sentry/run.ts';
 import { install_host_clock } from '../../engine/time/clock.ts';
+
+import { live_counts } from './counts.ts';
 
 export const CODE = 0x40_0000;
 export const DATA = 0x1000_0000;
@@ -165,4 +170,20 @@ export function spawn(entry: number, uid = 0): Ptr<'Task'> {
   U32[at] = STACK_TOP;
   enqueue(task);
   return task;
+}
+
+/**
+ * Runs a script's program from its start to the machine's end and answers its wait status. Every record and frame
+ * must be free again, and nothing may have panicked.
+ */
+export function run_script(script: Script, options: Parameters<typeof script_machine>[0] = {}): number {
+  script_machine(options);
+  const boot = live_counts();
+  const pid = Task.tid.get(spawn(CODE));
+  const end = run_vcpu(0, script_platform(script), false);
+  assert.is(read_panic(), '');
+  assert.is(end, RUN_ENDED);
+  const status = reap_root(pid);
+  assert.equal(live_counts(), boot);
+  return status;
 }

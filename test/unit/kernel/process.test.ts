@@ -2,14 +2,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EAGAIN, ECHILD, ESRCH } from '../../../engine/abi/errno.ts';
 import { SIGCONT, SIGKILL, SIGSTOP, SIGTERM } from '../../../engine/abi/signal.ts';
-import { reap_root } from '../../../engine/kernel/exit.ts';
-import { Task } from '../../../engine/kernel/task.layout.ts';
 import { get_user_i32, get_user_u32, put_user_u32 } from '../../../engine/mm/uaccess.ts';
 import { read_panic } from '../../../engine/sentry/panic.ts';
-import { RUN_ENDED, run_vcpu } from '../../../engine/sentry/run.ts';
+import { run_vcpu } from '../../../engine/sentry/run.ts';
 import { monotonic_ns } from '../../../engine/time/clock.ts';
-import { live_counts } from '../../support/counts.ts';
-import { DATA, Script, script_machine, script_platform, spawn } from '../../support/script.ts';
+import { DATA, run_script, Script, script_machine, script_platform, spawn } from '../../support/script.ts';
 
 const NR = {
   pause: 34,
@@ -29,22 +26,9 @@ const NR = {
   waitid: 247,
 };
 
-/** Runs the script's program from its start and answers its wait status; everything must be freed again. */
-function run(script: Script, options: Parameters<typeof script_machine>[0] = {}): number {
-  script_machine(options);
-  const boot = live_counts();
-  const pid = Task.tid.get(spawn(script.steps.length > 0 ? 0x40_0000 : 0));
-  const end = run_vcpu(0, script_platform(script), false);
-  assert.is(read_panic(), '');
-  assert.is(end, RUN_ENDED);
-  const status = reap_root(pid);
-  assert.equal(live_counts(), boot);
-  return status;
-}
-
 test('a process exits with its status', () => {
-  assert.is(run(new Script().call(NR.exit_group, 7)), 7 << 8);
-  assert.is(run(new Script().call(NR.exit, 3)), 3 << 8);
+  assert.is(run_script(new Script().call(NR.exit_group, 7)), 7 << 8);
+  assert.is(run_script(new Script().call(NR.exit, 3)), 3 << 8);
 });
 
 test('fork, exit and wait4 hand over the status', () => {
@@ -62,7 +46,7 @@ test('fork, exit and wait4 hand over the status', () => {
   child = s.here();
   s.call(NR.getppid).do((g) => seen.push(g.result()));
   s.call(NR.exit_group, 42);
-  assert.is(run(s), 0);
+  assert.is(run_script(s), 0);
   assert.equal(seen, [2, 1, 2, 42 << 8, -ECHILD]);
 });
 
@@ -77,7 +61,7 @@ test('vfork holds the parent until the child exits', () => {
   s.do(() => seen.push('parent')).call(NR.exit_group, 0);
   child = s.here();
   s.do(() => seen.push('child')).call(NR.exit_group, 0);
-  run(s);
+  run_script(s);
   assert.equal(seen, ['child', 'parent']);
 });
 
@@ -94,7 +78,7 @@ test('nanosleep lets virtual time jump', () => {
     after = monotonic_ns();
   });
   s.call(NR.exit_group, 0);
-  run(s);
+  run_script(s);
   assert.ok(after - before >= 5_000_001_000);
   assert.ok(after - before < 5_000_100_000);
 });
@@ -117,7 +101,7 @@ test('a signal ends a sleeping child; stop and continue are reported', () => {
   s.call(NR.exit_group, 0);
   child = s.here();
   s.call(NR.pause).call(NR.exit_group, 1);
-  run(s);
+  run_script(s);
   assert.equal(seen, [2, (SIGSTOP << 8) | 0x7f, 2, 0xffff, 2, SIGTERM, -ESRCH]);
 });
 
@@ -138,7 +122,7 @@ test('the task limit is EAGAIN, and the end of the root kills the rest', () => {
   s.call(NR.exit_group, 0);
   child = s.here();
   s.call(NR.pause).call(NR.exit_group, 1);
-  assert.is(run(s, { task_limit: 20 }), 0);
+  assert.is(run_script(s, { task_limit: 20 }), 0);
   assert.equal(seen, [-EAGAIN]);
 });
 
@@ -156,7 +140,7 @@ test('threads share the process; exit_group ends them all', () => {
   s.call(NR.getpid).do((g) => seen.push(g.result()));
   s.call(NR.gettid).do((g) => seen.push(g.result()));
   s.call(NR.exit_group, 9);
-  assert.is(run(s), 9 << 8);
+  assert.is(run_script(s), 9 << 8);
   assert.equal(seen, [1, 2]);
 });
 
@@ -176,9 +160,9 @@ test('fuel and time limits kill the processes', () => {
     () => true,
     () => 0x40_0000,
   );
-  assert.is(run(s, { fuel_limit: 1e6 }), SIGKILL);
+  assert.is(run_script(s, { fuel_limit: 1e6 }), SIGKILL);
   const sleeper = new Script().call(NR.pause);
-  assert.is(run(sleeper, { time_limit_ns: 1e9 }), SIGKILL);
+  assert.is(run_script(sleeper, { time_limit_ns: 1e9 }), SIGKILL);
 });
 
 test.run();
