@@ -47,12 +47,11 @@ export function pte_slot_alloc(root: FrameAddr, address: GuestAddr): number {
   const high = Math.floor(address / TWO_32);
   const low = address >>> 0;
   const t2 = table_below(root, high >>> 10);
-  if (t2 === 0) return 0;
-  const t1 = table_below(t2, high & 0x3ff);
-  if (t1 === 0) return 0;
-  const t0 = table_below(t1, low >>> 22);
-  if (t0 === 0) return 0;
-  return (t0 >>> 2) + ((low >>> 12) & 0x3ff);
+  const t1 = t2 === 0 ? t2 : table_below(t2, high & 0x3ff);
+  const t0 = t1 === 0 ? t1 : table_below(t1, low >>> 22);
+  if (t0 !== 0) return (t0 >>> 2) + ((low >>> 12) & 0x3ff);
+  prune_path(root, address);
+  return 0;
 }
 
 function table_below(table: FrameAddr, index: number): FrameAddr {
@@ -115,24 +114,31 @@ export function table_end(address: GuestAddr): GuestAddr {
 
 /** Frees the tables between `start` and `end` that have become empty, the root excepted. */
 export function page_table_prune(root: FrameAddr, start: GuestAddr, end: GuestAddr): void {
-  for (let a = next_table(root, start, end); a < end; a = next_table(root, table_end(a), end)) {
-    const high = Math.floor(a / TWO_32);
-    const at3 = (root >>> 2) + (high >>> 10);
-    const t2 = pte_frame(U32[at3] as number);
-    const at2 = (t2 >>> 2) + (high & 0x3ff);
-    const t1 = pte_frame(U32[at2] as number);
-    const at1 = (t1 >>> 2) + ((a >>> 0) >>> 22);
-    const t0 = pte_frame(U32[at1] as number);
-    if (FrameInfo.index.get(frame_info(t0)) !== 0) continue;
-    pte_set(at1, 0);
-    frame_put(t0);
-    if (FrameInfo.index.get(frame_info(t1)) !== 0) continue;
-    pte_set(at2, 0);
-    frame_put(t1);
-    if (FrameInfo.index.get(frame_info(t2)) !== 0) continue;
-    pte_set(at3, 0);
-    frame_put(t2);
+  for (let a = next_table(root, start, end); a < end; a = next_table(root, table_end(a), end)) prune_path(root, a);
+}
+
+/** Frees the empty tables on the way to `address`, from the bottom up. */
+function prune_path(root: FrameAddr, address: GuestAddr): void {
+  const high = Math.floor(address / TWO_32);
+  const at2 = (root >>> 2) + (high >>> 10);
+  const t2 = pte_frame(U32[at2] as number);
+  if (t2 === 0) return;
+  const at1 = (t2 >>> 2) + (high & 0x3ff);
+  const t1 = pte_frame(U32[at1] as number);
+  if (t1 !== 0) {
+    const at0 = (t1 >>> 2) + ((address >>> 0) >>> 22);
+    const t0 = pte_frame(U32[at0] as number);
+    if (t0 !== 0 && !free_if_empty(at0, t0)) return;
+    if (!free_if_empty(at1, t1)) return;
   }
+  free_if_empty(at2, t2);
+}
+
+function free_if_empty(slot: number, table: FrameAddr): boolean {
+  if (FrameInfo.index.get(frame_info(table)) !== 0) return false;
+  pte_set(slot, 0);
+  frame_put(table);
+  return true;
 }
 
 /** Frees an empty page table: every level-0 entry must be clear. */
