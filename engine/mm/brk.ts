@@ -42,7 +42,7 @@ function grow(mm: Ptr<'Mm'>, start: number, end: number): boolean {
   const file = 0 as Ptr<'File'>;
   const mapping = 0 as Ptr<'Mapping'>;
   if (map_region(mm, start, end, { flags, pgoff: start / 4096, file, mapping, special: 0 }) !== 0) return false;
-  if ((flags & VM_LOCKED) !== 0) populate(mm, start, end, false);
+  if ((flags & VM_LOCKED) !== 0) populate(mm, start, end);
   return true;
 }
 

@@ -144,7 +144,6 @@ function fault_absent(mm: Ptr<'Mm'>, vma: V, page: number, slot: number, write: 
 function fault_anonymous(mm: Ptr<'Mm'>, vma: V, slot: number, write: boolean): number {
   const flags = Vma.flags.get(vma);
   if (!write) {
-    Vma.flags.set(vma, flags | VM_FAULTED);
     pte_set(slot, (zero_frame() | rights(flags) | PTE_COW | PTE_ACCESSED) >>> 0);
     return 0;
   }

@@ -36,9 +36,9 @@ import {
   VM_DONTCOPY,
   VM_DONTDUMP,
   VM_LOCKED,
-  VM_MAYSHARE,
   VM_MAYWRITE,
   VM_RAND_READ,
+  VM_READ,
   VM_SEQ_READ,
   VM_SHARED,
   VM_WIPEONFORK,
@@ -134,10 +134,11 @@ function walk(
 
 function act(mm: Ptr<'Mm'>, vma: V, start: number, end: number, advice: number): number {
   const flags = Vma.flags.get(vma);
-  if (advice === MADV_DONTNEED && (flags & VM_LOCKED) !== 0) return -EINVAL;
+  const locked = (flags & VM_LOCKED) !== 0;
+  if ((advice === MADV_DONTNEED || advice === MADV_FREE) && locked) return -EINVAL;
   // A freed page may lose its content at any time: here, at once.
   if (advice === MADV_FREE && Vma.mapping.get(vma) !== 0) return -EINVAL;
-  if ((advice === MADV_COLD || advice === MADV_PAGEOUT) && (flags & VM_LOCKED) !== 0) return -EINVAL;
+  if ((advice === MADV_COLD || advice === MADV_PAGEOUT) && locked) return -EINVAL;
   if (advice === MADV_DONTNEED || advice === MADV_DONTNEED_LOCKED || advice === MADV_FREE) zap_range(mm, start, end);
   return 0;
 }
@@ -175,11 +176,12 @@ export function set_flags_in(mm: Ptr<'Mm'>, vma: V, start: number, end: number, 
 }
 
 function populate_range(mm: Ptr<'Mm'>, start: number, end: number, advice: number): number {
-  const access = advice === MADV_POPULATE_WRITE ? ACCESS_WRITE : ACCESS_READ;
+  const write = advice === MADV_POPULATE_WRITE;
   for (let a = start; a < end; a += 4096) {
     const vma = vma_at(mm, a);
     if (vma === 0) return -ENOMEM;
-    const result = fault_locked(mm, a, access, false);
+    if ((Vma.flags.get(vma) & (write ? VM_WRITE : VM_READ)) === 0) return -EINVAL;
+    const result = fault_locked(mm, a, write ? ACCESS_WRITE : ACCESS_READ, false);
     if (result === 0) continue;
     // madvise(2): EFAULT for SIGBUS, EINVAL for rights that are missing.
     return result === FAULT_OOM ? -ENOMEM : result === FAULT_SIGBUS ? -EFAULT : -EINVAL;
@@ -189,27 +191,35 @@ function populate_range(mm: Ptr<'Mm'>, start: number, end: number, advice: numbe
 
 /** MADV_REMOVE: a hole in the shared file behind a range. */
 function remove(mm: Ptr<'Mm'>, start: number, end: number): number {
+  let holes = false;
   for (let at = start; at < end; ) {
     mm_lock(mm);
-    const vma = vma_at(mm, at);
-    const flags = vma === 0 ? 0 : Vma.flags.get(vma);
-    const mapping = vma === 0 ? (0 as Ptr<'Mapping'>) : Vma.mapping.get(vma);
+    const vma = vma_find(mm, at);
+    if (vma === 0 || Vma.start.get(vma) >= end) {
+      mm_unlock(mm);
+      return -ENOMEM;
+    }
+    if (Vma.start.get(vma) > at) {
+      holes = true;
+      at = Vma.start.get(vma);
+    }
+    const flags = Vma.flags.get(vma);
+    const mapping = Vma.mapping.get(vma);
+    const stop = Math.min(end, Vma.end.get(vma));
+    const offset = Vma.pgoff.get(vma) * 4096 + (at - Vma.start.get(vma));
     let error = 0;
-    if (vma === 0) error = -ENOMEM;
-    else if ((flags & VM_LOCKED) !== 0 || mapping === 0) error = -EINVAL;
-    else if ((flags & (VM_SHARED | VM_MAYSHARE)) === 0 || (flags & (VM_WRITE | VM_MAYWRITE)) === 0) error = -EACCES;
-    const stop = vma === 0 ? end : Math.min(end, Vma.end.get(vma));
-    const offset = vma === 0 ? 0 : Vma.pgoff.get(vma) * 4096 + (at - Vma.start.get(vma));
-    if (error === 0) mapping_get(mapping);
+    if ((flags & VM_LOCKED) !== 0 || mapping === 0) error = -EINVAL;
+    else if ((flags & (VM_SHARED | VM_MAYWRITE)) !== (VM_SHARED | VM_MAYWRITE)) error = -EACCES;
+    else mapping_get(mapping);
     mm_unlock(mm);
     if (error !== 0) return error;
-    // Truncation takes this lock again: the mapping's reference keeps it alive without.
+    // Unmapping takes mm.lock again, so the mapping is kept by a reference instead.
     error = mapping_punch(mapping, offset, offset + (stop - at));
     mapping_put(mapping);
     if (error !== 0) return error;
     at = stop;
   }
-  return 0;
+  return holes ? -ENOMEM : 0;
 }
 
 /** msync(2): writes dirty pages of shared mappings back; 0 or -errno. */

@@ -2,10 +2,11 @@
  * mlock(2) and its family. Pages never leave memory here, so locking means: faulted in ahead, accounted
  * against RLIMIT_MEMLOCK, and shown in /proc.
  */
-import { EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
+import { EAGAIN, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
 import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT } from '../abi/mman.ts';
 import type { Ptr } from '../base/types.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
+import { FAULT_OOM } from './fault.ts';
 import { set_flags_in } from './madvise.ts';
 import { Mm, VM_LOCKED, VM_LOCKONFAULT, Vma } from './mm.layout.ts';
 import { mm_lock, mm_unlock } from './mm_lock.ts';
@@ -32,7 +33,9 @@ export function do_mlock(
   let result = 0;
   if (lock_flags !== 0 && !privileged && locked_with(mm, start, end) > limit) result = -ENOMEM;
   if (result === 0) result = apply(mm, start, end, lock_flags);
-  if (result === 0 && lock_flags === VM_LOCKED && populate(mm, start, end, false) !== 0) result = -ENOMEM;
+  // The range stays locked when its pages cannot be had (__mlock_posix_error_return).
+  const populated = result === 0 && lock_flags === VM_LOCKED ? populate(mm, start, end, false) : 0;
+  if (populated !== 0) result = populated === FAULT_OOM ? -EAGAIN : -ENOMEM;
   mm_unlock(mm);
   return result;
 }
@@ -86,7 +89,7 @@ function lock_all(mm: Ptr<'Mm'>, lock_flags: number): void {
     // Failures are ignored, as in Linux.
     set_flags_in(mm, vma, Vma.start.get(vma), at, (Vma.flags.get(vma) & ~LOCK_FLAGS) | lock_flags);
   }
-  if (lock_flags === VM_LOCKED) populate(mm, 0, TASK_SIZE, false);
+  if (lock_flags === VM_LOCKED) populate(mm, 0, TASK_SIZE);
 }
 
 /** munlockall(2). */

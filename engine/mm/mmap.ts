@@ -35,6 +35,7 @@ import { mapping_create, mapping_put } from '../vfs/mapping.ts';
 import { MOUNT_NOEXEC, Mount } from '../vfs/vfs.layout.ts';
 import {
   Mm,
+  VM_ACCOUNT,
   VM_DONTEXPAND,
   VM_GROWSDOWN,
   VM_LOCKED,
@@ -100,7 +101,7 @@ export function do_mmap(
   if (length > TASK_SIZE) return -ENOMEM;
   if (offset / 4096 + length / 4096 > 2 ** 52) return -EOVERFLOW;
   const vm_flags = file === 0 ? anonymous_flags(prot, flags) : file_flags(file, prot, flags);
-  if (vm_flags < 0) return vm_flags;
+  if (vm_flags < 0) return first_error(mm, address, length, flags, vm_flags);
   const mapping = backing_of(file, vm_flags, length);
   if (mapping < 0) return mapping;
   const result = map_locked(mm, address, length, flags, {
@@ -112,6 +113,14 @@ export function do_mmap(
   });
   if (mapping !== 0) mapping_put(mapping as Ptr<'Mapping'>);
   return result;
+}
+
+/** Linux looks for the address before it looks at rights and types. */
+function first_error(mm: Ptr<'Mm'>, address: number, length: number, flags: number, error: number): number {
+  mm_lock(mm);
+  const at = place(mm, address, length, flags);
+  mm_unlock(mm);
+  return at < 0 ? at : error;
 }
 
 function map_locked(mm: Ptr<'Mm'>, address: number, length: number, flags: number, backing: Backing): number {
@@ -127,7 +136,7 @@ function map_locked(mm: Ptr<'Mm'>, address: number, length: number, flags: numbe
   }
   const wanted = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE || (vm_flags & VM_LOCKED) !== 0;
   // Failure to populate is not an error of mmap.
-  if (result === 0 && wanted) populate(mm, at, at + length, false);
+  if (result === 0 && wanted) populate(mm, at, at + length);
   mm_unlock(mm);
   return result < 0 ? result : at;
 }
@@ -144,9 +153,12 @@ export function map_region(mm: Ptr<'Mm'>, start: number, end: number, backing: B
   for (let v = vma_overlap(mm, start, end); v !== 0 && Vma.start.get(v) < end; v = Vma.next.get(v))
     expand -= (Math.min(end, Vma.end.get(v)) - Math.max(start, Vma.start.get(v))) / 4096;
   if (!may_expand(mm, backing.flags, expand)) return -ENOMEM;
-  if (!may_commit(backing, pages)) return -ENOMEM;
+  // Private writable memory is charged; Linux's heuristic overcommit refuses only what all memory could not hold.
+  const charged = (backing.flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) === VM_WRITE;
+  if (charged && pages > frames_total()) return -ENOMEM;
+  const flags = charged ? backing.flags | VM_ACCOUNT : backing.flags;
   // Reserve before anything is unmapped: a failed mmap changes nothing.
-  const vma = vma_create(mm, start, end, backing);
+  const vma = vma_create(mm, start, end, { ...backing, flags });
   if (vma === 0) return -ENOMEM;
   let result = unmap_range(mm, start, end);
   if (result === 0 && Mm.map_count.get(mm) >= MAX_MAP_COUNT) result = -ENOMEM;
@@ -155,15 +167,9 @@ export function map_region(mm: Ptr<'Mm'>, start: number, end: number, backing: B
     return result;
   }
   vma_insert(mm, vma);
-  account(mm, backing.flags, pages);
+  account(mm, flags, pages);
   vma_merge(mm, vma);
   return 0;
-}
-
-/** Linux's heuristic overcommit: one private writable mapping larger than all memory is refused. */
-function may_commit(backing: Backing, pages: number): boolean {
-  const charged = (backing.flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) === VM_WRITE;
-  return !charged || pages <= frames_total();
 }
 
 function vm_rights(prot: number): number {

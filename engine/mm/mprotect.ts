@@ -5,7 +5,18 @@ import type { FrameAddr, Ptr } from '../base/types.ts';
 import { PTE_COW, PTE_EXEC, PTE_PRESENT, PTE_WRITE, TASK_SIZE } from '../machine/page_table.layout.ts';
 import { next_table, pte_frame, pte_get, pte_set, pte_slot, table_end } from '../machine/page_table.ts';
 import { mapping_tracks_dirty } from '../vfs/mapping.ts';
-import { Mm, VM_ACCESS, VM_EXEC, VM_GROWSDOWN, VM_SHARED, VM_WRITE, Vma } from './mm.layout.ts';
+import {
+  Mm,
+  VM_ACCESS,
+  VM_ACCOUNT,
+  VM_EXEC,
+  VM_FAULTED,
+  VM_GROWSDOWN,
+  VM_NORESERVE,
+  VM_SHARED,
+  VM_WRITE,
+  Vma,
+} from './mm.layout.ts';
 import { flush_later, mm_lock, mm_unlock } from './mm_lock.ts';
 import { page_align } from './mmap.ts';
 import { MAX_MAP_COUNT } from './placement.ts';
@@ -58,6 +69,7 @@ function protect_vma(mm: Ptr<'Mm'>, vma: Ptr<'Vma'>, start: number, end: number,
   // Memory that becomes data counts against RLIMIT_DATA.
   const data = (Mm.data_vm.get(mm) + pages) * 4096;
   if (is_data(flags) && !is_data(old) && data > Mm.limit_data.get(mm)) return -ENOMEM;
+  flags = accounted(vma, old, flags);
   const cuts = (start > Vma.start.get(vma) ? 1 : 0) + (end < Vma.end.get(vma) ? 1 : 0);
   if (Mm.map_count.get(mm) + cuts > MAX_MAP_COUNT) return -ENOMEM;
   if (start > Vma.start.get(vma)) {
@@ -72,6 +84,12 @@ function protect_vma(mm: Ptr<'Mm'>, vma: Ptr<'Vma'>, start: number, end: number,
   change_entries(mm, vma, start, end);
   vma_merge(mm, vma);
   return 0;
+}
+
+/** VM_ACCOUNT follows what was charged: it keeps VMAs apart in /proc/pid/maps, as in Linux. */
+function accounted(vma: Ptr<'Vma'>, old: number, flags: number): number {
+  if ((flags & VM_WRITE) !== 0) return (old & (VM_SHARED | VM_NORESERVE)) === 0 ? flags | VM_ACCOUNT : flags;
+  return Vma.mapping.get(vma) === 0 && (old & VM_FAULTED) === 0 ? flags & ~VM_ACCOUNT : flags;
 }
 
 /** Gives the present pages of a VMA its rights; a page without access keeps its frame. */

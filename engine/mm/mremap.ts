@@ -1,5 +1,5 @@
 /** mremap(2): growing, shrinking and moving mappings (Linux's mm/mremap.c). */
-import { EAGAIN, EFAULT, EINVAL, ENOMEM } from '../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
 import { MAP_FIXED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from '../abi/mman.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
@@ -31,19 +31,24 @@ export function do_mremap(
   flags: number,
   new_address: number,
 ): number {
-  if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0) return -EINVAL;
-  const move = (flags & MREMAP_MAYMOVE) !== 0;
-  if ((flags & MREMAP_FIXED) !== 0 && !move) return -EINVAL;
-  if ((flags & MREMAP_DONTUNMAP) !== 0 && (!move || old_length !== new_length)) return -EINVAL;
-  if (address % 4096 !== 0) return -EINVAL;
+  const to_address = (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0;
   old_length = page_align(old_length);
   new_length = page_align(new_length);
-  if (new_length === 0 || old_length > TASK_SIZE) return -EINVAL;
+  // All that can be refused is refused before anything is unmapped (as Linux does since 6.17).
+  if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0 || address % 4096 !== 0) return -EINVAL;
+  if (new_length === 0 || new_length > TASK_SIZE || old_length > TASK_SIZE) return -EINVAL;
+  if (to_address) {
+    if (new_address > TASK_SIZE - new_length || new_address % 4096 !== 0) return -EINVAL;
+    if ((flags & MREMAP_MAYMOVE) === 0) return -EINVAL;
+    if ((flags & MREMAP_DONTUNMAP) !== 0 && old_length !== new_length) return -EINVAL;
+    if (address + old_length > new_address && new_address + new_length > address) return -EINVAL;
+    if ((flags & MREMAP_FIXED) !== 0 && new_address < MMAP_MIN_ADDR) return -EPERM;
+  }
   mm_lock(mm);
   const result = remap(mm, address, old_length, new_length, flags, new_address);
   const vma = result < 0 ? (0 as V) : vma_at(mm, result);
   if (vma !== 0 && (Vma.flags.get(vma) & VM_LOCKED) !== 0 && new_length > old_length)
-    populate(mm, result + old_length, result + new_length, false);
+    populate(mm, result + old_length, result + new_length);
   mm_unlock(mm);
   return result;
 }
@@ -51,7 +56,7 @@ export function do_mremap(
 function remap(mm: Ptr<'Mm'>, address: number, old: number, length: number, flags: number, target: number): number {
   const vma = vma_at(mm, address);
   if (vma === 0) return -EFAULT;
-  if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0) return remap_to(mm, address, old, length, flags, target);
+  if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0) return remap_to(mm, vma, address, old, length, flags, target);
   if (old >= length) {
     const result = old > length ? unmap_range(mm, address + length, address + old) : 0;
     return result < 0 ? result : address;
@@ -70,13 +75,21 @@ function remap(mm: Ptr<'Mm'>, address: number, old: number, length: number, flag
   return to < 0 ? to : move_vma(mm, vma, address, old, length, to, flags);
 }
 
-function remap_to(mm: Ptr<'Mm'>, address: number, old: number, length: number, flags: number, target: number): number {
-  if (target % 4096 !== 0 || length > TASK_SIZE || target > TASK_SIZE - length) return -EINVAL;
-  if (address + old > target && target + length > address) return -EINVAL;
+function remap_to(
+  mm: Ptr<'Mm'>,
+  vma: V,
+  address: number,
+  old: number,
+  length: number,
+  flags: number,
+  target: number,
+): number {
   if (Mm.map_count.get(mm) + 2 >= MAX_MAP_COUNT - 3) return -ENOMEM;
+  const error = check_resize(mm, vma, address, old, length, flags);
+  if (error !== 0) return error;
+  if ((flags & MREMAP_DONTUNMAP) !== 0 && !may_expand(mm, Vma.flags.get(vma), length / 4096)) return -ENOMEM;
   const fixed = (flags & MREMAP_FIXED) !== 0;
   if (fixed) {
-    if (target < MMAP_MIN_ADDR) return -EINVAL;
     const result = unmap_range(mm, target, target + length);
     if (result < 0) return result;
   }
@@ -85,16 +98,12 @@ function remap_to(mm: Ptr<'Mm'>, address: number, old: number, length: number, f
     if (result < 0) return result;
     old = length;
   }
-  const vma = vma_at(mm, address);
-  if (vma === 0) return -EFAULT;
-  const error = check_resize(mm, vma, address, old, length, flags);
-  if (error !== 0) return error;
-  if ((flags & MREMAP_DONTUNMAP) !== 0 && !may_expand(mm, Vma.flags.get(vma), length / 4096)) return -ENOMEM;
   const to = place(mm, target, length, fixed ? MAP_FIXED : 0);
-  return to < 0 ? to : move_vma(mm, vma, address, old, length, to, flags);
+  // What was unmapped may have been cut out of this VMA.
+  return to < 0 ? to : move_vma(mm, vma_at(mm, address), address, old, length, to, flags);
 }
 
-/** vma_to_resize: may this VMA be remapped so? 0 or -errno. */
+/** May this VMA be remapped so (check_prep_vma)? 0 or -errno. */
 function check_resize(mm: Ptr<'Mm'>, vma: V, address: number, old: number, length: number, flags: number): number {
   const vm_flags = Vma.flags.get(vma);
   if (old === 0 && (vm_flags & (VM_SHARED | VM_MAYSHARE)) === 0) return -EINVAL;
