@@ -35,3 +35,4 @@ export const ANON_INODE_MAGIC = 0x09041934;
 export const V9FS_MAGIC = 0x01021997;
 
 export const ST_VALID = 0x20;
+export const ST_RELATIME = 0x1000;

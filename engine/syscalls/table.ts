@@ -9,6 +9,7 @@ import { DESCRIPTOR_ROWS } from './descriptors.ts';
 import { EPOLL_ROWS } from './epoll.ts';
 import { EVENTFD_ROWS } from './eventfd.ts';
 import { EXEC_ROWS } from './exec.ts';
+import { FILE_ROWS } from './file_rows.ts';
 import { FUTEX_ROWS } from './futex.ts';
 import { IO_ROWS } from './io.ts';
 import { MEMORY_ROWS } from './memory.ts';
@@ -21,6 +22,7 @@ import { TIME_ROWS } from './time.ts';
 
 const FAMILIES: readonly (readonly SyscallRow[])[] = [
   IO_ROWS,
+  FILE_ROWS,
   DESCRIPTOR_ROWS,
   POLL_ROWS,
   EPOLL_ROWS,

@@ -79,6 +79,8 @@ export interface InodeOperations {
   close?(inode: I): void;
   /** Writes back what is not yet stored (fsync). */
   sync?(inode: I): number;
+  /** Something kept in the inode by the layers above (an extended attribute) is about to change. */
+  note_change?(inode: I): void;
   /** Extended attributes are kept in memory; absent: -EOPNOTSUPP. */
   readonly has_xattrs?: boolean;
   /** The last reference is gone: free what belongs to the file system. The record is freed after it. */

@@ -111,22 +111,22 @@ function touch_atime(file: F, inode: I): void {
 }
 
 /**
- * Writes through the page cache, at the end when O_APPEND is set: bytes transferred or -errno. A write
- * that fails part of the way returns what was written.
+ * Writes through the page cache: bytes transferred or -errno; what was written when it fails part of the
+ * way. With O_APPEND at the end, which is then left in the file's position.
  */
 export function regular_write(file: F, io: IoCursor, position: number): number {
   const inode = File.inode.get(file);
   if (io.remaining === 0) return 0;
   const operations = inode_operations(inode);
-  const start = (File.flags.get(file) & O_APPEND) !== 0 ? Inode.size.get(inode) : position;
+  const appends = (File.flags.get(file) & O_APPEND) !== 0;
+  const start = appends ? Inode.size.get(inode) : position;
   const prepared = operations.prepare_write?.(inode, start + io.remaining) ?? 0;
   if (prepared !== 0) return prepared;
   const mapping = inode_mapping(inode);
   if (mapping === 0) return -ENOMEM;
   const p = Inode.lock.at(inode);
   lock(p, INODE_LOCK);
-  if ((File.flags.get(file) & O_APPEND) !== 0) position = Inode.size.get(inode);
-  written_at = position;
+  if (appends) position = Inode.size.get(inode);
   const done =
     operations.write_through === undefined
       ? write_pages(mapping, io, position)
@@ -140,14 +140,8 @@ export function regular_write(file: F, io: IoCursor, position: number): number {
     inode_touch_locked(inode, TOUCH_MTIME | TOUCH_CTIME);
   }
   unlock(p, INODE_LOCK);
+  if (appends && done > 0) File.position.set(file, position + done);
   return done;
-}
-
-let written_at = 0;
-
-/** Where the last `regular_write` of this thread began: with O_APPEND the old end of the file. */
-export function last_write_position(): number {
-  return written_at;
 }
 
 function write_pages(mapping: Ptr<'Mapping'>, io: IoCursor, position: number): number {

@@ -40,6 +40,7 @@ import {
   memory_read_link,
   memory_refresh,
   memory_set_attributes,
+  note_change,
 } from './memory_inode.ts';
 
 const operations: InodeOperations = {
@@ -68,6 +69,7 @@ register_inode_operations(INODE_KIND_OVERLAY, {
   prepare_open: memory_prepare_open,
   close: memory_close,
   open: memory_open_lower,
+  note_change,
   prepare_write: memory_prepare_write,
   read_page: memory_read_page,
 });

@@ -1,0 +1,206 @@
+/**
+ * Sizes and storage: truncate, fallocate, the sync family, advice, flock.
+ */
+import {
+  EAGAIN,
+  EBADF,
+  EFBIG,
+  EINVAL,
+  EISDIR,
+  ENODEV,
+  ENOLCK,
+  ENOMEM,
+  EOPNOTSUPP,
+  ESPIPE,
+  ETXTBSY,
+} from '../abi/errno.ts';
+import { AT_FDCWD, FMODE_STREAM, FMODE_WRITE, O_PATH } from '../abi/fcntl.ts';
+import {
+  F_RDLCK,
+  F_UNLCK,
+  F_WRLCK,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  LOCK_UN,
+} from '../abi/path.ts';
+import { POLLOUT } from '../abi/poll.ts';
+import { RLIMIT_FSIZE } from '../abi/resource.ts';
+import { SIGXFSZ } from '../abi/signal.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../abi/stat.ts';
+import type { Ptr } from '../base/types.ts';
+import { arg_i32, arg_i64, arg_lo, arg_u64 } from '../kernel/args.ts';
+import { wait_on } from '../kernel/block.ts';
+import { current } from '../kernel/current.ts';
+import { fd_file, hold_file } from '../kernel/fd_table.ts';
+import { rlimit } from '../kernel/limits.ts';
+import { siginfo_user } from '../kernel/siginfo.ts';
+import { send_to_task } from '../kernel/signal.ts';
+import { Task } from '../kernel/task.layout.ts';
+import { ThreadGroup } from '../kernel/thread_group.layout.ts';
+import { strip_set_id_on_write, vfs_truncate } from '../vfs/attributes.ts';
+import { File } from '../vfs/file.layout.ts';
+import { inode_operations } from '../vfs/inode.ts';
+import { flock_set, lock_queue } from '../vfs/locks.ts';
+import { mapping_sync } from '../vfs/mapping.ts';
+import { put_write_access, take_write_access } from '../vfs/open.ts';
+import { LOOKUP_FOLLOW } from '../vfs/path.ts';
+import { PathRef } from '../vfs/path_ref.ts';
+import { MAY_WRITE, path_permission } from '../vfs/permission.ts';
+import { Dentry, Inode } from '../vfs/vfs.layout.ts';
+import { resolve } from './file_paths.ts';
+import { full, partial, type SyscallRow } from './row.ts';
+
+const ref = new PathRef();
+
+/** The limit on file sizes: -EFBIG and SIGXFSZ beyond it (setrlimit(2)). */
+function check_size(size: number): number {
+  if (Task.group.get(current) === 0 || size <= rlimit(RLIMIT_FSIZE)) return 0;
+  send_to_task(current, SIGXFSZ, siginfo_user(SIGXFSZ));
+  return -EFBIG;
+}
+
+function sys_truncate(): number {
+  const size = arg_i64(1);
+  if (size < 0) return -EINVAL;
+  let result = resolve(AT_FDCWD, arg_u64(0), LOOKUP_FOLLOW, ref);
+  if (result !== 0) return result;
+  const inode = Dentry.inode.get(ref.dentry);
+  const type = Inode.mode.get(inode) & S_IFMT;
+  const credentials = Task.credentials.get(current);
+  if (type === S_IFDIR) result = -EISDIR;
+  else if (type !== S_IFREG) result = -EINVAL;
+  else result = path_permission(ref.mount, inode, MAY_WRITE, credentials);
+  if (result === 0) result = check_size(size);
+  if (result === 0) result = vfs_truncate_file(inode, size);
+  ref.put();
+  return result;
+}
+
+/** Truncates as if the file were opened for writing: a running executable cannot be cut. */
+function vfs_truncate_file(inode: Ptr<'Inode'>, size: number): number {
+  if (!take_write_access(inode)) return -ETXTBSY;
+  const { close, prepare_open } = inode_operations(inode);
+  let result = prepare_open?.(inode, true) ?? 0;
+  if (result === 0) {
+    result = vfs_truncate(inode, size, Task.credentials.get(current));
+    close?.(inode);
+  }
+  put_write_access(inode);
+  return result;
+}
+
+function sys_ftruncate(): number {
+  const size = arg_i64(1);
+  if (size < 0) return -EINVAL;
+  const file = fd_file(arg_i32(0));
+  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const inode = File.inode.get(file);
+  if (inode === 0 || (Inode.mode.get(inode) & S_IFMT) !== S_IFREG) return -EINVAL;
+  if ((File.mode.get(file) & FMODE_WRITE) === 0) return -EINVAL;
+  const result = check_size(size);
+  return result !== 0 ? result : vfs_truncate(inode, size, Task.credentials.get(current));
+}
+
+function sys_fallocate(): number {
+  const mode = arg_lo(1);
+  const offset = arg_i64(2);
+  const length = arg_i64(3);
+  const file = fd_file(arg_i32(0));
+  if (file === 0) return -EBADF;
+  if (offset < 0 || length <= 0) return -EINVAL;
+  if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) !== 0) return -EOPNOTSUPP;
+  const punch = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
+  if (punch && ((mode & FALLOC_FL_ZERO_RANGE) !== 0 || (mode & FALLOC_FL_KEEP_SIZE) === 0)) return -EOPNOTSUPP;
+  if ((File.mode.get(file) & FMODE_WRITE) === 0) return -EBADF;
+  if ((File.mode.get(file) & FMODE_STREAM) !== 0) return -ESPIPE;
+  const inode = File.inode.get(file);
+  if (inode === 0 || (Inode.mode.get(inode) & S_IFMT) !== S_IFREG) return -ENODEV;
+  const operations = inode_operations(inode);
+  if (operations.allocate === undefined) return -EOPNOTSUPP;
+  let result = (mode & FALLOC_FL_KEEP_SIZE) === 0 ? check_size(offset + length) : 0;
+  if (result === 0) result = operations.prepare_write?.(inode, offset + length) ?? 0;
+  if (result !== 0) return result;
+  strip_set_id_on_write(inode, Task.credentials.get(current));
+  return operations.allocate(inode, mode, offset, length);
+}
+
+function sys_fsync(): number {
+  const file = fd_file(arg_i32(0));
+  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const inode = File.inode.get(file);
+  if (inode === 0) return -EINVAL;
+  const { sync } = inode_operations(inode);
+  if (sync !== undefined) return sync(inode);
+  const mapping = Inode.mapping.get(inode);
+  return mapping === 0 ? 0 : mapping_sync(mapping, 0, Inode.size.get(inode));
+}
+
+/** Writes reach the host when they are made; shared mappings' changes follow at msync, fsync and close. */
+function sys_sync(): number {
+  return 0;
+}
+
+function sys_syncfs(): number {
+  const file = fd_file(arg_i32(0));
+  return file === 0 || (File.flags.get(file) & O_PATH) !== 0 ? -EBADF : 0;
+}
+
+const FADVISE_LAST = 5;
+
+/** Advice changes nothing; what is asked is checked (posix_fadvise(2)). */
+function sys_fadvise64(): number {
+  const file = fd_file(arg_i32(0));
+  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  if ((File.mode.get(file) & FMODE_STREAM) !== 0) return -ESPIPE;
+  return arg_i64(2) < 0 || arg_lo(3) > FADVISE_LAST ? -EINVAL : 0;
+}
+
+function sys_readahead(): number {
+  const file = fd_file(arg_i32(0));
+  if (file === 0 || (File.mode.get(file) & 1) === 0) return -EBADF;
+  const inode = File.inode.get(file);
+  return inode === 0 || (Inode.mode.get(inode) & S_IFMT) !== S_IFREG ? -EINVAL : 0;
+}
+
+const LOCK_TYPES: Readonly<Record<number, number>> = { [LOCK_SH]: F_RDLCK, [LOCK_EX]: F_WRLCK, [LOCK_UN]: F_UNLCK };
+
+function sys_flock(): number {
+  const fd = arg_i32(0);
+  const file = fd_file(fd);
+  const type = LOCK_TYPES[arg_lo(1) & ~LOCK_NB];
+  if (type === undefined) return -EINVAL;
+  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const inode = File.inode.get(file);
+  if (inode === 0) return -EINVAL;
+  const result = flock_set(file, type, ThreadGroup.tgid.get(Task.group.get(current)));
+  if (result !== -EAGAIN || (arg_lo(1) & LOCK_NB) !== 0) return result;
+  const queue = lock_queue(inode);
+  if (queue === 0) return -ENOLCK;
+  return hold_file(fd, file) ? wait_on(queue, POLLOUT) : -ENOMEM;
+}
+
+export const SPACE_ROWS: readonly SyscallRow[] = [
+  full(73, 'flock', sys_flock, 'fd:fd', 'operation:int'),
+  full(74, 'fsync', sys_fsync, 'fd:fd'),
+  full(75, 'fdatasync', sys_fsync, 'fd:fd'),
+  full(76, 'truncate', sys_truncate, 'path:path', 'length:off'),
+  full(77, 'ftruncate', sys_ftruncate, 'fd:fd', 'length:off'),
+  full(162, 'sync', sys_sync),
+  partial(187, 'readahead', 'checked, and reads nothing ahead', sys_readahead, 'fd:fd', 'offset:off', 'count:size'),
+  partial(221, 'fadvise64', 'checked, and ignored', sys_fadvise64, 'fd:fd', 'offset:off', 'len:off', 'advice:int'),
+  partial(
+    285,
+    'fallocate',
+    'COLLAPSE_RANGE, INSERT_RANGE and UNSHARE_RANGE are EOPNOTSUPP',
+    sys_fallocate,
+    'fd:fd',
+    'mode:int',
+    'offset:off',
+    'len:off',
+  ),
+  full(306, 'syncfs', sys_syncfs, 'fd:fd'),
+];
