@@ -112,7 +112,7 @@ function touch_atime(file: F, inode: I): void {
 
 /**
  * Writes through the page cache: bytes transferred or -errno; what was written when it fails part of the
- * way. With O_APPEND at the end, which is then left in the file's position.
+ * way. With O_APPEND at the end of the file: see `last_write_position`.
  */
 export function regular_write(file: F, io: IoCursor, position: number): number {
   const inode = File.inode.get(file);
@@ -127,6 +127,7 @@ export function regular_write(file: F, io: IoCursor, position: number): number {
   const p = Inode.lock.at(inode);
   lock(p, INODE_LOCK);
   if (appends) position = Inode.size.get(inode);
+  written_at = position;
   const done =
     operations.write_through === undefined
       ? write_pages(mapping, io, position)
@@ -140,8 +141,14 @@ export function regular_write(file: F, io: IoCursor, position: number): number {
     inode_touch_locked(inode, TOUCH_MTIME | TOUCH_CTIME);
   }
   unlock(p, INODE_LOCK);
-  if (appends && done > 0) File.position.set(file, position + done);
   return done;
+}
+
+let written_at = 0;
+
+/** Where the last `regular_write` of this thread began: with O_APPEND the old end of the file. */
+export function last_write_position(): number {
+  return written_at;
 }
 
 function write_pages(mapping: Ptr<'Mapping'>, io: IoCursor, position: number): number {
