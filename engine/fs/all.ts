@@ -10,3 +10,4 @@ import './overlay/overlay.ts';
 import './proc/proc.ts';
 import './sys/sys.ts';
 import './tmpfs/memory_super.ts';
+import './tty/tty.ts';

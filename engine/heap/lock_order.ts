@@ -16,7 +16,8 @@
  *           icache      inode hash
  *     epoll_watch       who watches which file
  *       epoll           one instance; outer before inner
- *     pipe, eventfd, timerfd, tty    one anonymous object
+ *     tty               one terminal
+ *     pipe, eventfd, timerfd    one anonymous object
  *     mm                one address space: VMAs and page tables; two in address order (fork)
  *       mapping         page cache of one inode
  *         gofer         table of open host descriptors
@@ -44,6 +45,7 @@ export const DCACHE_LOCK: LockClass = { name: 'dcache', rank: 55 };
 export const ICACHE_LOCK: LockClass = { name: 'icache', rank: 56 };
 export const EPOLL_WATCH_LOCK: LockClass = { name: 'epoll_watch', rank: 59 };
 export const EPOLL_LOCK: LockClass = { name: 'epoll', rank: 60 };
+export const TTY_LOCK: LockClass = { name: 'tty', rank: 61 };
 export const ANON_LOCK: LockClass = { name: 'anon', rank: 62 };
 export const MM_LOCK: LockClass = { name: 'mm', rank: 70 };
 export const MAPPING_LOCK: LockClass = { name: 'mapping', rank: 75 };

@@ -1,0 +1,47 @@
+/**
+ * Tty: a terminal as programs see it (Linux's tty_struct with the N_TTY line discipline). What programs
+ * write goes, processed, into `output`, a pipe that the host or a pseudo-terminal's master reads; what
+ * comes from there is cooked into the input ring.
+ *
+ * The ring holds bytes head..tail, of which those before `line_end` are complete lines; `marks` has a bit
+ * for each ring position whose byte ends a line. Waiters are on the output pipe's queue.
+ */
+import { layout } from '../../heap/layout.ts';
+import { Lock } from '../../heap/lock.ts';
+
+export const INPUT_BYTES = 4096;
+
+const l = layout('Tty');
+export const Tty = l.done(
+  {
+    lock: l.embed(Lock),
+    /** Open files, and the host or master. */
+    refs: l.u32('guarded by lock'),
+    output: l.ptr('Pipe', 'immutable'),
+    iflag: l.u32('guarded by lock'),
+    oflag: l.u32('guarded by lock'),
+    cflag: l.u32('guarded by lock'),
+    lflag: l.u32('guarded by lock'),
+    line: l.u8('guarded by lock'),
+    cc: l.bytes(19, 1, 'guarded by lock'),
+    /** Rows, columns, and both in pixels. */
+    winsize: l.bytes(8, 4, 'guarded by lock'),
+    /** Session whose controlling terminal this is, 0 none; its foreground process group. */
+    session: l.i32('guarded by lock'),
+    foreground: l.i32('guarded by lock'),
+    /** Heap page of the ring; positions count up and are taken modulo INPUT_BYTES. */
+    input: l.u32('immutable'),
+    head: l.u32('guarded by lock'),
+    line_end: l.u32('guarded by lock'),
+    tail: l.u32('guarded by lock'),
+    /** Output column, for erasing tabs. */
+    column: l.u32('guarded by lock'),
+    /** Output stopped by the STOP character. */
+    stopped: l.u32('guarded by lock'),
+    /** The next character is taken literally. */
+    literal: l.u32('guarded by lock'),
+    hung_up: l.u32('guarded by lock'),
+    marks: l.bytes(INPUT_BYTES / 8, 8, 'guarded by lock'),
+  },
+  624,
+);

@@ -1,0 +1,279 @@
+/**
+ * Terminals as files: reading, writing, polling, and their life. Jobs and ioctls are in job_control.ts and
+ * tty_ioctl.ts.
+ */
+import { EAGAIN, EIO, ENXIO, ESPIPE } from '../../abi/errno.ts';
+import { FMODE_STREAM } from '../../abi/fcntl.ts';
+import { POLLERR, POLLHUP, READABLE, WRITABLE } from '../../abi/poll.ts';
+import {
+  B38400,
+  CREAD,
+  CS8,
+  DEFAULT_CC,
+  ECHO,
+  ECHOCTL,
+  ECHOE,
+  ECHOK,
+  ECHOKE,
+  ICANON,
+  ICRNL,
+  IEXTEN,
+  ISIG,
+  IXON,
+  ONLCR,
+  OPOST,
+  TOSTOP,
+  VMIN,
+  VTIME,
+} from '../../abi/termios.ts';
+import type { Ptr } from '../../base/types.ts';
+import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
+import { lock, unlock } from '../../heap/lock.ts';
+import { TTY_LOCK } from '../../heap/lock_order.ts';
+import { MACHINE, MachineHeader, ROOT_TTY } from '../../heap/machine.layout.ts';
+import { I32, U8, U16 } from '../../heap/memory.ts';
+import { slab } from '../../heap/slab.ts';
+import { wake } from '../../heap/wait_queue.ts';
+import { deadline_passed, set_timeout } from '../../kernel/block.ts';
+import type { IoCursor } from '../../machine/io.ts';
+import { register_character_device } from '../../vfs/device.ts';
+import { File } from '../../vfs/file.layout.ts';
+import { FILE_KIND_TTY, file_alloc, register_file_operations } from '../../vfs/file.ts';
+import { Pipe } from '../anon/pipe.layout.ts';
+import { pipe_create, pipe_put } from '../anon/pipe.ts';
+import { pipe_hold_end, pipe_push, pipe_room } from '../anon/pipe_bytes.ts';
+import { check_read, check_write, controlling_terminal, signal_foreground, signal_session } from './job_control.ts';
+import {
+  control,
+  type Effects,
+  is_marked,
+  process_output,
+  readable_bytes,
+  receive,
+  ring_at,
+} from './line_discipline.ts';
+import { Tty } from './tty.layout.ts';
+import { tty_ioctl } from './tty_ioctl.ts';
+
+type T = Ptr<'Tty'>;
+
+export const tty_slab = slab(Tty);
+
+const NS_PER_DECISECOND = 1e8;
+/** Bytes of a write processed at a time. */
+const WRITE_BATCH = 1024;
+
+/** A terminal with Linux's settings for a new one, one reference and 24 by 80 characters; 0: no memory. */
+export function tty_create(): T {
+  const tty = tty_slab.alloc();
+  if (tty === 0) return tty;
+  const output = pipe_create();
+  const input = output === 0 ? 0 : heap_page_alloc();
+  if (input === 0) {
+    if (output !== 0) {
+      pipe_hold_end(output, false, 1);
+      pipe_put(output);
+    }
+    tty_slab.free(tty);
+    return 0 as T;
+  }
+  pipe_hold_end(output, false, 1);
+  Tty.refs.set(tty, 1);
+  Tty.output.set(tty, output);
+  Tty.input.set(tty, input);
+  Tty.iflag.set(tty, ICRNL | IXON);
+  Tty.oflag.set(tty, OPOST | ONLCR);
+  Tty.cflag.set(tty, B38400 | CS8 | CREAD);
+  Tty.lflag.set(tty, ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN);
+  for (let i = 0; i < DEFAULT_CC.length; i++) U8[Tty.cc.at(tty) + i] = DEFAULT_CC[i] as number;
+  U16[Tty.winsize.at(tty) >> 1] = 24;
+  U16[(Tty.winsize.at(tty) >> 1) + 1] = 80;
+  return tty;
+}
+
+/** Takes a reference. */
+export function tty_get(tty: T): T {
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  Tty.refs.set(tty, Tty.refs.get(tty) + 1);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  return tty;
+}
+
+/** Drops a reference; the last one ends the terminal. */
+export function tty_put(tty: T): void {
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  const left = Tty.refs.get(tty) - 1;
+  Tty.refs.set(tty, left);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  if (left > 0) return;
+  const output = Tty.output.get(tty);
+  pipe_hold_end(output, false, -1);
+  wake(Pipe.queue.at(output), READABLE | POLLHUP, Number.MAX_SAFE_INTEGER);
+  pipe_put(output);
+  heap_page_free(Tty.input.get(tty));
+  tty_slab.free(tty);
+}
+
+/** Makes a terminal the machine's console: what /dev/console opens, and /dev/tty without a session's own. */
+export function set_console(tty: T): void {
+  I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_TTY] = tty;
+}
+
+function console_tty(): T {
+  return I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_TTY] as T;
+}
+
+/** An open file of the terminal, or 0 when memory is exhausted. `flags` are O_*. */
+export function tty_open(tty: T, flags: number): Ptr<'File'> {
+  const file = file_alloc(FILE_KIND_TTY, flags);
+  if (file !== 0) bind(file, tty);
+  return file;
+}
+
+function bind(file: Ptr<'File'>, tty: T): void {
+  File.kind.set(file, FILE_KIND_TTY);
+  File.mode.set(file, File.mode.get(file) | FMODE_STREAM);
+  File.object.set(file, tty_get(tty));
+}
+
+/** Takes bytes typed at the terminal: cooks, echoes, signals. From the host or the master's side. */
+export function tty_input(tty: T, bytes: Uint8Array): void {
+  const effects: Effects = { echo: [], signals: [] };
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  for (const byte of bytes) receive(tty, byte, effects);
+  const ready = readable_bytes(tty) > 0;
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  const output = Tty.output.get(tty);
+  if (effects.echo.length > 0) pipe_push(output, Uint8Array.from(effects.echo));
+  for (const signo of effects.signals) signal_foreground(tty, signo);
+  if (ready) wake(Pipe.queue.at(output), READABLE);
+  wake(Pipe.queue.at(output), WRITABLE);
+}
+
+/** The other side has gone: reads end, writes fail, the session is told (SIGHUP, SIGCONT). */
+export function tty_hang_up(tty: T): void {
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  Tty.hung_up.set(tty, 1);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  signal_session(tty);
+  wake(Pipe.queue.at(Tty.output.get(tty)), READABLE | WRITABLE | POLLHUP | POLLERR, Number.MAX_SAFE_INTEGER);
+}
+
+function object_of(file: Ptr<'File'>): T {
+  return File.object.get(file) as T;
+}
+
+/** Copies out one line, or what fits of it; the mark of end-of-file is taken and not copied. */
+function take_line(tty: T, io: IoCursor): number {
+  let position = Tty.head.get(tty);
+  const end = Tty.line_end.get(tty);
+  let n = 0;
+  while (position < end && io.remaining > 0) {
+    const at = ring_at(tty, position);
+    const marked = is_marked(tty, position);
+    position++;
+    if (marked && U8[at] === 0) break;
+    io.fill_from(at, 1);
+    n++;
+    if (marked) break;
+  }
+  Tty.head.set(tty, position);
+  return n;
+}
+
+function take_raw(tty: T, io: IoCursor): number {
+  const head = Tty.head.get(tty);
+  const total = Math.min(io.remaining, Tty.tail.get(tty) - head);
+  for (let i = 0; i < total; i++) io.fill_from(ring_at(tty, head + i), 1);
+  Tty.head.set(tty, head + total);
+  if (Tty.line_end.get(tty) < head + total) Tty.line_end.set(tty, head + total);
+  return total;
+}
+
+/** Raw mode without enough input: VMIN and VTIME decide (termios(3), "Canonical and noncanonical mode"). */
+function raw_wait(minimum: number, time: number): number {
+  if (minimum > 0) return -EAGAIN;
+  if (time === 0) return 0;
+  set_timeout(time * NS_PER_DECISECOND);
+  return deadline_passed() ? 0 : -EAGAIN;
+}
+
+function read(file: Ptr<'File'>, io: IoCursor): number {
+  const tty = object_of(file);
+  if (io.remaining === 0) return 0;
+  const allowed = check_read(tty);
+  if (allowed !== 0) return allowed;
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  const canonical = (Tty.lflag.get(tty) & ICANON) !== 0;
+  const minimum = control(tty, VMIN);
+  const time = control(tty, VTIME);
+  const ready = readable_bytes(tty);
+  const hung_up = Tty.hung_up.get(tty) !== 0;
+  let n = -1;
+  if (canonical && ready > 0) n = take_line(tty, io);
+  else if (!canonical && ready > 0 && ready >= Math.min(minimum, io.remaining)) n = take_raw(tty, io);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  if (n >= 0) return n;
+  if (hung_up) return 0;
+  return canonical ? -EAGAIN : raw_wait(minimum, time);
+}
+
+function write(file: Ptr<'File'>, io: IoCursor): number {
+  const tty = object_of(file);
+  if (io.remaining === 0) return 0;
+  const allowed = (Tty.lflag.get(tty) & TOSTOP) === 0 ? 0 : check_write(tty);
+  if (allowed !== 0) return allowed;
+  if (Tty.hung_up.get(tty) !== 0) return -EIO;
+  const output = Tty.output.get(tty);
+  // A byte may become two.
+  const n = Math.min(io.remaining, WRITE_BATCH, Math.floor(pipe_room(output) / 2));
+  if (n === 0 || Tty.stopped.get(tty) !== 0) return -EAGAIN;
+  const shown: number[] = [];
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  for (let left = n; left > 0; ) {
+    const piece = Math.min(left, io.piece_length());
+    const at = io.piece_address();
+    for (let i = 0; i < piece; i++) process_output(tty, U8[at + i] as number, shown);
+    io.advance(piece);
+    left -= piece;
+  }
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  return pipe_push(output, Uint8Array.from(shown)) < 0 ? -EIO : n;
+}
+
+function poll(file: Ptr<'File'>): number {
+  const tty = object_of(file);
+  let events = 0;
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  if (readable_bytes(tty) > 0) events |= READABLE;
+  if (Tty.hung_up.get(tty) !== 0) events |= READABLE | POLLHUP | POLLERR;
+  const stopped = Tty.stopped.get(tty) !== 0;
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  if (!stopped && pipe_room(Tty.output.get(tty)) > 1) events |= WRITABLE;
+  return events;
+}
+
+register_file_operations(FILE_KIND_TTY, {
+  name: 'tty',
+  read,
+  write,
+  poll,
+  queue: (file) => Pipe.queue.at(Tty.output.get(object_of(file))),
+  seek: () => -ESPIPE,
+  ioctl: (file, command, argument) => tty_ioctl(object_of(file), command, argument),
+  release: (file) => tty_put(object_of(file)),
+});
+
+/** Numbers of /dev/tty and /dev/console. */
+const TTY_MAJOR = 5;
+const TTY_MINOR = 0;
+const CONSOLE_MINOR = 1;
+
+function open_device(file: Ptr<'File'>, tty: T): number {
+  if (tty === 0) return -ENXIO;
+  bind(file, tty);
+  return 0;
+}
+
+register_character_device(TTY_MAJOR, TTY_MINOR, (_inode, file) => open_device(file, controlling_terminal()));
+register_character_device(TTY_MAJOR, CONSOLE_MINOR, (_inode, file) => open_device(file, console_tty()));

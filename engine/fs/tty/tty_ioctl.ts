@@ -1,0 +1,190 @@
+/** Commands of terminals (ioctl_tty(2)). */
+import { EFAULT, EINVAL, ENOTTY } from '../../abi/errno.ts';
+import {
+  FIONREAD,
+  TCFLSH,
+  TCGETS,
+  TCSBRK,
+  TCSBRKP,
+  TCSETS,
+  TCSETSF,
+  TCSETSW,
+  TCXONC,
+  TIOCGPGRP,
+  TIOCGSID,
+  TIOCGWINSZ,
+  TIOCNOTTY,
+  TIOCOUTQ,
+  TIOCSCTTY,
+  TIOCSPGRP,
+  TIOCSWINSZ,
+} from '../../abi/ioctl.ts';
+import { READABLE, WRITABLE } from '../../abi/poll.ts';
+import { SIGWINCH } from '../../abi/signal.ts';
+import { ICANON, TERMIOS_CC, TERMIOS_SIZE } from '../../abi/termios.ts';
+import type { Ptr } from '../../base/types.ts';
+import { bytes_copy, bytes_equal } from '../../heap/bytes.ts';
+import { lock, unlock } from '../../heap/lock.ts';
+import { TTY_LOCK } from '../../heap/lock_order.ts';
+import { I32, U8, U32 } from '../../heap/memory.ts';
+import { wake } from '../../heap/wait_queue.ts';
+import { current_vcpu } from '../../kernel/current.ts';
+import { Vcpu } from '../../machine/vcpu.layout.ts';
+import { copy_in, copy_out, put_user_u32 } from '../../mm/uaccess.ts';
+import { Pipe } from '../anon/pipe.layout.ts';
+import { pipe_used } from '../anon/pipe.ts';
+import {
+  check_write,
+  drop_terminal,
+  is_controlling,
+  set_foreground,
+  signal_foreground,
+  take_terminal,
+} from './job_control.ts';
+import { flush_input, readable_bytes } from './line_discipline.ts';
+import { Tty } from './tty.layout.ts';
+
+type T = Ptr<'Tty'>;
+
+const WINSIZE_SIZE = 8;
+/** Queues of TCFLSH. */
+const TCIFLUSH = 0;
+const TCIOFLUSH = 2;
+/** Actions of TCXONC. */
+const TCOOFF = 0;
+const TCOON = 1;
+
+function scratch_area(): number {
+  return Vcpu.scratch.at(current_vcpu);
+}
+
+function get_termios(tty: T, argument: number): number {
+  const at = scratch_area();
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  U32[at >> 2] = Tty.iflag.get(tty);
+  U32[(at >> 2) + 1] = Tty.oflag.get(tty);
+  U32[(at >> 2) + 2] = Tty.cflag.get(tty);
+  U32[(at >> 2) + 3] = Tty.lflag.get(tty);
+  U8[at + TERMIOS_CC - 1] = Tty.line.get(tty);
+  bytes_copy(at + TERMIOS_CC, Tty.cc.at(tty), Tty.cc.size);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  return copy_out(argument, at, TERMIOS_SIZE) < 0 ? -EFAULT : 0;
+}
+
+function set_termios(tty: T, argument: number, flush: boolean): number {
+  const allowed = check_write(tty);
+  if (allowed !== 0) return allowed;
+  const at = scratch_area();
+  if (copy_in(at, argument, TERMIOS_SIZE) < 0) return -EFAULT;
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  const lflag = U32[(at >> 2) + 3] as number;
+  const changed_mode = ((lflag ^ Tty.lflag.get(tty)) & ICANON) !== 0;
+  Tty.iflag.set(tty, U32[at >> 2] as number);
+  Tty.oflag.set(tty, U32[(at >> 2) + 1] as number);
+  Tty.cflag.set(tty, U32[(at >> 2) + 2] as number);
+  Tty.lflag.set(tty, lflag);
+  Tty.line.set(tty, U8[at + TERMIOS_CC - 1] as number);
+  bytes_copy(Tty.cc.at(tty), at + TERMIOS_CC, Tty.cc.size);
+  // What was typed before a change of mode can be read after it.
+  if (changed_mode) Tty.line_end.set(tty, Tty.tail.get(tty));
+  if (flush) flush_input(tty);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  if (changed_mode) wake(Pipe.queue.at(Tty.output.get(tty)), READABLE);
+  return 0;
+}
+
+function get_window(tty: T, argument: number): number {
+  const at = scratch_area();
+  bytes_copy(at, Tty.winsize.at(tty), WINSIZE_SIZE);
+  return copy_out(argument, at, WINSIZE_SIZE) < 0 ? -EFAULT : 0;
+}
+
+/** Sets the window's size from kernel memory; a change tells the foreground (SIGWINCH). */
+export function set_window(tty: T, source: number): void {
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  const changed = !bytes_equal(Tty.winsize.at(tty), source, WINSIZE_SIZE);
+  bytes_copy(Tty.winsize.at(tty), source, WINSIZE_SIZE);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  if (changed) signal_foreground(tty, SIGWINCH);
+}
+
+function set_window_from(tty: T, argument: number): number {
+  const at = scratch_area();
+  if (copy_in(at, argument, WINSIZE_SIZE) < 0) return -EFAULT;
+  set_window(tty, at);
+  return 0;
+}
+
+function foreground_from(tty: T, argument: number): number {
+  const at = scratch_area();
+  if (copy_in(at, argument, 4) < 0) return -EFAULT;
+  const pgid = I32[at >> 2] as number;
+  return pgid < 0 ? -EINVAL : set_foreground(tty, pgid);
+}
+
+function put_number(argument: number, value: number): number {
+  return put_user_u32(argument, value) < 0 ? -EFAULT : 0;
+}
+
+function flush(tty: T, queue: number): number {
+  const allowed = check_write(tty);
+  if (allowed !== 0) return allowed;
+  if (queue > TCIOFLUSH) return -EINVAL;
+  if (queue === TCIFLUSH || queue === TCIOFLUSH) {
+    lock(Tty.lock.at(tty), TTY_LOCK);
+    flush_input(tty);
+    unlock(Tty.lock.at(tty), TTY_LOCK);
+  }
+  return 0;
+}
+
+function flow_control(tty: T, action: number): number {
+  const allowed = check_write(tty);
+  if (allowed !== 0) return allowed;
+  if (action === TCOOFF) Tty.stopped.set(tty, 1);
+  else if (action === TCOON) {
+    Tty.stopped.set(tty, 0);
+    wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
+  }
+  return action > 3 ? -EINVAL : 0;
+}
+
+/** Carries out a command: its result, or -ENOTTY for one that terminals do not know. */
+export function tty_ioctl(tty: T, command: number, argument: number): number {
+  switch (command) {
+    case TCGETS:
+      return get_termios(tty, argument);
+    case TCSETS:
+    case TCSETSW:
+      return set_termios(tty, argument, false);
+    case TCSETSF:
+      return set_termios(tty, argument, true);
+    case TIOCGWINSZ:
+      return get_window(tty, argument);
+    case TIOCSWINSZ:
+      return set_window_from(tty, argument);
+    case TIOCGPGRP:
+      return is_controlling(tty) ? put_number(argument, Tty.foreground.get(tty)) : -ENOTTY;
+    case TIOCSPGRP:
+      return foreground_from(tty, argument);
+    case TIOCGSID:
+      return is_controlling(tty) ? put_number(argument, Tty.session.get(tty)) : -ENOTTY;
+    case TIOCSCTTY:
+      return take_terminal(tty);
+    case TIOCNOTTY:
+      return drop_terminal(tty);
+    case FIONREAD:
+      return put_number(argument, readable_bytes(tty));
+    case TIOCOUTQ:
+      return put_number(argument, pipe_used(Tty.output.get(tty)));
+    case TCFLSH:
+      return flush(tty, argument);
+    case TCXONC:
+      return flow_control(tty, argument);
+    case TCSBRK:
+    case TCSBRKP:
+      return check_write(tty);
+    default:
+      return -ENOTTY;
+  }
+}
