@@ -6,6 +6,7 @@ import type { Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { TASK_LOCK } from '../heap/lock_order.ts';
 import { Mm } from '../mm/mm.layout.ts';
+import { mm_lock, mm_unlock } from '../mm/mm_lock.ts';
 import { Task } from './task.layout.ts';
 
 /** The task's address space with a reference for the caller (mm_put); 0 when it has none any more. */
@@ -15,6 +16,11 @@ export function task_mm_get(task: Ptr<'Task'>): Ptr<'Mm'> {
   const mm = Task.mm.get(task);
   if (mm !== 0) Mm.refs.add(mm, 1);
   unlock(task_lock, TASK_LOCK);
+  if (mm !== 0) {
+    // A fork in progress took the address space for its own: let it end before anything is looked up.
+    mm_lock(mm);
+    mm_unlock(mm);
+  }
   return mm;
 }
 

@@ -15,7 +15,7 @@ import type { FrameAddr, Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FRAMES_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
-import { F64, U32 } from '../heap/memory.ts';
+import { F64, I32, U32 } from '../heap/memory.ts';
 import { code_frame_changed } from './code_events.ts';
 import { FRAME_CODE, FrameInfo } from './frame.layout.ts';
 import { this_vcpu } from './this_vcpu.ts';
@@ -117,7 +117,8 @@ export function frame_drop(frame: FrameAddr): boolean {
   const before = FrameInfo.refs.add(info, -1);
   if (CHECKED) assert(before > 0, 'frame_put: frame has no reference');
   if (before !== 1) return false;
-  if ((FrameInfo.flags.load(info) & FRAME_CODE) !== 0) code_frame_changed(frame);
+  // A plain load: nobody marks a frame that nobody references.
+  if (((I32[FrameInfo.flags.index(info)] as number) & FRAME_CODE) !== 0) code_frame_changed(frame);
   return true;
 }
 

@@ -178,6 +178,7 @@ function fork_vma(child: Ptr<'Mm'>, mm: Ptr<'Mm'>, vma: Ptr<'Vma'>): boolean {
 function fork_pages(child: Ptr<'Mm'>, mm: Ptr<'Mm'>, start: number, end: number): boolean {
   const root = Mm.page_table.get(mm) as FrameAddr;
   const child_root = Mm.page_table.get(child) as FrameAddr;
+  const alone = Mm.refs.load(mm) === 1;
   for (let a = next_table(root, start, end); a < end; a = next_table(root, a, end)) {
     const stop = Math.min(end, table_end(a));
     let slot = pte_slot(root, a);
@@ -185,22 +186,26 @@ function fork_pages(child: Ptr<'Mm'>, mm: Ptr<'Mm'>, start: number, end: number)
     if (target === 0) return false;
     for (; a < stop; a += 4096, slot++, target++) {
       const entry = pte_get(slot);
-      if (entry !== 0 && !fork_page(child, a, slot, target)) return false;
+      if (entry !== 0 && !fork_page(child, alone, a, slot, target)) return false;
     }
   }
   return true;
 }
 
-function fork_page(child: Ptr<'Mm'>, address: number, slot: number, target: number): boolean {
+/** `alone`: only the forking task uses the address space, so nobody can be copying into it. */
+function fork_page(child: Ptr<'Mm'>, alone: boolean, address: number, slot: number, target: number): boolean {
   const entry = pte_get(slot);
   const frame = pte_frame(entry);
   const shared = ((entry & ~PTE_WRITE) | PTE_COW) >>> 0;
   if (shared !== entry) {
-    // The exchange is a fence: a kernel copy in progress is either seen as a pin here, or sees the entry.
-    Atomics.exchange(U32, slot, shared);
-    if (frame_pinned(frame)) {
-      Atomics.store(U32, slot, entry);
-      return fork_pinned(child, entry, target);
+    if (alone) U32[slot] = shared;
+    else {
+      // The exchange is a fence: a kernel copy in progress is either seen as a pin here, or sees the entry.
+      Atomics.exchange(U32, slot, shared);
+      if (frame_pinned(frame)) {
+        Atomics.store(U32, slot, entry);
+        return fork_pinned(child, entry, target);
+      }
     }
     if ((entry & PTE_WRITE) !== 0) flush_later(address, address + 4096, 0);
   }

@@ -67,7 +67,7 @@ export function guest_fault(address: number, access: number): number {
 /** Resolves an access (ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC) to a user address; 0 or FAULT_*. */
 export function mm_fault(mm: Ptr<'Mm'>, address: number, access: number): number {
   if (!(address >= 0 && address < TASK_SIZE) || mm === 0) return FAULT_MAPERR;
-  const page = address - (address % 4096);
+  const page = address - (address & 0xfff);
   mm_lock(mm);
   Mm.page_faults.set(mm, Mm.page_faults.get(mm) + 1);
   const result = fault_locked(mm, page, access, false);
@@ -185,7 +185,7 @@ function file_entry(vma: V, frame: FrameAddr, write: boolean): number {
 
 /** Maps the cached neighbours of a page that was read, so that a program's text costs few faults. */
 function map_around(mm: Ptr<'Mm'>, vma: V, page: number, index: number): void {
-  const window = page - (page % (AROUND * 4096));
+  const window = page - (page & (AROUND * 4096 - 1));
   const start = Math.max(window, Vma.start.get(vma));
   const end = Math.min(window + AROUND * 4096, Vma.end.get(vma));
   const root = Mm.page_table.get(mm) as FrameAddr;

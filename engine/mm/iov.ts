@@ -46,7 +46,7 @@ export function loaded_length(): number {
 
 /** Reads one element of a vector; false for -EFAULT. */
 export function load_iovec(uaddr: number): boolean {
-  if (uaddr % 8 === 0 && uaddr % 4096 <= 4096 - IOVEC_BYTES) {
+  if ((uaddr & 7) === 0 && (uaddr & 0xfff) <= 4096 - IOVEC_BYTES) {
     const at = user_read_address(uaddr);
     if (at < 0) return false;
     const word = at >>> 2;

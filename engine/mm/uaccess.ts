@@ -36,7 +36,7 @@ export function user_read_address(uaddr: number): number {
   for (;;) {
     const slot = pte_slot(active_root, uaddr);
     const entry = slot === 0 ? 0 : (U32[slot] as number);
-    if ((entry & PTE_PRESENT) !== 0) return ((entry & ~0xfff) >>> 0) + (uaddr % 4096);
+    if ((entry & PTE_PRESENT) !== 0) return ((entry & ~0xfff) >>> 0) + (uaddr & 0xfff);
     if (mm_fault(active_mm, uaddr, ACCESS_READ) !== 0) return -EFAULT;
   }
 }
@@ -55,7 +55,7 @@ function user_write_address(uaddr: number): number {
       const frame = ((entry & ~0xfff) >>> 0) as FrameAddr;
       if (!write_pinned || pin_entry(frame, slot, entry)) {
         if ((FrameInfo.flags.load(frame_info(frame)) & FRAME_CODE) !== 0) code_frame_changed(frame);
-        return frame + (uaddr % 4096);
+        return frame + (uaddr & 0xfff);
       }
     } else if (mm_fault(active_mm, uaddr, ACCESS_WRITE) !== 0) return -EFAULT;
   }
@@ -91,7 +91,7 @@ export function copy_in(target: number, uaddr: number, length: number): number {
   while (length > 0) {
     const at = user_read_address(uaddr);
     if (at < 0) return at;
-    const n = Math.min(length, 4096 - (at % 4096));
+    const n = Math.min(length, 4096 - (at & 0xfff));
     copy_bytes(target, at, n);
     target += n;
     uaddr += n;
@@ -105,7 +105,7 @@ export function copy_out(uaddr: number, source: number, length: number): number 
   while (length > 0) {
     const at = user_write_address(uaddr);
     if (at < 0) return at;
-    const n = Math.min(length, 4096 - (at % 4096));
+    const n = Math.min(length, 4096 - (at & 0xfff));
     copy_bytes(at, source, n);
     end_write();
     source += n;
@@ -120,7 +120,7 @@ export function clear_user(uaddr: number, length: number): number {
   while (length > 0) {
     const at = user_write_address(uaddr);
     if (at < 0) return at;
-    const n = Math.min(length, 4096 - (at % 4096));
+    const n = Math.min(length, 4096 - (at & 0xfff));
     fill_zero_bytes(at, n);
     end_write();
     uaddr += n;
@@ -138,7 +138,7 @@ export function copy_in_string(uaddr: number, target: number, max: number): numb
   while (done < max) {
     const at = user_read_address(uaddr + done);
     if (at < 0) return at;
-    const n = Math.min(max - done, 4096 - (at % 4096));
+    const n = Math.min(max - done, 4096 - (at & 0xfff));
     for (let i = 0; i < n; i++) {
       const byte = U8[at + i] as number;
       U8[target + done + i] = byte;
@@ -184,14 +184,14 @@ export function get_user_u8(uaddr: number): number {
 
 /** Reads an unsigned 16-bit value; -EFAULT. */
 export function get_user_u16(uaddr: number): number {
-  if (uaddr % 2 !== 0) return get_slow(uaddr, 2);
+  if ((uaddr & 1) !== 0) return get_slow(uaddr, 2);
   const at = user_read_address(uaddr);
   return at < 0 ? at : (U16[at >>> 1] as number);
 }
 
 /** Reads an unsigned 32-bit value; -EFAULT. */
 export function get_user_u32(uaddr: number): number {
-  if (uaddr % 4 !== 0) return get_slow(uaddr, 4);
+  if ((uaddr & 3) !== 0) return get_slow(uaddr, 4);
   const at = user_read_address(uaddr);
   return at < 0 ? at : (U32[at >>> 2] as number);
 }
@@ -204,7 +204,7 @@ export function get_user_i32(uaddr: number): number {
 
 /** Reads an unsigned 64-bit value (inexact from 2^53 on); -EFAULT. */
 export function get_user_u64(uaddr: number): number {
-  if (uaddr % 8 !== 0) {
+  if ((uaddr & 7) !== 0) {
     const low = get_slow(uaddr, 4);
     if (low < 0) return low;
     const high = get_slow(uaddr + 4, 4);
@@ -234,7 +234,7 @@ export function put_user_u16(uaddr: number, value: number): number {
 
 /** Writes a 32-bit value, signed or unsigned; 0 or -EFAULT. */
 export function put_user_u32(uaddr: number, value: number): number {
-  if (uaddr % 4 !== 0) return put_slow(uaddr, value, 0, 4);
+  if ((uaddr & 3) !== 0) return put_slow(uaddr, value, 0, 4);
   const at = user_write_address(uaddr);
   if (at < 0) return at;
   U32[at >>> 2] = value;
@@ -244,12 +244,12 @@ export function put_user_u32(uaddr: number, value: number): number {
 
 /** Writes an integer of +-2^53 as 64 bits, negative ones in two's complement; 0 or -EFAULT. */
 export function put_user_u64(uaddr: number, value: number): number {
-  return put_user_parts(uaddr, value % TWO_32, Math.floor(value / TWO_32));
+  return put_user_parts(uaddr, value, Math.floor(value / TWO_32));
 }
 
-/** Writes 64 bits given as halves; 0 or -EFAULT. */
+/** Writes 64 bits given as halves, each cut to 32 bits; 0 or -EFAULT. */
 export function put_user_parts(uaddr: number, low: number, high: number): number {
-  if (uaddr % 8 !== 0) return put_slow(uaddr, low, high, 8);
+  if ((uaddr & 7) !== 0) return put_slow(uaddr, low, high, 8);
   const at = user_write_address(uaddr);
   if (at < 0) return at;
   U32[at >>> 2] = low;
@@ -277,7 +277,7 @@ export function pin(io: IoCursor, uaddr: number, length: number, write: boolean)
   while (done < length && !io.full()) {
     const at = write ? user_write_address(uaddr + done) : user_read_address(uaddr + done);
     if (at < 0) return done > 0 ? done : at;
-    const n = Math.min(length - done, 4096 - (at % 4096));
+    const n = Math.min(length - done, 4096 - (at & 0xfff));
     io.push(at, n);
     done += n;
   }
