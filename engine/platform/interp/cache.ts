@@ -27,7 +27,7 @@ import {
   Vcpu,
 } from '../../machine/vcpu.layout.ts';
 import { decode, MAX_LENGTH, NEED_MORE, new_instruction, TOO_LONG } from '../../x86/decoder.ts';
-import { encode, ends_block, ends_run, write_head } from './encode.ts';
+import { begin_run, encode, ends_block, ends_run, type Handlers, write_head } from './encode.ts';
 import {
   HANDLER_GOTO,
   HANDLER_PROTECTION,
@@ -69,7 +69,7 @@ export type FaultHook = (address: number, access: number) => number;
 
 export class CodeCache {
   private readonly vcpu: Ptr<'Vcpu'>;
-  private readonly handlers: Uint16Array;
+  private readonly handlers: Handlers;
   private readonly fault: FaultHook;
   /** By frame, then by virtual page. */
   private readonly pages = new Map<number, Map<number, CodePage>>();
@@ -79,7 +79,7 @@ export class CodeCache {
   /** Rises when everything is dropped: pointers into the arena from before are void. */
   private drops = 0;
 
-  constructor(vcpu: Ptr<'Vcpu'>, handlers: Uint16Array, fault: FaultHook) {
+  constructor(vcpu: Ptr<'Vcpu'>, handlers: Handlers, fault: FaultHook) {
     this.vcpu = vcpu;
     this.handlers = handlers;
     this.fault = fault;
@@ -235,6 +235,7 @@ export class CodeCache {
     let offset = rip % PAGE;
     let position = 0;
     const { instruction } = this;
+    begin_run();
     for (let count = 0; ; count++) {
       const here = base + offset;
       if (count > 0 && offset < PAGE && page.records[offset] !== 0) {
@@ -285,6 +286,7 @@ export class CodeCache {
     if (length <= 0) {
       at = write_end(at, length === TOO_LONG ? HANDLER_PROTECTION : HANDLER_UNDEFINED, rip, 0, 0);
     } else {
+      begin_run();
       at = encode(at, this.instruction, rip, 0, this.handlers);
       at = write_end(at, HANDLER_RESUME, rip + length, ends_block(this.instruction) ? 0 : 1, 0);
     }

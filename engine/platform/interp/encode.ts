@@ -5,7 +5,7 @@
 import { U8, U16, U32 } from '../../heap/memory.ts';
 import { CpuState, RSP } from '../../machine/cpu.layout.ts';
 import { ATTR_BRANCH, type Instruction, type Operand, SEGMENT_FS, SEGMENT_GS } from '../../x86/instruction.ts';
-import { VARIANTS, variant_of } from './forms.ts';
+import { VARIANT_MEMORY, VARIANT_NO_INDEX, VARIANTS, variant_of } from './forms.ts';
 import {
   HANDLER_EA,
   HANDLER_EA32,
@@ -26,6 +26,24 @@ import {
 const GPR = CpuState.gpr.offset;
 const ZERO = CpuState.zero.offset;
 const TWO_32 = 4294967296;
+
+export const CONDITION_CODES = 16;
+
+/** Which handler a form has. */
+export interface Handlers {
+  /** By row * VARIANTS + variant. */
+  readonly single: Uint16Array;
+  /** With the conditional branch behind it: by (row * VARIANTS + variant) * CONDITION_CODES + condition. */
+  readonly fused: ReadonlyMap<number, number>;
+}
+
+/** Row and variant of the instruction last encoded, if it is the one before in the same run; -1 otherwise. */
+let last_form = -1;
+
+/** Begins a run: what was encoded before is not adjacent. */
+export function begin_run(): void {
+  last_form = -1;
+}
 
 /** Offset in CpuState of a register operand; of st, segment and control registers their number. */
 function place_of(operand: Operand): number {
@@ -88,54 +106,74 @@ function write_memory(at: number, instruction: Instruction, rip: number): void {
   U32[(at + RECORD_DISPLACEMENT + 4) >>> 2] = instruction.displacement_hi + carry;
 }
 
+/** Slots of the register operands; whether one of the operands is a branch displacement. */
+function write_operands(at: number, instruction: Instruction): boolean {
+  let registers = 0;
+  let relative = false;
+  for (let i = 0; i < instruction.operand_count; i++) {
+    const operand = instruction.operands[i]!;
+    if (operand.kind === 'reg') {
+      if (registers < 2) U16[(at + (registers === 0 ? RECORD_FIRST : RECORD_SECOND)) >>> 1] = place_of(operand);
+      registers++;
+    } else if (operand.kind === 'rel') relative = true;
+  }
+  return relative;
+}
+
+/** The record of an instruction without memory operand. */
+function write_immediates(at: number, instruction: Instruction): void {
+  U16[(at + RECORD_INDEX) >>> 1] = segment_place(instruction.segment);
+  U32[(at + RECORD_DISPLACEMENT) >>> 2] = instruction.imm_lo;
+  U32[(at + RECORD_DISPLACEMENT + 4) >>> 2] = instruction.imm_hi;
+  U32[(at + RECORD_IMMEDIATE) >>> 2] = instruction.imm2;
+}
+
+/** Lets the comparison encoded just before run the conditional branch at `at` as well, if there is such a handler. */
+function fuse(at: number, instruction: Instruction, handlers: Handlers): void {
+  const handler = handlers.fused.get(last_form * CONDITION_CODES + instruction.row.condition);
+  if (handler !== undefined) U16[(at - RECORD_SIZE + RECORD_HANDLER) >>> 1] = handler;
+}
+
 /**
  * Writes the record or records of an instruction at `rip`, the first at arena address `at`. Answers the address behind
- * them. `handlers` maps row * VARIANTS + variant to the handler.
+ * them. A segment base takes the place of an absent index register; otherwise it, like a 32-bit address, needs a
+ * record of its own in front.
  */
 export function encode(
   at: number,
   instruction: Instruction,
   rip: number,
   position: number,
-  handlers: Uint16Array,
+  handlers: Handlers,
 ): number {
-  const variant = variant_of(instruction);
-  const handler = handlers[instruction.row.id * VARIANTS + variant]!;
-  let memory = false;
-  let registers = 0;
-  let relative = false;
-  let main = at;
-  for (let i = 0; i < instruction.operand_count; i++) if (instruction.operands[i]!.kind === 'mem') memory = true;
+  const { row, length } = instruction;
+  let variant = variant_of(instruction);
+  const memory = (variant & VARIANT_MEMORY) !== 0;
   const narrow = instruction.address_size === 4;
-  const prefixed = memory && (narrow || instruction.segment >= 0) && instruction.row.semantics !== 'nop';
+  const segment = row.semantics === 'lea' ? -1 : instruction.segment;
+  const as_index = memory && segment >= 0 && !narrow && instruction.index < 0;
+  const prefixed = memory && !as_index && (narrow || segment >= 0) && row.semantics !== 'nop';
+  let main = at;
+  if (as_index) variant &= ~VARIANT_NO_INDEX;
   if (prefixed) {
-    write_head(at, narrow ? HANDLER_EA32 : HANDLER_EA, rip, instruction.length, position);
+    variant |= VARIANT_NO_INDEX;
+    write_head(at, narrow ? HANDLER_EA32 : HANDLER_EA, rip, length, position);
     write_memory(at, instruction, rip);
-    // lea ignores segments.
-    const segment = instruction.row.semantics === 'lea' ? -1 : instruction.segment;
     U16[(at + RECORD_FIRST) >>> 1] = segment_place(segment);
     main = at + RECORD_SIZE;
   }
-  write_head(main, handler, rip, instruction.length, position);
-  for (let i = 0; i < instruction.operand_count; i++) {
-    const operand = instruction.operands[i]!;
-    if (operand.kind === 'reg') {
-      if (registers < 2) U16[(main + (registers === 0 ? RECORD_FIRST : RECORD_SECOND)) >>> 1] = place_of(operand);
-      registers++;
-    } else if (operand.kind === 'rel') relative = true;
-  }
-  if (relative) {
-    write_i64(main + RECORD_DISPLACEMENT, rip + instruction.length + instruction.imm_lo);
+  const form = row.id * VARIANTS + variant;
+  write_head(main, handlers.single[form]!, rip, length, position);
+  if (write_operands(main, instruction)) {
+    write_i64(main + RECORD_DISPLACEMENT, rip + length + instruction.imm_lo);
+    if (row.semantics === 'jcc') fuse(main, instruction, handlers);
   } else if (memory) {
     if (prefixed) U16[(main + RECORD_BASE) >>> 1] = CpuState.ea.offset;
     else write_memory(main, instruction, rip);
+    if (as_index) U16[(main + RECORD_INDEX) >>> 1] = segment_place(segment);
     U32[(main + RECORD_IMMEDIATE) >>> 2] = instruction.imm_lo;
-  } else {
-    U16[(main + RECORD_INDEX) >>> 1] = segment_place(instruction.segment);
-    U32[(main + RECORD_DISPLACEMENT) >>> 2] = instruction.imm_lo;
-    U32[(main + RECORD_DISPLACEMENT + 4) >>> 2] = instruction.imm_hi;
-    U32[(main + RECORD_IMMEDIATE) >>> 2] = instruction.imm2;
-  }
+  } else write_immediates(main, instruction);
+  last_form = form;
   return main + RECORD_SIZE;
 }
 

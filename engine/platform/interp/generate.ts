@@ -9,10 +9,12 @@ import type { Code, FunctionRef } from '../../wasm/code.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import { HELPERS } from '../../x86/helpers.ts';
 import { ATTR_PRIVILEGED, ATTR_UNDEFINED, type Row } from '../../x86/instruction.ts';
-import { Ir, type Routine, VECTOR_GP, VECTOR_UD } from '../../x86/ir.ts';
+import { Ir, type Routine, type Semantics, VECTOR_GP, VECTOR_UD } from '../../x86/ir.ts';
+import { CONDITIONS } from '../../x86/row.ts';
 import { semantics_of } from '../../x86/semantics/all.ts';
 import { ROWS } from '../../x86/table.ts';
 import { form_of, VARIANT_MEMORY, VARIANT_NO_INDEX, variants_of } from './forms.ts';
+import { fused_conditions, fused_semantics } from './fuse.ts';
 import { type Callees, Lower } from './lower.ts';
 import {
   FIRST_HANDLER,
@@ -27,7 +29,7 @@ import {
   RECORD_SCALE,
   RECORD_SIZE,
 } from './record.ts';
-import { HANDLER_SECTION } from './section.ts';
+import { FUSED_SECTION, HANDLER_SECTION } from './section.ts';
 import {
   CPU,
   define_shared,
@@ -181,18 +183,33 @@ class Generator {
       this.missing.add(row.semantics);
       return HANDLER_UNDEFINED;
     }
+    return this.add(row, variant, semantics, name_of(row, variant), false);
+  }
+
+  /** Handlers of a form fused with the conditional branches behind it, as section entries. */
+  fused(row: Row, variant: number): number[] {
+    const entries: number[] = [];
+    for (const code of fused_conditions(row, variant, form_of(row, variant))) {
+      const name = `${name_of(row, variant)}_j${CONDITIONS[code]!.toLowerCase()}`;
+      const handler = this.add(row, variant, (ir) => fused_semantics(ir, code), name, true);
+      entries.push(row.id & 0xff, row.id >> 8, variant, code, handler & 0xff, handler >> 8);
+    }
+    return entries;
+  }
+
+  private add(row: Row, variant: number, semantics: Semantics, name: string, fused: boolean): number {
     const form = form_of(row, variant);
     const ir = new Ir(form);
     semantics(ir);
     const { m } = this;
     const code = m.code({ index: -1, name: '', type: this.shared.handler_type });
     const indexed = (variant & VARIANT_MEMORY) !== 0 && (variant & VARIANT_NO_INDEX) === 0;
-    new Lower(code, { shared: this.shared, callees: this.callees, form, indexed }).handler(ir);
+    new Lower(code, { shared: this.shared, callees: this.callees, form, indexed, fused }).handler(ir);
     const body = code.finish();
     const key = String.fromCharCode(...body);
     let index = this.by_body.get(key);
     if (index === undefined) {
-      const f = m.declare(name_of(row, variant), HANDLER_PARAMS, ['i32']);
+      const f = m.declare(name, HANDLER_PARAMS, ['i32']);
       m.define_bytes(f, body);
       index = this.table.length;
       this.table.push(f);
@@ -201,10 +218,11 @@ class Generator {
     return index;
   }
 
-  finish(entries: readonly number[]): Uint8Array {
+  finish(entries: readonly number[], fused: readonly number[]): Uint8Array {
     this.m.set_table(this.table);
     this.m.export_function('run', this.shared.run);
     this.m.custom(HANDLER_SECTION, new Uint8Array(entries));
+    this.m.custom(FUSED_SECTION, new Uint8Array(fused));
     return this.m.build();
   }
 }
@@ -213,12 +231,14 @@ class Generator {
 export function generate_interpreter(): Generated {
   const generator = new Generator();
   const entries: number[] = [];
+  const fused: number[] = [];
   for (const row of ROWS) {
     for (const variant of variants_of(row)) {
       const handler = generator.handler(row, variant);
       entries.push(row.id & 0xff, row.id >> 8, variant, 0, handler & 0xff, handler >> 8);
+      fused.push(...generator.fused(row, variant));
     }
   }
-  const bytes = generator.finish(entries);
+  const bytes = generator.finish(entries, fused);
   return { bytes, missing: [...generator.missing].sort(), handlers: generator.table.length };
 }

@@ -14,8 +14,9 @@ import { Vcpu } from '../../machine/vcpu.layout.ts';
 import { HELPERS } from '../../x86/helpers.ts';
 import type { ExitReason, Platform, PlatformHooks } from '../platform.ts';
 import { CodeCache } from './cache.ts';
+import { CONDITION_CODES, type Handlers } from './encode.ts';
 import { VARIANTS } from './forms.ts';
-import { HANDLER_ENTRY, HANDLER_SECTION } from './section.ts';
+import { FUSED_ENTRY, FUSED_SECTION, HANDLER_ENTRY, HANDLER_SECTION } from './section.ts';
 
 const TWO_32 = 4294967296;
 
@@ -34,17 +35,29 @@ function handler_table(module: WebAssembly.Module): Uint16Array {
   return table;
 }
 
+/** Handler of a form fused with a branch, by (row * VARIANTS + variant) * 16 + condition. */
+function fused_table(module: WebAssembly.Module): ReadonlyMap<number, number> {
+  const sections = WebAssembly.Module.customSections(module, FUSED_SECTION);
+  const bytes = new Uint8Array(sections[0] ?? new ArrayBuffer(0));
+  const table = new Map<number, number>();
+  for (let at = 0; at < bytes.length; at += FUSED_ENTRY) {
+    const form = (bytes[at]! + bytes[at + 1]! * 256) * VARIANTS + bytes[at + 2]!;
+    table.set(form * CONDITION_CODES + bytes[at + 3]!, bytes[at + 4]! + bytes[at + 5]! * 256);
+  }
+  return table;
+}
+
 /** One thread's interpreter on one machine. */
 class Interpreter implements Platform {
   readonly name = 'interp';
   private readonly hooks: PlatformHooks;
-  private readonly handlers: Uint16Array;
+  private readonly handlers: Handlers;
   private readonly caches = new Map<number, CodeCache>();
   private readonly run: (cpu: number, vcpu: number) => number;
 
   constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, hooks: PlatformHooks) {
     this.hooks = hooks;
-    this.handlers = handler_table(module);
+    this.handlers = { single: handler_table(module), fused: fused_table(module) };
     const instance = new WebAssembly.Instance(module, {
       env: { memory },
       hooks: {

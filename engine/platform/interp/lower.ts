@@ -51,6 +51,8 @@ export interface LowerOptions {
   readonly form: Form | null;
   /** The memory operand has an index register. */
   readonly indexed: boolean;
+  /** The branch belongs to the record behind this one. */
+  readonly fused?: boolean;
 }
 
 export class Lower {
@@ -529,6 +531,7 @@ export class Lower {
       return;
     }
     this.value(condition);
+    if (this.options.fused === true) c.get(OP).i32(RECORD_SIZE).op('i32.add').set(OP);
     retire(c, 1);
     c.if();
     this.taken();

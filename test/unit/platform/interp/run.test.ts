@@ -142,4 +142,62 @@ test('an instruction over a page boundary runs, and notices changes in both page
   assert.is(g.get('rax'), 0x201n);
 });
 
+test('a comparison fused with its branch also works when entered between the two', () => {
+  const g = new GuestCode();
+  // mov eax, 5; mov ecx, 3; L: cmp eax, ecx; M: je E; inc ecx; jmp L
+  // E: inc edx; cmp edx, 3; jae F; cmp eax, eax; jmp M; F: syscall
+  const code = 'b805000000 b903000000 39c8 7404 ffc1 ebf8 ffc2 83fa03 7304 39c0 ebef';
+  assert.is(g.execute(...hex(code)), EXIT_SYSCALL);
+  assert.is(g.get('rdx'), 3n);
+  assert.is(CpuState.retired.get(g.cpu), 28);
+});
+
+test('segment bases and 32-bit addresses', () => {
+  const g = new GuestCode();
+  CpuState.fs_base.set(g.cpu, DATA);
+  CpuState.gs_base.set(g.cpu, DATA + 8);
+  g.write_u64(DATA + 0x28, 0x1111n);
+  g.write_u64(DATA + 0x10, 0x2222n);
+  g.set('rbx', 0xffff_ffff_0000_0008n);
+  g.set('rsi', 1n);
+  // mov rax, fs:[0x28]; mov rcx, gs:[ebx]; mov rdx, fs:[ebx+esi*8]; lea rdi, fs:[rbx]; lea ebp, [ebx+4]
+  const code = '6448 8b042528000000 6567488b0b 6467488b14f3 64488d3b 678d6b04';
+  assert.is(g.execute(...hex(code)), EXIT_SYSCALL);
+  assert.is(g.get('rax'), 0x1111n);
+  assert.is(g.get('rdx'), 0x2222n);
+  assert.is(g.get('rdi'), 0xffff_ffff_0000_0008n);
+  assert.is(g.get('rbp'), 0xcn);
+});
+
+test('a repeated instruction can be interrupted and goes on', () => {
+  const g = new GuestCode();
+  g.set('rdi', BigInt(DATA));
+  g.set('rcx', 0x8000n);
+  g.set('rax', 0x55n);
+  g.load(hex('f3aa 0f05'));
+  assert.is(g.run(CODE, 3), EXIT_FUEL);
+  assert.is(g.rip, CODE);
+  assert.is(g.get('rcx'), 0x8000n - 3n * 4096n);
+  assert.is(g.run(), EXIT_SYSCALL);
+  assert.is(g.get('rdi'), BigInt(DATA + 0x8000));
+  assert.equal(g.read(DATA + 0x7fff, 2), [0x55, 0]);
+});
+
+test('locked operations work at any alignment', () => {
+  const g = new GuestCode();
+  for (const offset of [0, 3, 4093]) {
+    g.set('rdi', BigInt(DATA + offset));
+    g.set('rbx', 5n);
+    g.set('rax', 0n);
+    g.write_u64(DATA + offset, 0n);
+    // lock xadd [rdi], rbx; lock inc qword [rdi]; mov rax, 6; mov edx, 9; lock cmpxchg [rdi], rdx; xchg [rdi], rsi
+    g.set('rsi', 77n);
+    const code = 'f0480fc11f f048ff07 48c7c006000000 ba09000000 f0480fb117 488737';
+    assert.is(g.execute(...hex(code)), EXIT_SYSCALL);
+    assert.is(g.get('rbx'), 0n);
+    assert.is(g.get('rsi'), 9n);
+    assert.is(g.read_u64(DATA + offset), 77n);
+  }
+});
+
 test.run();
