@@ -56,6 +56,8 @@ export const MachineHeader = l.done(
     /** 1 while a thread reclaims page cache; only it moves the hand. */
     reclaiming: l.atomic(),
     reclaim_hand: l.u32('guarded by reclaiming'),
+    /** Frames in page caches. */
+    cached_pages: l.atomic(),
     /** Ring of frames whose bytes were code and changed; `code_events` counts entries ever written. */
     code_events: l.atomic(),
     code_ring: l.bytes(64 * 4, 8, 'guarded by frames_lock'),

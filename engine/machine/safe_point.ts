@@ -18,10 +18,18 @@ import type { Ptr } from '../base/types.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { I32 } from '../heap/memory.ts';
 import { take_code_events } from './code_events.ts';
-import { epoch_try_advance } from './frames.ts';
+import { epoch_try_advance, frames_free } from './frames.ts';
 import { unpin_all } from './pins.ts';
 import { tlb_flush_all } from './tlb.ts';
-import { INTERRUPT_CODE, INTERRUPT_FLUSH_TLB, MODE_GUEST, MODE_IDLE, MODE_KERNEL, Vcpu } from './vcpu.layout.ts';
+import {
+  INTERRUPT_CODE,
+  INTERRUPT_FLUSH_TLB,
+  MODE_GUEST,
+  MODE_IDLE,
+  MODE_KERNEL,
+  Vcpu,
+  vcpu_at,
+} from './vcpu.layout.ts';
 
 const REQUESTS = INTERRUPT_FLUSH_TLB | INTERRUPT_CODE;
 
@@ -69,4 +77,29 @@ export function leave_idle(vcpu: Ptr<'Vcpu'>): void {
   Vcpu.mode.store(vcpu, MODE_KERNEL);
   Vcpu.epoch.store(vcpu, MachineHeader.epoch.load(MACHINE));
   if ((Vcpu.interrupt.load(vcpu) & REQUESTS) !== 0) take_requests(vcpu);
+}
+
+const RETIRED_WAITS = 100;
+
+/**
+ * For a fault of guest code that found no memory: waits a moment for other vCPUs to pass their safe points,
+ * so that retired frames can be reused. True when there are free frames now. What this vCPU resolved before
+ * is void afterwards, which Vcpu.flushes shows. The caller holds no lock and no pins.
+ */
+export function wait_for_retired(vcpu: Ptr<'Vcpu'>): boolean {
+  if (MachineHeader.retired_count.get(MACHINE) === 0) return false;
+  tlb_flush_all(vcpu);
+  const flushes = Vcpu.flushes.add(vcpu, 1) + 1;
+  const count = MachineHeader.vcpu_count.get(MACHINE);
+  for (let tries = 0; tries < RETIRED_WAITS && frames_free() === 0; tries++) {
+    Vcpu.epoch.store(vcpu, MachineHeader.epoch.load(MACHINE));
+    epoch_try_advance();
+    if (tries < 3) continue;
+    for (let i = 0; i < count; i++) {
+      const other = vcpu_at(i);
+      if (other !== vcpu && Vcpu.mode.load(other) === MODE_GUEST) Vcpu.interrupt.or(other, INTERRUPT_FLUSH_TLB);
+    }
+    Atomics.wait(I32, Vcpu.flushes.index(vcpu), flushes, 1);
+  }
+  return frames_free() > 0;
 }

@@ -30,7 +30,7 @@ import {
   TASK_SIZE,
 } from '../machine/page_table.layout.ts';
 import { pte_frame, pte_get, pte_set, pte_slot, pte_slot_alloc } from '../machine/page_table.ts';
-import { enter_guest, leave_guest } from '../machine/safe_point.ts';
+import { enter_guest, leave_guest, wait_for_retired } from '../machine/safe_point.ts';
 import { this_vcpu } from '../machine/this_vcpu.ts';
 import { tlb_flush_page } from '../machine/tlb.ts';
 import { ACCESS_EXEC, ACCESS_WRITE, Vcpu } from '../machine/vcpu.layout.ts';
@@ -59,7 +59,8 @@ const AROUND = 16;
 /** For `hooks.fault`: resolves a fault of guest code on the active address space; 0 or FAULT_*. */
 export function guest_fault(address: number, access: number): number {
   leave_guest(this_vcpu);
-  const result = mm_fault(active_mm, address, access);
+  let result = mm_fault(active_mm, address, access);
+  if (result === FAULT_OOM && wait_for_retired(this_vcpu)) result = mm_fault(active_mm, address, access);
   enter_guest(this_vcpu);
   return result;
 }

@@ -51,6 +51,8 @@ import {
 import { free_later, mm_lock, mm_unlock, zap_range } from './mm_lock.ts';
 import { MAX_MAP_COUNT, MMAP_MIN_ADDR, place } from './placement.ts';
 import { populate } from './populate.ts';
+// What is mapped here must be found again by truncation.
+import './rmap.ts';
 import { account, type Backing, may_expand, vma_create, vma_merge, vma_split } from './vma.ts';
 import { vma_find, vma_insert, vma_overlap, vma_remove } from './vma_tree.ts';
 

@@ -27,7 +27,7 @@ import {
   frame_zero,
   register_reclaim,
 } from '../machine/frames.ts';
-import { Mapping } from './mapping.layout.ts';
+import { MAPPING_ANONYMOUS, MAPPING_SPECIAL, Mapping } from './mapping.layout.ts';
 import { MAPPING_MAX_INDEX, tree_find, tree_insert, tree_next, tree_remove } from './mapping_tree.ts';
 
 export const mappings = slab(Mapping);
@@ -49,7 +49,9 @@ export interface MappingOperations {
   readonly release?: (mapping: Ptr<'Mapping'>) => void;
 }
 
-const kinds: (MappingOperations | undefined)[] = [{ name: 'anonymous', evictable: false }];
+const kinds: (MappingOperations | undefined)[] = [];
+kinds[MAPPING_ANONYMOUS] = { name: 'anonymous', evictable: false };
+kinds[MAPPING_SPECIAL] = { name: 'special', evictable: false };
 
 /** Installs the operations of a kind (MAPPING_*), at module load. */
 export function register_mapping_kind(kind: number, operations: MappingOperations): void {
@@ -105,6 +107,11 @@ export function mapping_put(mapping: Ptr<'Mapping'>): void {
   // A reclaimer that saw one of the pages may still be looking at the record; it never waits for anything.
   while (MachineHeader.reclaiming.load(MACHINE) !== 0);
   mappings.free(mapping);
+}
+
+/** Pages in all page caches, those of tmpfs and shared memory included (Cached in /proc/meminfo). */
+export function cached_pages(): number {
+  return MachineHeader.cached_pages.load(MACHINE);
 }
 
 /** The cached frame of a page with a reference for the caller, or 0: reads nothing in. */
@@ -164,6 +171,7 @@ function fill(mapping: Ptr<'Mapping'>, index: number): FrameAddr | number {
     FrameInfo.index.set(info, index);
     if (tree_insert(mapping, index, frame)) {
       FrameInfo.flags.or(info, FRAME_CACHE);
+      MachineHeader.cached_pages.add(MACHINE, 1);
       return frame;
     }
     error = -ENOMEM;
@@ -230,6 +238,7 @@ function remove_page(mapping: Ptr<'Mapping'>, index: number): void {
   const frame = tree_remove(mapping, index);
   if (frame === 0) return;
   FrameInfo.flags.and(frame_info(frame), ~(FRAME_CACHE | FRAME_DIRTY | FRAME_WRITEBACK));
+  MachineHeader.cached_pages.add(MACHINE, -1);
   frame_put(frame);
   operations_of(mapping).charge?.(mapping, -1);
 }

@@ -10,12 +10,13 @@ import { next_table, pte_frame, pte_slot, table_end } from '../../engine/machine
 import { mms } from '../../engine/mm/address_space.ts';
 import { Mm, Vma } from '../../engine/mm/mm.layout.ts';
 import { vmas } from '../../engine/mm/vma.ts';
-import { mappings } from '../../engine/vfs/mapping.ts';
+import { cached_pages, mappings } from '../../engine/vfs/mapping.ts';
 import { mapping_nodes } from '../../engine/vfs/mapping_tree.ts';
 
 /** Every frame but the zero frame is free, and no record is left. */
 export function expect_nothing_left(): void {
   assert.is(frames_used(), 1, 'frames in use');
+  assert.is(cached_pages(), 0, 'cached pages');
   assert.is(mms.live(), 0, 'Mm');
   assert.is(vmas.live(), 0, 'Vma');
   assert.is(mappings.live(), 0, 'Mapping');

@@ -17,15 +17,15 @@ import {
 } from '../../../engine/abi/mman.ts';
 import type { Ptr } from '../../../engine/base/types.ts';
 import { frames_free, frames_total } from '../../../engine/machine/frames.ts';
+import { enter_idle, leave_guest, leave_idle, safe_point } from '../../../engine/machine/safe_point.ts';
 import { ACCESS_WRITE, vcpu_at } from '../../../engine/machine/vcpu.layout.ts';
 import { mm_activate, mm_create, mm_fork, mm_put } from '../../../engine/mm/address_space.ts';
-import { FAULT_OOM, mm_fault } from '../../../engine/mm/fault.ts';
+import { FAULT_OOM, guest_fault, mm_fault } from '../../../engine/mm/fault.ts';
 import { do_madvise } from '../../../engine/mm/madvise.ts';
 import { do_mmap, do_munmap } from '../../../engine/mm/mmap.ts';
 import { do_mprotect } from '../../../engine/mm/mprotect.ts';
 import { do_mremap } from '../../../engine/mm/mremap.ts';
 import { put_user_u32 } from '../../../engine/mm/uaccess.ts';
-import '../../../engine/mm/rmap.ts';
 import { test_machine, test_mm } from '../../support/mm.ts';
 import { expect_consistent, expect_nothing_left } from '../../support/mm_check.ts';
 import { random_of, seed_of } from '../../support/random.ts';
@@ -115,6 +115,24 @@ test('a guest that touches more than there is gets the OOM code, and all of it b
   assert.ok(frames_free() > 500 && frames_free() < frames_total());
   assert.is(put_user_u32(more + (3 << 20) - 4096, 1), 0);
   mm_put(mm);
+  expect_nothing_left();
+});
+
+test('a fault waits for frames that other vCPUs still hold back', () => {
+  const mm = test_mm({ ram_bytes: 1 << 20, vcpus: 2 });
+  leave_idle(vcpu_at(0));
+  leave_idle(vcpu_at(1));
+  const at = do_mmap(mm, 0, 800 << 10, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, NO_FILE, 0);
+  do_munmap(mm, at, 800 << 10);
+  assert.ok(frames_free() < 100, 'retired, not free');
+  const again = do_mmap(mm, 0, 800 << 10, RW, MAP_PRIVATE | MAP_ANONYMOUS, NO_FILE, 0);
+  // The other vCPU passes by while this one is at work.
+  enter_idle(vcpu_at(1));
+  for (let a = again; a < again + (800 << 10); a += 4096) assert.is(guest_fault(a, ACCESS_WRITE), 0);
+  leave_guest(vcpu_at(0));
+  mm_put(mm);
+  for (let i = 0; i < 3; i++) safe_point(vcpu_at(0));
+  enter_idle(vcpu_at(0));
   expect_nothing_left();
 });
 

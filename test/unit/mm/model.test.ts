@@ -27,7 +27,6 @@ import { do_mprotect } from '../../../engine/mm/mprotect.ts';
 import { do_mremap } from '../../../engine/mm/mremap.ts';
 import { get_user_u32, put_user_u32 } from '../../../engine/mm/uaccess.ts';
 import { vma_at } from '../../../engine/mm/vma_tree.ts';
-import '../../../engine/mm/rmap.ts';
 import { File } from '../../../engine/vfs/file.layout.ts';
 import { file_alloc, file_put, register_file_operations } from '../../../engine/vfs/file.ts';
 import { Mapping } from '../../../engine/vfs/mapping.layout.ts';

@@ -18,7 +18,6 @@ import { do_mmap, do_munmap } from '../../../engine/mm/mmap.ts';
 import { do_mprotect } from '../../../engine/mm/mprotect.ts';
 import { do_mremap } from '../../../engine/mm/mremap.ts';
 import { vma_snapshot } from '../../../engine/mm/stats.ts';
-import '../../../engine/mm/rmap.ts';
 import { test_mm } from '../../support/mm.ts';
 import { expect_consistent, expect_nothing_left } from '../../support/mm_check.ts';
 import { random_of, seed_of } from '../../support/random.ts';

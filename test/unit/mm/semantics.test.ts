@@ -41,7 +41,6 @@ import {
   put_user_u64,
   user_read_address,
 } from '../../../engine/mm/uaccess.ts';
-import '../../../engine/mm/rmap.ts';
 import { File } from '../../../engine/vfs/file.layout.ts';
 import { file_alloc, file_put, register_file_operations } from '../../../engine/vfs/file.ts';
 import { Mapping } from '../../../engine/vfs/mapping.layout.ts';
