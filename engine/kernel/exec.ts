@@ -20,6 +20,7 @@ import { exit_memory } from './exit.ts';
 import { Files } from './files.layout.ts';
 import { files_close_on_exec } from './files.ts';
 import { lock_tasklist, unlock_tasklist } from './kernel.ts';
+import { apply_memory_limits } from './limits.ts';
 import { posix_timers_end } from './posix_timer.ts';
 import { clone_resource, release_resource } from './resources.ts';
 import { SigHand } from './signal.layout.ts';
@@ -125,6 +126,7 @@ export function exec_commit(): void {
   exit_memory(task);
   task_replace_mm(task, mm);
   mm_activate(mm, current_vcpu);
+  apply_memory_limits(group);
   posix_timers_end(group);
   reset_signals(group);
   if (Task.files.get(task) !== 0) files_close_on_exec(Task.files.get(task));

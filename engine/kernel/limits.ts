@@ -4,7 +4,9 @@
 import {
   RLIM_INFINITY,
   RLIM_NLIMITS,
+  RLIMIT_AS,
   RLIMIT_CORE,
+  RLIMIT_DATA,
   RLIMIT_MEMLOCK,
   RLIMIT_MSGQUEUE,
   RLIMIT_NICE,
@@ -15,6 +17,7 @@ import {
 } from '../abi/resource.ts';
 import type { Ptr } from '../base/types.ts';
 import { F64 } from '../heap/memory.ts';
+import { Mm } from '../mm/mm.layout.ts';
 import { current } from './current.ts';
 import { Task } from './task.layout.ts';
 import { ThreadGroup } from './thread_group.layout.ts';
@@ -52,4 +55,18 @@ export function default_rlimits(group: Ptr<'ThreadGroup'>): void {
   set_group_rlimit(group, RLIMIT_MSGQUEUE, 819200, 819200);
   set_group_rlimit(group, RLIMIT_NICE, 0, 0);
   set_group_rlimit(group, RLIMIT_RTPRIO, 0, 0);
+}
+
+/** Tells a process's address space its limits: after setrlimit and after execve. */
+export function apply_memory_limits(group: Ptr<'ThreadGroup'>): void {
+  const mm = Task.mm.get(ThreadGroup.leader.get(group));
+  if (mm === 0) return;
+  const bound = (resource: number): number => {
+    const limit = group_rlimit(group, resource);
+    return limit === RLIM_INFINITY ? Number.POSITIVE_INFINITY : limit;
+  };
+  Mm.limit_as.set(mm, bound(RLIMIT_AS));
+  Mm.limit_data.set(mm, bound(RLIMIT_DATA));
+  Mm.limit_stack.set(mm, bound(RLIMIT_STACK));
+  Mm.limit_memlock.set(mm, bound(RLIMIT_MEMLOCK));
 }

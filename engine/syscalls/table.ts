@@ -5,6 +5,7 @@
 import { ENOSYS } from '../abi/errno.ts';
 import { SYSCALL_LIMIT, SYSCALL_NAMES } from '../abi/syscall_names.ts';
 import { assert } from '../base/assert.ts';
+import { CREDENTIAL_ROWS } from './credentials.ts';
 import { DESCRIPTOR_ROWS } from './descriptors.ts';
 import { EPOLL_ROWS } from './epoll.ts';
 import { EVENTFD_ROWS } from './eventfd.ts';
@@ -14,10 +15,14 @@ import { FUTEX_ROWS } from './futex.ts';
 import { IO_ROWS } from './io.ts';
 import { MEMORY_ROWS } from './memory.ts';
 import { POLL_ROWS } from './poll.ts';
+import { POSIX_TIMER_ROWS } from './posix_timer.ts';
+import { PRCTL_ROWS } from './prctl.ts';
 import { PROCESS_GROUP_ROWS } from './process_group.ts';
 import { PROCESS_ROWS } from './processes.ts';
 import type { SyscallRow } from './row.ts';
+import { SCHEDULING_ROWS } from './scheduling.ts';
 import { SIGNAL_ROWS } from './signal.ts';
+import { SYSTEM_ROWS } from './system.ts';
 import { TIME_ROWS } from './time.ts';
 
 const FAMILIES: readonly (readonly SyscallRow[])[] = [
@@ -34,6 +39,11 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   TIME_ROWS,
   FUTEX_ROWS,
   EXEC_ROWS,
+  SYSTEM_ROWS,
+  PRCTL_ROWS,
+  POSIX_TIMER_ROWS,
+  SCHEDULING_ROWS,
+  CREDENTIAL_ROWS,
 ];
 
 function not_implemented(): number {

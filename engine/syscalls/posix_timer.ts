@@ -1,0 +1,162 @@
+/**
+ * Timers of timer_create(2).
+ */
+import { EAGAIN, EFAULT, EINVAL, EOPNOTSUPP } from '../abi/errno.ts';
+import { SIGALRM } from '../abi/signal.ts';
+import { TIMER_ABSTIME } from '../abi/time.ts';
+import type { Ptr } from '../base/types.ts';
+import { arg_i32, arg_u64 } from '../kernel/args.ts';
+import { absolute_to_monotonic, clock_kind, KIND_CPU, KIND_INVALID } from '../kernel/clock_id.ts';
+import { current } from '../kernel/current.ts';
+import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
+import { find_task } from '../kernel/pid.ts';
+import { PosixTimer } from '../kernel/posix_timer.layout.ts';
+import {
+  posix_timer_find,
+  posix_timer_unlink,
+  posix_timers,
+  SIGEV_NONE,
+  SIGEV_SIGNAL,
+  SIGEV_THREAD_ID,
+} from '../kernel/posix_timer.ts';
+import { is_signal, lock_signals, unlock_signals } from '../kernel/signal.ts';
+import {
+  put_int,
+  stage_i32,
+  stage_i64,
+  stage_in,
+  stage_out,
+  stage_set_timespec,
+  stage_timespec,
+  stage_u32,
+} from '../kernel/stage.ts';
+import { Task } from '../kernel/task.layout.ts';
+import { ThreadGroup } from '../kernel/thread_group.layout.ts';
+import { monotonic_ns } from '../time/clock.ts';
+import { TIMER_POSIX, timer_arm, timer_cancel, timer_remaining } from '../time/timer.ts';
+import { full, partial, type SyscallRow } from './row.ts';
+
+const SIGEVENT_BYTES = 64;
+
+/** struct sigevent: value 8, signo 4, notify 4, tid 4. Without one: SIGALRM with the timer's id as value. */
+function sys_timer_create(): number {
+  const clock = arg_i32(0);
+  const kind = clock_kind(clock);
+  if (kind === KIND_INVALID) return -EINVAL;
+  if (kind === KIND_CPU) return -EOPNOTSUPP;
+  const event_at = arg_u64(1);
+  if (event_at !== 0 && stage_in(event_at, SIGEVENT_BYTES) < 0) return -EFAULT;
+  const notify = event_at === 0 ? SIGEV_SIGNAL : stage_i32(12);
+  const signo = event_at === 0 ? SIGALRM : stage_i32(8);
+  const tid = notify === SIGEV_THREAD_ID ? stage_i32(16) : 0;
+  if (notify !== SIGEV_SIGNAL && notify !== SIGEV_NONE && notify !== SIGEV_THREAD_ID) return -EINVAL;
+  if (notify !== SIGEV_NONE && !is_signal(signo)) return -EINVAL;
+  const group = Task.group.get(current);
+  if (notify === SIGEV_THREAD_ID && !is_own_thread(tid)) return -EINVAL;
+  const timer = posix_timers.alloc();
+  if (timer === 0) return -EAGAIN;
+  PosixTimer.group.set(timer, group);
+  PosixTimer.clock.set(timer, clock);
+  PosixTimer.notify.set(timer, notify);
+  PosixTimer.signo.set(timer, signo);
+  PosixTimer.tid.set(timer, tid);
+  lock_signals(group);
+  const id = ThreadGroup.next_timer_id.get(group);
+  ThreadGroup.next_timer_id.set(group, (id + 1) & 0x7fff_ffff);
+  PosixTimer.id.set(timer, id);
+  if (event_at === 0) PosixTimer.value.set(timer, id);
+  else PosixTimer.value.set_parts(timer, stage_u32(0), stage_u32(4));
+  PosixTimer.next.set(timer, ThreadGroup.posix_timers.get(group));
+  ThreadGroup.posix_timers.set(group, timer);
+  unlock_signals(group);
+  if (put_int(arg_u64(2), id) === 0) return 0;
+  delete_timer(id);
+  return -EFAULT;
+}
+
+function is_own_thread(tid: number): boolean {
+  lock_tasklist();
+  const task = find_task(tid);
+  const own = task !== 0 && Task.group.get(task) === Task.group.get(current);
+  unlock_tasklist();
+  return own;
+}
+
+/** Deletes the process's timer with this id; false when there is none (another thread was faster). */
+function delete_timer(id: number): boolean {
+  const group = Task.group.get(current);
+  lock_signals(group);
+  const timer = posix_timer_find(group, id);
+  if (timer !== 0) posix_timer_unlink(group, timer);
+  unlock_signals(group);
+  if (timer === 0) return false;
+  timer_cancel(PosixTimer.timer.at(timer));
+  posix_timers.free(timer);
+  return true;
+}
+
+/** The timer named by argument 0, or 0. */
+function timer_of_argument(): Ptr<'PosixTimer'> {
+  const group = Task.group.get(current);
+  lock_signals(group);
+  const timer = posix_timer_find(group, arg_i32(0));
+  unlock_signals(group);
+  return timer;
+}
+
+/** Stages struct itimerspec: interval, value. */
+function stage_setting(timer: Ptr<'PosixTimer'>): void {
+  stage_set_timespec(0, PosixTimer.interval.get(timer));
+  stage_set_timespec(16, timer_remaining(PosixTimer.timer.at(timer)));
+}
+
+function sys_timer_settime(): number {
+  const timer = timer_of_argument();
+  if (arg_u64(2) === 0) return -EINVAL;
+  if (stage_in(arg_u64(2), 32) < 0) return -EFAULT;
+  const interval = stage_timespec(0);
+  const value = stage_timespec(16);
+  if (timer === 0 || interval < 0 || value < 0) return -EINVAL;
+  const absolute = (arg_i32(1) & TIMER_ABSTIME) !== 0;
+  const deadline = absolute
+    ? absolute_to_monotonic(PosixTimer.clock.get(timer), stage_i64(16), stage_i64(24))
+    : monotonic_ns() + value;
+  stage_setting(timer);
+  timer_cancel(PosixTimer.timer.at(timer));
+  PosixTimer.interval.set(timer, interval);
+  PosixTimer.overrun.set(timer, 0);
+  if (value !== 0) timer_arm(PosixTimer.timer.at(timer), TIMER_POSIX, timer, deadline);
+  return arg_u64(3) === 0 ? 0 : stage_out(arg_u64(3), 32);
+}
+
+function sys_timer_gettime(): number {
+  const timer = timer_of_argument();
+  if (timer === 0) return -EINVAL;
+  stage_setting(timer);
+  return stage_out(arg_u64(1), 32);
+}
+
+function sys_timer_getoverrun(): number {
+  const timer = timer_of_argument();
+  return timer === 0 ? -EINVAL : PosixTimer.last_overrun.get(timer);
+}
+
+function sys_timer_delete(): number {
+  return delete_timer(arg_i32(0)) ? 0 : -EINVAL;
+}
+
+export const POSIX_TIMER_ROWS: readonly SyscallRow[] = [
+  partial(
+    222,
+    'timer_create',
+    'CPU-time clocks answer EOPNOTSUPP',
+    sys_timer_create,
+    'clockid:enum(clock)',
+    'sevp:ptr',
+    'timerid:ptr',
+  ),
+  full(223, 'timer_settime', sys_timer_settime, 'timerid:int', 'flags:int', 'new_value:ptr', 'old_value:ptr'),
+  full(224, 'timer_gettime', sys_timer_gettime, 'timerid:int', 'curr_value:ptr'),
+  full(225, 'timer_getoverrun', sys_timer_getoverrun, 'timerid:int'),
+  full(226, 'timer_delete', sys_timer_delete, 'timerid:int'),
+];
