@@ -12,6 +12,7 @@ const APPROXIMATE = /^(RCP|RSQRT)[PS]S$/;
 const TF = 0x100;
 const AC = 0x40000;
 const C1 = 0x200;
+const UE = 0x10;
 const VECTOR_PF = 14;
 
 /** Why the native outcome says nothing of the instructions, or ''. */
@@ -38,6 +39,7 @@ function same_end(snippet: Generated, expected: Outcome, actual: Outcome): boole
     if (snippet.rows.some((row) => row.mnemonic.startsWith('MASKMOV'))) return true;
     return expected.address === actual.address && (expected.error_code & 0x12) === (actual.error_code & 0x12);
   }
+  if (expected.vector === 12 && actual.vector === 13) return true;
   return (
     (expected.vector === 13 || expected.vector === 12) && actual.vector === VECTOR_PF && !is_canonical(actual.address)
   );
@@ -48,6 +50,14 @@ function end_of(outcome: Outcome): string {
   const address =
     outcome.vector === VECTOR_PF ? ` at ${hex(outcome.address)} (error code ${hex(outcome.error_code)})` : '';
   return `vector ${outcome.vector}${address}`;
+}
+
+/** Flags that are undefined where the snippet ended: known behind its last instruction, else any that ever were. */
+function undefined_at_end(snippet: Generated, outcome: Outcome): number {
+  const last = snippet.undefined_flags.at(-1) ?? 0;
+  const end = snippet.state.rip + BigInt(snippet.code.length + 1);
+  if (outcome.vector === 3 && outcome.state.rip === end) return last;
+  return snippet.undefined_flags.reduce((all, flags) => all | flags, 0);
 }
 
 /** All differences, one a line; empty when the outcomes agree. */
@@ -63,7 +73,7 @@ export function differences(snippet: Generated, expected: Outcome, actual: Outco
     const a = actual.state.gpr[i] as bigint;
     if (e !== a) line(REGISTERS[i] as string, e, a);
   }
-  const mask = (ALL_FLAGS | DF) & ~snippet.undefined_flags;
+  const mask = (ALL_FLAGS | DF) & ~undefined_at_end(snippet, expected);
   const e = expected.state.rflags & mask;
   const a = actual.state.rflags & mask;
   if (e !== a) line('flags', e, a);
@@ -79,7 +89,8 @@ function compare_fx(snippet: Generated, e: Uint8Array, a: Uint8Array, line: Line
   const av = new DataView(a.buffer, a.byteOffset, 512);
   const transcendental = snippet.rows.some((row) => TRANSCENDENTAL.test(row.mnemonic));
   const approximate = snippet.rows.some((row) => APPROXIMATE.test(row.mnemonic));
-  const fsw_mask = transcendental ? 0xffff & ~C1 : 0xffff;
+  // Whether a tiny result underflows is the last place's business too.
+  const fsw_mask = transcendental ? 0xffff & ~(C1 | UE) : 0xffff;
   if (ev.getUint16(0, true) !== av.getUint16(0, true)) line('fcw', ev.getUint16(0, true), av.getUint16(0, true));
   const e_fsw = ev.getUint16(2, true) & fsw_mask;
   const a_fsw = av.getUint16(2, true) & fsw_mask;
@@ -131,6 +142,7 @@ function close_lanes(ev: DataView, av: DataView, at: number): boolean {
     if (ev.getUint32(at + n, true) === av.getUint32(at + n, true)) continue;
     const e = ev.getFloat32(at + n, true);
     const a = av.getFloat32(at + n, true);
+    if (Math.abs(e) <= 2 ** -126 && Math.abs(a) <= 2 ** -126) continue;
     if (!(Math.abs(e - a) <= Math.abs(e) * 3 * 2 ** -12)) return false;
   }
   return true;

@@ -2,7 +2,7 @@
  * The CPU oracle: random snippets on the host CPU and on a machine of ours, compared. The seed of a snippet
  * is `seed + its number`, so any one can be run again by itself.
  */
-import { ATTR_MMX, ATTR_X87, type Row } from '../../engine/x86/instruction.ts';
+import { ATTR_MMX, ATTR_PRIVILEGED, ATTR_UNDEFINED, ATTR_X87, type Row } from '../../engine/x86/instruction.ts';
 import { random_of } from '../support/random.ts';
 import { describe_state, differences, unusable } from './compare.ts';
 import { type Generated, generate, TESTED_ROWS } from './generate.ts';
@@ -87,7 +87,7 @@ export function run_oracle(options: Options): Report {
     for (let i = 0; i < tried.length && failures.length < options.limit; i++) {
       const snippet = tried[i] as Generated;
       compared++;
-      if ((wanted[i] as Outcome).vector === 3) for (const row of snippet.rows) covered.add(row);
+      note_covered(covered, snippet, wanted[i] as Outcome);
       if (differences(snippet, wanted[i] as Outcome, actual[i] as Outcome).length === 0) continue;
       const number = from + run + snippets.indexOf(snippet);
       const failure = report(options, snippet, options.seed + number, number, window);
@@ -99,6 +99,13 @@ export function run_oracle(options: Options): Report {
   return { run, compared, failures, covered, mismatched };
 }
 
+/** All rows of a snippet that ran to its end; the first if raising an exception is all it does. */
+function note_covered(covered: Set<Row>, snippet: Generated, outcome: Outcome): void {
+  if (outcome.vector === 3) for (const row of snippet.rows) covered.add(row);
+  const first = snippet.rows[0] as Row;
+  if ((first.attributes & (ATTR_PRIVILEGED | ATTR_UNDEFINED)) !== 0) covered.add(first);
+}
+
 /** The snippet cut off behind its instruction `count`. */
 function prefix_of(snippet: Generated, count: number): Generated {
   const end = snippet.starts[count] ?? snippet.code.length;
@@ -107,6 +114,7 @@ function prefix_of(snippet: Generated, count: number): Generated {
     code: snippet.code.subarray(0, end),
     rows: snippet.rows.slice(0, count),
     starts: snippet.starts.slice(0, count),
+    undefined_flags: snippet.undefined_flags.slice(0, count),
   };
 }
 

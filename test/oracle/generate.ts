@@ -13,6 +13,7 @@ import {
   SEGMENT_GS,
 } from '../../engine/x86/instruction.ts';
 import { ROWS } from '../../engine/x86/table.ts';
+import { shift_count, undefined_flags, undefined_result } from '../../engine/x86/undefined.ts';
 import { type Encoded, random_encoding, redecode } from './encode.ts';
 import { CODE_BASE, FS_BASE, GS_BASE, type Snippet, WINDOW_HIGH, WINDOW_LOW } from './native.ts';
 import { integer_value, one_in, pick, type Random, random_state } from './values.ts';
@@ -22,7 +23,7 @@ import { integer_value, one_in, pick, type Random, random_state } from './values
  * clocks, identification, and instructions that Linux emulates (UMIP) or that enter the kernel.
  */
 const EXCLUDED = new Set(
-  'INVALID SYSCALL SYSENTER CPUID RDTSC RDTSCP RDPMC LAR LSL VERR VERW LSS LFS LGS SGDT SIDT SLDT STR SMSW IRET RETF RSM INVLPG XABORT XBEGIN'.split(
+  'INVALID SYSCALL SYSENTER CPUID RDTSC RDTSCP RDPMC LAR LSL VERR VERW LSS LFS LGS SGDT SIDT SLDT STR SMSW IRET RETF CALLF JMPF RSM INVLPG XABORT XBEGIN'.split(
     ' ',
   ),
 );
@@ -39,15 +40,20 @@ export const TESTED_ROWS: readonly Row[] = ROWS.filter((row) => !excluded(row));
 /** A snippet with what the comparison must know. */
 export interface Generated extends Snippet {
   readonly rows: readonly Row[];
-  /** Flags that are undefined at its end. */
-  readonly undefined_flags: number;
+  /** Flags that are undefined behind each instruction. */
+  readonly undefined_flags: readonly number[];
   /** Offsets of its instructions in `code`. */
   readonly starts: readonly number[];
 }
 
+const RCX = 1;
 const RSP = 4;
+const RBP = 5;
 /** Their results are compared with a tolerance, so nothing may be computed from them. */
 const INEXACT = /^(F2XM1|FYL2X|FYL2XP1|FSIN|FCOS|FSINCOS|FPTAN|FPATAN|RCP[PS]S|RSQRT[PS]S)$/;
+/** Write rcx without naming it. */
+const WRITES_RCX = /^(PCMP[EI]STRI|LOOP.*)$/;
+const BIT_TEST = /^BT[SRC]?$/;
 const IMAGE = /^(FNSTENV|FNSAVE|FXSAVE)/;
 
 /** Implicit registers by mnemonic stem: these hold addresses or counts. */
@@ -79,6 +85,8 @@ interface Builder {
   readonly pinned: Set<number>;
   readonly written: Set<number>;
   offset: number;
+  /** Places of relative branch displacements in the snippet. */
+  readonly branches: { at: number; end: number }[];
 }
 
 /** Points the memory operand at the window: by displacement where there is no base, else by the base register. */
@@ -126,11 +134,14 @@ function aim_memory(b: Builder, encoded: Encoded): boolean {
   return true;
 }
 
-function aim_string(b: Builder, repeated: boolean): void {
+/** Registers of a string instruction; with 32-bit addresses without upper halves, whose fate in a fault varies. */
+function aim_string(b: Builder, repeated: boolean, narrow: boolean): void {
   const { random, snippet } = b;
   const gpr = snippet.state.gpr;
   for (const r of [6, 7]) if (!b.written.has(r) && !b.pinned.has(r)) gpr[r] = BigInt(WINDOW_LOW + aim(random, 8));
-  if (repeated && !b.written.has(1)) gpr[1] = one_in(random, 8) ? integer_value(random) : BigInt(random() % 40);
+  if (repeated && !b.written.has(1) && !b.pinned.has(1))
+    gpr[1] = one_in(random, 8) ? integer_value(random) : BigInt(random() % 40);
+  if (narrow) for (const r of [1, 6, 7]) if (!b.pinned.has(r)) gpr[r] = (gpr[r] as bigint) & 0xffff_ffffn;
   for (const r of [1, 6, 7]) b.pinned.add(r);
 }
 
@@ -141,29 +152,41 @@ function fit(b: Builder, encoded: Encoded): boolean {
   const gpr = snippet.state.gpr;
   const operands = instruction.operands.slice(0, instruction.operand_count);
   const { mnemonic } = instruction.row;
+  if (undefined_result(instruction, cl_of(b)) || (b.written.has(RCX) && undefined_result(instruction, 31)))
+    return false;
   const moffs = instruction.row.operands.some((operand) => operand.from === 'moffs');
   if (moffs) {
     const segment = instruction.segment === SEGMENT_FS ? FS_BASE : instruction.segment === SEGMENT_GS ? GS_BASE : 0;
     patch(bytes, encoded.tail_at, instruction.address_size, WINDOW_LOW + aim(random, 8) - segment);
   } else if (operands.some((operand) => operand.kind === 'mem') && !aim_memory(b, encoded)) return false;
   const rel = operands.findIndex((operand) => operand.kind === 'rel');
-  if (rel >= 0) {
-    const size = operands[rel]!.size;
-    patch(
-      bytes,
-      encoded.tail_at,
-      bytes.length - encoded.tail_at,
-      size === 1 ? random() % 48 : one_in(random, 16) ? random() : random() % 200,
-    );
-  }
-  if (STRING.test(mnemonic)) aim_string(b, instruction.rep || instruction.repne);
+  if (rel >= 0) b.branches.push({ at: b.offset + encoded.tail_at, end: b.offset + bytes.length });
+  if (STRING.test(mnemonic) && instruction.address_size === 4 && [1, 6, 7].some((r) => b.pinned.has(r))) return false;
+  // A register bit offset from a 32-bit address wraps at 32 bits on the CPU, which is not implemented.
+  if (BIT_TEST.test(mnemonic) && instruction.address_size === 4) return false;
+  if (STRING.test(mnemonic)) aim_string(b, instruction.rep || instruction.repne, instruction.address_size === 4);
   if (mnemonic.startsWith('MASKMOV') && !b.written.has(7)) gpr[7] = BigInt(WINDOW_LOW + aim(random, 16));
+  if (mnemonic === 'LEAVE' || mnemonic === 'ENTER') {
+    if (!b.written.has(RBP)) gpr[RBP] = BigInt(WINDOW_LOW + aim(random, 8));
+    if (mnemonic === 'ENTER') patch(bytes, bytes.length - 3, 2, random() % 600);
+  }
   if (mnemonic === 'XLATB' && !b.written.has(3)) gpr[3] = BigInt(WINDOW_LOW + aim(random, 1));
   if ((instruction.row.attributes & ATTR_BRANCH) !== 0 && rel < 0 && operands[0]?.kind === 'reg' && one_in(random, 2)) {
     if (!b.written.has(operands[0].reg)) gpr[operands[0].reg] = BigInt(CODE_BASE + 1024 + (random() % 64));
   }
   redecode(encoded);
   return true;
+}
+
+function cl_of(b: Builder): number {
+  return Number((b.snippet.state.gpr[RCX] as bigint) & 0xffn);
+}
+
+/** Flags that the instruction leaves undefined; all that it may where its count is not known. */
+function undefined_by(b: Builder, instruction: Instruction): number {
+  if (b.written.has(RCX)) return instruction.row.undefines;
+  if (shift_count(instruction, 0) >= 0) b.pinned.add(RCX);
+  return undefined_flags(instruction, cl_of(b));
 }
 
 function note_writes(b: Builder, encoded: Encoded): void {
@@ -176,6 +199,7 @@ function note_writes(b: Builder, encoded: Encoded): void {
       if (operand.cls === 'gpr8h') b.written.add(operand.reg);
     }
   }
+  if (WRITES_RCX.test(instruction.row.mnemonic)) b.written.add(RCX);
   if (STRING.test(instruction.row.mnemonic)) for (const r of [1, 6, 7]) b.written.add(r);
 }
 
@@ -188,17 +212,29 @@ function draw(b: Builder, row: Row): Encoded | null {
   return null;
 }
 
+/** Relative branches lead forward, to instructions of the snippet or the int3s behind it; seldom anywhere. */
+function aim_branches(b: Builder, starts: readonly number[]): void {
+  const { code } = b.snippet;
+  for (const { at, end } of b.branches) {
+    const targets = starts.filter((start) => start >= end);
+    const target = targets.length > 0 && one_in(b.random, 2) ? pick(b.random, targets) : code.length + (b.random() % 8);
+    const anywhere = end - at === 4 && one_in(b.random, 16);
+    patch(code, at, end - at, anywhere ? b.random() : target - end);
+  }
+}
+
 /** A snippet whose first instruction is of `first`, the others of `others`. */
 export function generate(random: Random, first: Row, others: readonly Row[]): Generated {
   const state = random_state(random);
   if (one_in(random, 16)) state.gpr[RSP] = BigInt(WINDOW_LOW + aim(random, 8));
   if (one_in(random, 8)) state.rip = BigInt(CODE_BASE + 4096 - (random() % 24));
   const snippet: Snippet = { code: new Uint8Array(0), state };
-  const b: Builder = { random, snippet, pinned: new Set([RSP]), written: new Set(), offset: 0 };
+  const b: Builder = { random, snippet, pinned: new Set([RSP]), written: new Set(), offset: 0, branches: [] };
   const rows: Row[] = [];
   const starts: number[] = [];
   const code: number[] = [];
-  let undefined_flags = 0;
+  const undefined_after: number[] = [];
+  let unknown = 0;
   const wanted = others.length === 0 || one_in(random, 3) ? 1 : 1 + (random() % 8);
   while (rows.length < wanted && code.length < 96) {
     const row = rows.length === 0 ? first : pick(random, others);
@@ -210,8 +246,9 @@ export function generate(random: Random, first: Row, others: readonly Row[]): Ge
       continue;
     }
     // What reads an undefined flag has no defined result.
-    if ((row.reads & undefined_flags & ALL_FLAGS) !== 0) break;
-    undefined_flags = (undefined_flags & ~row.writes) | row.undefines;
+    if ((row.reads & unknown & ALL_FLAGS) !== 0) break;
+    unknown = (b.branches.length > 0 ? unknown : unknown & ~row.writes) | undefined_by(b, encoded.instruction);
+    undefined_after.push(unknown);
     note_writes(b, encoded);
     rows.push(row);
     starts.push(code.length);
@@ -220,5 +257,6 @@ export function generate(random: Random, first: Row, others: readonly Row[]): Ge
     b.offset = code.length;
   }
   snippet.code = Uint8Array.from(code);
-  return { code: snippet.code, state, rows, starts, undefined_flags };
+  aim_branches(b, starts);
+  return { code: snippet.code, state, rows, starts, undefined_flags: undefined_after };
 }

@@ -66,6 +66,7 @@ static uint8_t *output, *output_next, *output_end;
 static uint8_t *window, *code;
 static uint64_t current, ticked = -1UL;
 static int started;
+static greg_t segments;
 
 static long raw_syscall2(long number, long a, long b) {
   long result;
@@ -108,6 +109,7 @@ static void load_snippet(ucontext_t *uc, const struct snippet *s) {
   for (int i = 0; i < 16; i++) g[greg_of[i]] = s->gpr[i];
   g[REG_RIP] = s->rip;
   g[REG_EFL] = s->rflags;
+  g[REG_CSGSFS] = segments; /* far branches change CS */
   memcpy(fx, s->fx, 416);
   *(uint64_t *)(fx + 512) |= 3; /* xstate_bv: x87 and SSE are present in the image */
 }
@@ -130,6 +132,7 @@ static void on_signal(int number, siginfo_t *info, void *context) {
     current++;
   }
   if (!started) {
+    segments = uc->uc_mcontext.gregs[REG_CSGSFS];
     /* Handlers run without thread-local data from here on. */
     raw_syscall2(SYS_arch_prctl, 0x1002, WINDOW_LOW + 0x400);
     raw_syscall2(SYS_arch_prctl, 0x1001, WINDOW_LOW + 0x1400);

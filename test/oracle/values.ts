@@ -105,6 +105,8 @@ export function window_image(random: Random): Uint8Array {
     const kind = random() % 8;
     if (kind === 0) out.set(float80(random), at);
     else out.set(xmm_bytes(random), at);
+    // Places to return to.
+    if (kind === 2) new DataView(out.buffer).setBigUint64(at, BigInt(CODE_BASE + 4096 + (random() % 64)), true);
     // Some BCD, for fbld.
     if (kind === 1) for (let i = 0; i < 10; i++) out[at + i] = ((random() % 10) << 4) | (random() % 10);
   }

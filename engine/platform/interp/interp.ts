@@ -10,7 +10,7 @@ import type { FrameAddr, Ptr } from '../../base/types.ts';
 import { MACHINE, MachineHeader } from '../../heap/machine.layout.ts';
 import { code_frame_changed } from '../../machine/code_events.ts';
 import { enter_guest, leave_guest } from '../../machine/safe_point.ts';
-import { Vcpu } from '../../machine/vcpu.layout.ts';
+import { ACCESS_EXEC, Vcpu } from '../../machine/vcpu.layout.ts';
 import { HELPERS } from '../../x86/helpers.ts';
 import type { ExitReason, Platform, PlatformHooks } from '../platform.ts';
 import { CodeCache } from './cache.ts';
@@ -19,6 +19,8 @@ import { VARIANTS } from './forms.ts';
 import { FUSED_ENTRY, FUSED_SECTION, HANDLER_ENTRY, HANDLER_SECTION } from './section.ts';
 
 const TWO_32 = 4294967296;
+/** High halves from here on belong to addresses that are not exact as doubles. */
+const EXACT_HIGH = 0x20_0000;
 
 /** Handler by row * VARIANTS + variant, out of the module's custom section. */
 function handler_table(module: WebAssembly.Module): Uint16Array {
@@ -63,8 +65,7 @@ class Interpreter implements Platform {
       hooks: {
         fault: (address: number, access: number) => hooks.fault(address, access),
         syscall: () => hooks.syscall(),
-        decode: (_cpu: number, vcpu: number, lo: number, hi: number) =>
-          this.cache(vcpu as Ptr<'Vcpu'>).lookup((hi >>> 0) * TWO_32 + (lo >>> 0)),
+        decode: (_cpu: number, vcpu: number, lo: number, hi: number) => this.decode(vcpu as Ptr<'Vcpu'>, lo, hi),
         link: (op: number, vcpu: number) => this.cache(vcpu as Ptr<'Vcpu'>).link(op >>> 0),
         code_write: (vcpu: number, frame: number) => this.code_write(vcpu as Ptr<'Vcpu'>, (frame >>> 0) as FrameAddr),
       },
@@ -87,6 +88,15 @@ class Interpreter implements Platform {
       this.caches.set(vcpu, cache);
     }
     return cache;
+  }
+
+  /** The record at an address, or 0 on a fault. */
+  private decode(vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {
+    if (hi >>> 0 < EXACT_HIGH) return this.cache(vcpu).lookup((hi >>> 0) * TWO_32 + (lo >>> 0));
+    // Not a user address, and a double would lose its low bits.
+    Vcpu.fault_address.set_parts(vcpu, lo >>> 0, hi >>> 0);
+    Vcpu.fault_access.set(vcpu, ACCESS_EXEC);
+    return 0;
   }
 
   /** A guest store is about to hit a frame with code. Guest mode is left, since the kernel's part takes a lock. */

@@ -248,7 +248,11 @@ export function round(
   }
   if ((env.masks & UE) === 0) {
     env.flags |= lost ? UE | PE : UE;
-    return make(FINITE, sign, env.wrap_exponent ? lsb + WRAP : lsb, rounded);
+    if (!env.wrap_exponent) return make(FINITE, sign, lsb, rounded);
+    if (rounded_top + WRAP >= format.emin) return make(FINITE, sign, lsb + WRAP, rounded);
+    env.flags |= PE;
+    env.rounded_up = false;
+    return zero(sign);
   }
   if (env.flush_to_zero) {
     env.flags |= UE | PE;
@@ -265,7 +269,12 @@ export function round(
 function overflow(env: Environment, sign: number, lsb: number, rounded: bigint, format: Format): Unpacked {
   if ((env.masks & OE) === 0) {
     env.flags |= lost ? OE | PE : OE;
-    return make(FINITE, sign, env.wrap_exponent ? lsb - WRAP : lsb, rounded);
+    if (!env.wrap_exponent) return make(FINITE, sign, lsb, rounded);
+    // FSCALE can go farther than the adjustment brings back.
+    if (lsb + bit_length(rounded) - 1 - WRAP <= format.emax) return make(FINITE, sign, lsb - WRAP, rounded);
+    env.flags |= PE;
+    env.rounded_up = true;
+    return infinity(sign);
   }
   env.flags |= OE | PE;
   const mode = env.rounding;

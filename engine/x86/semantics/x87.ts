@@ -202,8 +202,8 @@ function copy_in(ir: Ir, address: Value, size: number): void {
       : step === 4
         ? ['i64.load32_u', 'i64.store32']
         : ['i64.load16_u', 'i64.store16'];
-  // The hardware looks at the two ends first.
-  ir.resolve(address, 1, false);
+  // The hardware looks at the first word and at the far end first.
+  ir.load(load_name, step, address);
   ir.resolve(ir.op('i64.add', address, ir.i64(size - 1)), 1, false);
   each_piece(ir, size, step, (offset) => {
     const at = ir.op('i64.add', address, ir.op('i64.extend_i32_u', offset));
@@ -256,13 +256,16 @@ function frstor(ir: Ir): void {
 /** FXSAVE and FXSAVE64; the bytes of the area that are the program's stay. */
 function fxsave(ir: Ir): void {
   const address = ir.address();
-  ir.probe_write(address, 512);
+  // The hardware looks at the far end first.
+  ir.resolve(ir.op('i64.add', address, ir.i64(511)), 1, true);
+  ir.resolve(address, 1, true);
   ir.helper('x87_write_fxsave', 'i32', ir.i32(ir.form.operand_size === 8 ? 1 : 0));
   copy_out(ir, address, 416);
 }
 
 function fxrstor(ir: Ir): void {
   const address = ir.address();
+  ir.resolve(ir.op('i64.add', address, ir.i64(511)), 1, false);
   copy_in(ir, address, 512);
   ir.raise_if(ir.op('i32.shr_u', ir.cpu_load('i32.load', SCRATCH + MXCSR_IN_IMAGE), ir.i32(16)), VECTOR_GP);
   ir.helper('x87_read_fxsave', 'i32', ir.i32(ir.form.operand_size === 8 ? 1 : 0));

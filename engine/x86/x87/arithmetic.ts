@@ -176,7 +176,7 @@ export function fchs(cpu: Cpu): number {
   return change_sign(cpu, 0xffff, 0x8000);
 }
 
-/** Runs an operation whose operands are ST(0) and ST(1) and whose result replaces ST(0). */
+/** The frame of the remainders: operands ST(0) and ST(1), the result replaces ST(0). Invalid ones hide denormals. */
 function pair(cpu: Cpu, operation: (a: Unpacked, b: Unpacked) => Unpacked): number {
   const pending = begin(cpu);
   if (pending >= 0) return pending;
@@ -187,7 +187,8 @@ function pair(cpu: Cpu, operation: (a: Unpacked, b: Unpacked) => Unpacked): numb
   }
   const a = read_st(cpu, 0);
   const b = read_st(cpu, 1);
-  const result = propagate(a, b) ?? (denormal_stop(a, b) ? a : operation(a, b));
+  const is_invalid = a.kind === INFINITY || b.kind === ZERO;
+  const result = propagate(a, b) ?? (!is_invalid && denormal_stop(a, b) ? a : operation(a, b));
   if (!unmasked(PRE_COMPUTATION)) write_st(cpu, 0, result);
   return commit(cpu);
 }
