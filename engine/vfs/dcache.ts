@@ -215,9 +215,9 @@ export function d_hashed(d: D): boolean {
 }
 
 /** Makes a dentry the directory entry itself: referenced by the file system and on the child list. */
-export function d_pin(d: D, extra_flags = 0): void {
+export function d_pin(d: D): void {
   const p = acquire();
-  if ((Dentry.flags.or(d, DENTRY_PINNED | extra_flags) & DENTRY_PINNED) === 0) {
+  if ((Dentry.flags.or(d, DENTRY_PINNED) & DENTRY_PINNED) === 0) {
     dget(d);
     child_add(d);
   }

@@ -80,7 +80,7 @@ export function vfs_open(context: PathContext, path: number, flags: number, mode
     result = walker.walk_parent();
     if (result !== 0) break;
     if (walker.last !== LAST_NORMAL) {
-      if ((flags & O_CREAT) !== 0) result = -EISDIR;
+      if ((flags & O_CREAT) !== 0) result = (flags & O_EXCL) !== 0 ? -EEXIST : -EISDIR;
       else if (walker.last === LAST_DOTDOT) result = walker.dotdot();
       break;
     }

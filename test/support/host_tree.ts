@@ -11,10 +11,15 @@ import { overlay_create } from '../../engine/fs/overlay/overlay.ts';
 import { node_files } from '../../engine/host/files.ts';
 import { sb_put } from '../../engine/vfs/super.ts';
 
+const made: string[] = [];
+process.on('exit', () => {
+  for (const path of made) rmSync(path, { recursive: true, force: true });
+});
+
 /** Makes an empty temporary directory. */
 export function temporary_directory(): string {
   const path = mkdtempSync(join(tmpdir(), 'tvisor-test-'));
-  process.on('exit', () => rmSync(path, { recursive: true, force: true }));
+  made.push(path);
   return path;
 }
 

@@ -3,6 +3,7 @@
  * answering 0 or a count, or -errno, as the system calls do.
  */
 import '../../engine/fs/all.ts';
+import { EINVAL } from '../../engine/abi/errno.ts';
 import type { Ptr } from '../../engine/base/types.ts';
 import { bytes_read, bytes_write } from '../../engine/heap/bytes.ts';
 import { heap_page_alloc } from '../../engine/heap/heap_pages.ts';
@@ -19,7 +20,7 @@ import { kernel_read, kernel_write } from '../../engine/vfs/kernel_io.ts';
 import { mount_attach, mount_detach } from '../../engine/vfs/mount.ts';
 import { vfs_link, vfs_mkdir, vfs_mknod, vfs_rename, vfs_symlink, vfs_unlink } from '../../engine/vfs/namei.ts';
 import { vfs_open } from '../../engine/vfs/open.ts';
-import { LOOKUP_FOLLOW, PathContext, path_walk } from '../../engine/vfs/path.ts';
+import { is_symlink, LOOKUP_FOLLOW, PathContext, path_walk } from '../../engine/vfs/path.ts';
 import { PathRef } from '../../engine/vfs/path_ref.ts';
 import { vfs_boot, vfs_shutdown } from '../../engine/vfs/root.ts';
 import { FileStatus, inode_status } from '../../engine/vfs/stat.ts';
@@ -157,7 +158,9 @@ export class TestSpace {
 
   readlink(path: string): string | number {
     const page = this.pages[2] as number;
-    const length = this.with_inode(path, 0, (inode) => inode_operations(inode).read_link?.(inode, page, 4095) ?? -22);
+    const length = this.with_inode(path, 0, (inode) =>
+      is_symlink(inode) ? (inode_operations(inode).read_link?.(inode, page, 4095) ?? -EINVAL) : -EINVAL,
+    );
     return length < 0 ? length : bytes_read(page, length);
   }
 

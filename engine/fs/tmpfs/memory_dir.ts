@@ -79,9 +79,20 @@ function changed(dir: I): void {
   inode_touch(dir, TOUCH_MTIME | TOUCH_CTIME);
 }
 
+/**
+ * Pins a dentry and the directories above it: those of the lower layer are not entries by themselves, and
+ * everything pinned must be found from the root when the file system is dismantled.
+ */
+function pin_path(dentry: D): void {
+  for (let d = dentry; (Dentry.flags.load(d) & DENTRY_PINNED) === 0; d = Dentry.parent.get(d)) {
+    if (Dentry.parent.get(d) === d) return;
+    d_pin(d);
+  }
+}
+
 function attach(dir: I, dentry: D, inode: I): void {
   d_instantiate(dentry, inode);
-  d_pin(dentry);
+  pin_path(dentry);
   changed(dir);
 }
 
@@ -176,7 +187,8 @@ function prepare_whiteout(dir: I, dentry: D): number {
 function place_whiteout(whiteout: number): void {
   if (whiteout === 0) return;
   d_add(whiteout as D, 0 as I);
-  d_pin(whiteout as D, DENTRY_WHITEOUT);
+  Dentry.flags.or(whiteout as D, DENTRY_WHITEOUT);
+  pin_path(whiteout as D);
   dput(whiteout as D);
 }
 
@@ -228,8 +240,9 @@ export function memory_rename(old_dir: I, from: D, new_dir: I, to: D, flags: num
     if (is_directory(inode)) move_link(old_dir, new_dir);
     if (exchange && is_directory(replaced)) move_link(new_dir, old_dir);
   }
-  d_pin(from);
-  if (exchange) d_pin(to);
+  pin_path(from);
+  pin_path(Dentry.parent.get(to));
+  if (exchange) pin_path(to);
   else {
     if (replaced !== 0) {
       if (is_directory(replaced)) drop_whiteouts(to);
