@@ -41,6 +41,7 @@ import {
   host_write_through,
   is_hidden,
   is_host_directory,
+  relocate,
   same_file,
   take_status,
 } from './host_inode.ts';
@@ -90,6 +91,7 @@ function host_revalidate(dir: I, dentry: Ptr<'Dentry'>): boolean {
   const inode = Dentry.inode.get(dentry);
   if (inode === 0) return result === -ENOENT;
   if (result !== 0 || !same_file(inode, status)) return false;
+  relocate(inode, dir, name, Dentry.name_length.get(dentry));
   take_status(inode, status);
   return true;
 }

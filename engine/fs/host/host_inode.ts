@@ -27,6 +27,8 @@ import {
   host_node,
   host_node_alloc,
   host_node_free,
+  host_node_is_named,
+  host_node_rename,
   reach_directory,
 } from './host_node.ts';
 
@@ -81,7 +83,10 @@ export function host_inode(sb: S, parent: I, name: number, length: number, statu
   const lo = status.ino >>> 0;
   const hi = (device_index(sb, status.dev) + 1) * 0x200000 + (Math.floor(status.ino / TWO_32) & 0x1fffff);
   const known = icache_find(sb, lo, hi);
-  if (known !== 0 && (Inode.mode.get(known) & S_IFMT) === (status.mode & S_IFMT)) return known;
+  if (known !== 0 && (Inode.mode.get(known) & S_IFMT) === (status.mode & S_IFMT)) {
+    if (parent !== 0) relocate(known, parent, name, length);
+    return known;
+  }
   if (known !== 0) iput(known);
   const node = host_node_alloc(name, length, flags);
   const inode = node === 0 ? (0 as I) : inode_alloc(sb, INODE_KIND_HOST, status.mode, guest_ino(sb, status));
@@ -97,6 +102,19 @@ export function host_inode(sb: S, parent: I, name: number, length: number, statu
   Inode.object.set(inode, node);
   if (known === 0) icache_insert(inode, lo, hi);
   return inode;
+}
+
+/**
+ * Remembers the name an inode was last found by: of several the one remembered may be removed. A root has
+ * none. Tree lock held.
+ */
+export function relocate(inode: I, parent: I, name: number, length: number): void {
+  const node = host_node(inode);
+  const before = HostNode.parent.get(node);
+  if (before === 0 || (before === parent && host_node_is_named(node, name, length))) return;
+  if (!host_node_rename(node, name, length) || before === parent) return;
+  HostNode.parent.set(node, iget(parent));
+  iput(before);
 }
 
 const fresh = new HostStatus();

@@ -8,7 +8,7 @@
  */
 import { EIO, ENODEV } from '../../abi/errno.ts';
 import type { Ptr } from '../../base/types.ts';
-import { bytes_copy, bytes_write } from '../../heap/bytes.ts';
+import { bytes_copy, bytes_equal, bytes_write } from '../../heap/bytes.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { GOFER_LOCK } from '../../heap/lock_order.ts';
 import { U8, U32 } from '../../heap/memory.ts';
@@ -57,6 +57,13 @@ export function host_node_rename(node: Ptr<'HostNode'>, name: number, length: nu
   HostNode.name_length.set(node, length);
   if (old !== 0) long_names.free(old);
   return true;
+}
+
+/** Whether this is the node's name. */
+export function host_node_is_named(node: Ptr<'HostNode'>, name: number, length: number): boolean {
+  const long = HostNode.long_name.get(node);
+  const at = long !== 0 ? long : HostNode.inline_name.at(node);
+  return HostNode.name_length.get(node) === length && bytes_equal(at, name, length);
 }
 
 /** Frees a node whose handles are closed and whose parent is dropped. */

@@ -90,7 +90,12 @@ function equalize(original: string, copy: string): void {
     const from = join(original, name);
     const to = join(copy, name);
     const st = fs.lstatSync(from);
-    if (st.isSymbolicLink()) continue;
+    if (st.isSymbolicLink()) {
+      const target = fs.readlinkSync(from);
+      fs.unlinkSync(from);
+      fs.symlinkSync(target, from);
+      continue;
+    }
     if (st.isDirectory()) equalize(from, to);
     else if (st.nlink > 1) {
       const data = fs.readFileSync(from);
