@@ -3,6 +3,8 @@
  * lower or equal rank (equal rank only where the class's comment says how instances are ordered).
  *
  *   file_position       position of one open file: held over a whole read, write or seek
+ *   epoll_watch         who watches which file
+ *     epoll             one instance, held while its files are polled; outer before inner
  *   tasklist            process tree, pids, process groups, sessions
  *     sighand           one thread group's signal state
  *     task              one task's pointers to the parts it shares with others
@@ -14,8 +16,6 @@
  *         inode         one inode's data and attributes
  *           dcache      dentry hash, names, parents, child lists
  *           icache      inode hash
- *     epoll_watch       who watches which file
- *       epoll           one instance; outer before inner
  *     tty               one terminal
  *     pipe, eventfd, timerfd    one anonymous object
  *     mm                one address space: VMAs and page tables; two in address order (fork)
@@ -32,6 +32,8 @@
 import type { LockClass } from './lock.ts';
 
 export const FILE_POSITION_LOCK: LockClass = { name: 'file_position', rank: 5 };
+export const EPOLL_WATCH_LOCK: LockClass = { name: 'epoll_watch', rank: 6 };
+export const EPOLL_LOCK: LockClass = { name: 'epoll', rank: 7 };
 export const TASKLIST_LOCK: LockClass = { name: 'tasklist', rank: 10 };
 export const SIGHAND_LOCK: LockClass = { name: 'sighand', rank: 20 };
 export const TASK_LOCK: LockClass = { name: 'task', rank: 22 };
@@ -43,8 +45,6 @@ export const FILE_LOCK: LockClass = { name: 'file', rank: 48 };
 export const INODE_LOCK: LockClass = { name: 'inode', rank: 50 };
 export const DCACHE_LOCK: LockClass = { name: 'dcache', rank: 55 };
 export const ICACHE_LOCK: LockClass = { name: 'icache', rank: 56 };
-export const EPOLL_WATCH_LOCK: LockClass = { name: 'epoll_watch', rank: 59 };
-export const EPOLL_LOCK: LockClass = { name: 'epoll', rank: 60 };
 export const TTY_LOCK: LockClass = { name: 'tty', rank: 61 };
 export const ANON_LOCK: LockClass = { name: 'anon', rank: 62 };
 export const MM_LOCK: LockClass = { name: 'mm', rank: 70 };

@@ -21,6 +21,7 @@ import {
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_file, files_lookup, hold_file, nofile_limit } from '../kernel/fd_table.ts';
 import { Files } from '../kernel/files.layout.ts';
+import { RESTART_POLL, register_restart, restart_later } from '../kernel/restart.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out } from '../mm/uaccess.ts';
@@ -99,24 +100,27 @@ function interrupted(result: number): number {
   return result === -ERESTARTSYS ? -ERESTARTNOHAND : result;
 }
 
-function poll_array(timeout_ns: number): number {
+function poll_fds(timeout_ns: number): number {
   const address = arg_u64(0);
   const count = arg_u32(1);
   if (count > nofile_limit()) return -EINVAL;
   return wait_for_any((enrol) => scan_pollfds(address, count, enrol), timeout_ns);
 }
 
+/** After a signal without handler, poll goes on under its first deadline. */
 function sys_poll(): number {
   const timeout_ms = arg_i32(2);
-  return poll_array(timeout_ms < 0 ? Number.POSITIVE_INFINITY : timeout_ms * 1e6);
+  const result = poll_fds(timeout_ms < 0 ? Number.POSITIVE_INFINITY : timeout_ms * 1e6);
+  return result === -ERESTARTNOHAND ? restart_later(RESTART_POLL) : result;
 }
+register_restart(RESTART_POLL, sys_poll);
 
 function sys_ppoll(): number {
   const timeout = first_timeout(arg_u64(2), true);
   if (timeout < 0) return timeout;
   const masked = begin_mask(arg_u64(3), arg_u64(4));
   if (masked < 0) return masked;
-  const result = poll_array(timeout);
+  const result = poll_fds(timeout);
   if (time_result(result)) write_remaining(arg_u64(2), true);
   return end_mask(result);
 }

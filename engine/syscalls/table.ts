@@ -22,8 +22,11 @@ import { PROCESS_ROWS } from './processes.ts';
 import type { SyscallRow } from './row.ts';
 import { SCHEDULING_ROWS } from './scheduling.ts';
 import { SIGNAL_ROWS } from './signal.ts';
+import { SOCKET_ROWS } from './socket.ts';
+import { SPLICE_ROWS } from './splice.ts';
 import { SYSTEM_ROWS } from './system.ts';
 import { TIME_ROWS } from './time.ts';
+import { TIMERFD_ROWS } from './timerfd.ts';
 
 const FAMILIES: readonly (readonly SyscallRow[])[] = [
   IO_ROWS,
@@ -32,6 +35,9 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   POLL_ROWS,
   EPOLL_ROWS,
   EVENTFD_ROWS,
+  TIMERFD_ROWS,
+  SPLICE_ROWS,
+  SOCKET_ROWS,
   MEMORY_ROWS,
   PROCESS_ROWS,
   PROCESS_GROUP_ROWS,

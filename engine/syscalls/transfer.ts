@@ -105,7 +105,7 @@ function chunk_of(file: Ptr<'File'>): number {
 }
 
 /** One read or write of what the cursor holds, at `offset` or at the file's position, which then moves. */
-function step(operations: FileOperations, file: Ptr<'File'>, offset: number, write: boolean): number {
+export function step(operations: FileOperations, file: Ptr<'File'>, offset: number, write: boolean): number {
   if ((File.mode.get(file) & FMODE_STREAM) !== 0)
     return write ? operations.write(file, io, -1) : operations.read(file, io, -1);
   const position_lock = File.position_lock.at(file);
