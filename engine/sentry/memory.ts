@@ -14,6 +14,7 @@ import { register_code_invalidation } from '../machine/code_events.ts';
 import { set_this_vcpu } from '../machine/this_vcpu.ts';
 import { register_translation_flush } from '../machine/tlb.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
+import { active_mm } from '../mm/active.ts';
 import { mm_activate, mm_deactivate, mm_fork, mm_get, mm_put } from '../mm/address_space.ts';
 import { guest_fault as mm_guest_fault } from '../mm/fault.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -29,8 +30,9 @@ register_task_resource('mm', {
   share: mm_get,
   copy: mm_fork,
   release(mm: Ptr<'Mm'>): void {
-    // The task that lets go of its address space is the running one: nothing may go on looking through it.
-    if (current_vcpu !== 0) mm_deactivate(current_vcpu);
+    // Nothing may go on looking through what the running task has let go of. What a failed clone gives back is
+    // another one, or is still the running task's own.
+    if (current_vcpu !== 0 && active_mm === mm && Task.mm.get(current) !== mm) mm_deactivate(current_vcpu);
     mm_put(mm);
   },
 });
