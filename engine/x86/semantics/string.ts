@@ -131,16 +131,26 @@ function repeated(ir: Ir, body: () => void): void {
   ir.if(ir.op('i64.ne', index(ir, RCX), ir.i64(0)), body);
 }
 
-function string(element: Element, whole_page: ((ir: Ir) => void) | null = null): (ir: Ir) => void {
+function clear_upper(ir: Ir, register: number): void {
+  ir.set_gpr(register, ir.gpr(register, 4), 4);
+}
+
+/** A string instruction that works on the given index registers. */
+function string(
+  registers: readonly number[],
+  element: Element,
+  whole_page: ((ir: Ir) => void) | null = null,
+): (ir: Ir) => void {
   return (ir) => {
     if (ir.form.rep === 'none') {
       const compared = element(ir);
       if (compared !== null) compare_flags(ir, compared[0], compared[1]);
       return;
     }
+    // With 32-bit addresses upper halves go, even if the first element faults; RCX's even if there is none.
+    if (ir.form.address_size === 4) clear_upper(ir, RCX);
     repeated(ir, () => {
-      // With 32-bit addresses the upper half of RCX goes, even if the first element faults.
-      if (ir.form.address_size === 4) ir.set_gpr(RCX, ir.gpr(RCX, 4), 4);
+      if (ir.form.address_size === 4) for (const register of registers) clear_upper(ir, register);
       if (whole_page === null) return repeat_elements(ir, element);
       const down = ir.cpu_load('i32.load', CpuState.df.offset);
       ir.if(
@@ -258,11 +268,11 @@ function fill_elements(ir: Ir, to: Value, value: Value, length: Value): void {
 }
 
 export const STRING: Family = {
-  movs: string(move_element, move_page),
-  stos: string(store_element, store_page),
-  lods: string(load_element),
-  cmps: string(compare_element),
-  scas: string(scan_element),
+  movs: string([RSI, RDI], move_element, move_page),
+  stos: string([RDI], store_element, store_page),
+  lods: string([RSI], load_element),
+  cmps: string([RSI, RDI], compare_element),
+  scas: string([RDI], scan_element),
   xlat(ir) {
     const offset = ir.op('i64.add', ir.gpr(RBX), ir.gpr(RAX, 1));
     const address = ir.op('i64.add', ir.segment_base(), ir.zero_extend(offset, ir.form.address_size));
