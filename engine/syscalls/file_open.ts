@@ -1,7 +1,7 @@
 /**
  * open(2), openat(2), openat2(2), creat(2).
  */
-import { E2BIG, EAGAIN, EFAULT, EINVAL } from '../abi/errno.ts';
+import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL } from '../abi/errno.ts';
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_TRUNC, O_WRONLY } from '../abi/fcntl.ts';
 import {
   O_TMPFILE_BIT,
@@ -15,7 +15,7 @@ import type { Ptr } from '../base/types.ts';
 import { U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
-import { fd_fill, fd_reserve, fd_unreserve } from '../kernel/fd_table.ts';
+import { fd_file, fd_fill, fd_reserve, fd_unreserve } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, get_user_u8 } from '../mm/uaccess.ts';
@@ -26,12 +26,19 @@ import { full, partial, type SyscallRow } from './row.ts';
 /** Flags that mean something together with O_PATH (open(2)). */
 const PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
+const SCOPED = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
+
 function do_open(dirfd: number, address: number, flags: number, mode: number, resolve: number): number {
   const path = take_path(address);
   if (path < 0) return path;
   const files = Task.files.get(current);
   const fd = fd_reserve(files, 0);
   let file = fd < 0 ? fd : begin_path(dirfd, path);
+  if (file === 0 && (resolve & SCOPED) !== 0 && dirfd !== AT_FDCWD) {
+    // With a scope even an absolute path starts at the descriptor.
+    context.start = fd_file(dirfd);
+    if (context.start === 0) file = -EBADF;
+  }
   if (file === 0) {
     context.resolve = resolve;
     file = vfs_open(context, path, flags, mode & ~current_umask());
@@ -85,9 +92,8 @@ function sys_openat2(): number {
     const byte = get_user_u8(address + i);
     if (byte !== 0) return byte < 0 ? byte : -E2BIG;
   }
-  const scoped = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
   if (high !== 0 || (flags & ~VALID_OPEN_FLAGS) !== 0 || (resolve & ~RESOLVE_VALID) !== 0) return -EINVAL;
-  if ((resolve & scoped) === scoped || (mode & ~0o7777) !== 0) return -EINVAL;
+  if ((resolve & SCOPED) === SCOPED || (mode & ~0o7777) !== 0) return -EINVAL;
   if ((flags & (O_CREAT | O_TMPFILE_BIT)) === 0 && mode !== 0) return -EINVAL;
   if ((flags & O_PATH) !== 0 && (flags & ~PATH_FLAGS) !== 0) return -EINVAL;
   if ((resolve & RESOLVE_CACHED) !== 0 && (flags & (O_TRUNC | O_CREAT | O_TMPFILE_BIT)) !== 0) return -EAGAIN;
