@@ -14,7 +14,7 @@ import { account_stop } from './cpu_time.ts';
 import { current } from './current.ts';
 import { release_held_files } from './fd_table.ts';
 import { KernelRoot, MACHINE_ENDED } from './kernel.layout.ts';
-import { end_machine, kernel_root, lock_tasklist, unlock_tasklist } from './kernel.ts';
+import { announce_machine_event, end_machine, kernel_root, lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { notify_exit } from './notify.ts';
 import { find_task, pid_get } from './pid.ts';
 import { posix_timers_end } from './posix_timer.ts';
@@ -223,6 +223,10 @@ function zombie(group: Group): void {
 
 /** The machine ends when no root process is alive. */
 function end_if_last(): void {
+  if (KernelRoot.persistent.get(kernel_root()) !== 0) {
+    announce_machine_event();
+    return;
+  }
   let root = KernelRoot.roots.get(kernel_root());
   for (; root !== 0; root = ThreadGroup.sibling_next.get(root)) if (ThreadGroup.live.load(root) > 0) return;
   end_machine(MACHINE_ENDED);

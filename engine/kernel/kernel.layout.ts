@@ -28,6 +28,8 @@ export const KernelRoot = l.done(
     ended: l.atomic(),
     /** 1 once a limit of time or fuel has killed the processes. */
     timed_out: l.atomic(),
+    /** 1: the end of the last root process is not the end of the machine. */
+    persistent: l.u32('immutable'),
     /** Root processes (no parent): their zombies are kept for the host. Linked by sibling_next. */
     roots: l.ptr('ThreadGroup', 'guarded by tasklist'),
     /** Woken when a root process ends. */
@@ -69,6 +71,8 @@ export const Scheduler = s.done(
   {
     /** vCPUs that a thread serves now. */
     online: s.atomic(),
+    /** 1: work waits and no vCPU is idle, but the host could start another one. */
+    wanted: s.atomic(),
     /** vCPUs asleep in `idle_sleep`. */
     idle: s.atomic(),
     /** Where the next wake from a thread without a vCPU goes. */

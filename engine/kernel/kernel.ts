@@ -22,6 +22,8 @@ export interface KernelOptions {
   /** The machine ends after this many guest instructions. */
   readonly fuel_limit?: number;
   readonly hostname?: string;
+  /** The machine outlives its processes: only the host ends it. */
+  readonly persistent?: boolean;
 }
 
 /** Makes the KernelRoot at boot. */
@@ -30,6 +32,7 @@ export function boot_kernel(options: KernelOptions = {}): void {
   assert(root !== 0, 'boot_kernel: no heap');
   KernelRoot.task_limit.set(root, options.task_limit ?? 4096);
   KernelRoot.fuel_limit.set(root, options.fuel_limit ?? Number.POSITIVE_INFINITY);
+  KernelRoot.persistent.set(root, options.persistent === true ? 1 : 0);
   I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_KERNEL] = root;
   if (options.time_limit_ns !== undefined)
     timer_arm(KernelRoot.limit_timer.at(root), TIMER_MACHINE_LIMIT, 0, options.time_limit_ns);
@@ -84,4 +87,14 @@ export function free_pid_pages(): void {
     if (page !== 0) heap_page_free(page);
     I32[at + i] = 0;
   }
+}
+
+/** How often a machine event was announced (modulo 2^32). */
+export function machine_event_count(): number {
+  return KernelRoot.event_count.load(kernel_root());
+}
+
+/** That counter's index in I32, for those who wait on it. */
+export function machine_event_word(): number {
+  return KernelRoot.event_count.index(kernel_root());
 }

@@ -27,6 +27,7 @@ import { clock_is_virtual, jump_to_next_timer, monotonic_ns, next_deadline_hint 
 import { timers_run } from '../time/timer.ts';
 import { current_vcpu } from './current.ts';
 import { RunQueue, Scheduler } from './kernel.layout.ts';
+import { announce_machine_event } from './kernel.ts';
 import { TASK_BLOCKED, TASK_RUNNING, TASK_STATE_MASK, TASK_STOPPED, TASK_WOKEN, Task } from './task.layout.ts';
 
 /** Length of a run queue from which on a wake kicks an idle vCPU. */
@@ -163,8 +164,21 @@ export function slice_ended(index: number): void {
 
 /** Wakes one sleeping vCPU, if any sleeps. */
 function kick_idle(scheduler: Ptr<'Scheduler'>): void {
-  if (Scheduler.idle.load(scheduler) === 0) return;
+  if (Scheduler.idle.load(scheduler) === 0) {
+    if (Scheduler.online.load(scheduler) < MachineHeader.vcpu_count.get(MACHINE)) ask_for_vcpu(scheduler);
+    return;
+  }
   for (let i = MachineHeader.vcpu_count.get(MACHINE) - 1; i >= 0; i--) if (ring_doorbell(i)) return;
+}
+
+/** Tells the host that one more vCPU would find work. */
+function ask_for_vcpu(scheduler: Ptr<'Scheduler'>): void {
+  if (Scheduler.wanted.cas(scheduler, 0, 1) === 0) announce_machine_event();
+}
+
+/** For the host: whether another vCPU was asked for since the last call. */
+export function take_vcpu_request(): boolean {
+  return Scheduler.wanted.exchange(scheduler_root(), 0) === 1;
 }
 
 /** Wakes vCPU `index` if it sleeps; returns whether it did. */

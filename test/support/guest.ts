@@ -4,9 +4,10 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Machine } from '../../engine/index.ts';
+import { signal_number } from '../../engine/runtime/signals.ts';
 
 /** The repository's root. */
 export const REPOSITORY = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
@@ -22,7 +23,8 @@ export type Linkage = 'static' | 'dynamic';
 /** Compiles test/guest/NAME.c unless an up-to-date binary is there; returns its path. Throws with the compiler's words. */
 export function compile(name: string, linkage: Linkage): string {
   const source = join(SOURCES, `${name}.c`);
-  const directory = join(tmpdir(), `tvisor-guest-${process.getuid?.() ?? 0}`);
+  // Not in /tmp: the guest has its own.
+  const directory = join(REPOSITORY, 'dist', 'guest');
   mkdirSync(directory, { recursive: true });
   const binary = join(directory, `${name}.${linkage}`);
   if (existsSync(binary) && statSync(binary).mtimeMs > statSync(source).mtimeMs) return binary;
@@ -57,22 +59,6 @@ export interface Command {
   readonly stdin?: string | Uint8Array;
 }
 
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGILL: 4,
-  SIGTRAP: 5,
-  SIGABRT: 6,
-  SIGBUS: 7,
-  SIGFPE: 8,
-  SIGKILL: 9,
-  SIGSEGV: 11,
-  SIGPIPE: 13,
-  SIGALRM: 14,
-  SIGTERM: 15,
-};
-
 /** Runs a command on the host. */
 export function run_native(command: Command): Promise<Outcome> {
   return new Promise((resolve, reject) => {
@@ -86,9 +72,19 @@ export function run_native(command: Command): Promise<Outcome> {
     child.stdin.end(command.stdin ?? '');
     child.on('error', reject);
     child.on('close', (code, signal) => {
-      const status = code ?? 128 + (SIGNAL_NUMBERS[signal ?? ''] ?? 0);
+      const status = code ?? 128 + signal_number(signal ?? '');
       const text = (chunks: Buffer[]): string => Buffer.concat(chunks).toString('latin1');
       resolve({ stdout: text(out), stderr: text(err), status });
     });
   });
+}
+
+/** Runs the same command in a machine. A run that takes longer than `seconds` is killed: status 137. */
+export async function run_guest(machine: Machine, command: Command, seconds: number): Promise<Outcome> {
+  const { argv, cwd, env, stdin = '' } = command;
+  const result = await machine.run(argv, { cwd, env, stdin, timeout: seconds * 1000 });
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+  const status = result.exitCode ?? 128 + signal_number(result.signal ?? '');
+  const late = result.timedOut ? `(killed after ${seconds} s)\n` : '';
+  return { stdout: text(result.stdoutBytes), stderr: late + text(result.stderrBytes), status };
 }

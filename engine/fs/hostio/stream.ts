@@ -60,6 +60,11 @@ export function bell_count(): number {
   return HostIo.bell.load(host_io());
 }
 
+/** The bell's index in I32, for those who wait on it. */
+export function bell_word(): number {
+  return HostIo.bell.index(host_io());
+}
+
 /** What Atomics.waitAsync answers; the library of the language version we compile for lacks it. */
 interface AsyncWait {
   waitAsync(

@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+/**
+ * The command line: `tvisor do`, `tvisor help`, `tvisor --version`. Parsing is sade's, except that flags of
+ * `do` end where the guest's command begins (runtime/flag.ts).
+ */
+import { createRequire } from 'node:module';
+import sade from 'sade';
+import { type DoFlags, do_command } from '../engine/runtime/cmd/do.ts';
+import { do_help_text, help_text, syscalls_text, version_text } from '../engine/runtime/cmd/help.ts';
+import { TvisorError } from '../engine/runtime/errors.ts';
+import { split_line } from '../engine/runtime/flag.ts';
+
+/** package.json lies two folders above, both from dist/bin and from dist/bundle. */
+function version(): string {
+  const own = createRequire(import.meta.url)('../../package.json') as { version: string };
+  return own.version;
+}
+
+function print_help(topic: string | undefined): number {
+  if (topic === undefined) process.stdout.write(help_text());
+  else if (topic === 'syscalls') process.stdout.write(syscalls_text());
+  else if (topic === 'do') process.stdout.write(do_help_text());
+  else
+    throw new TvisorError(
+      `there is no help on '${topic}'`,
+      "try 'tvisor help', 'tvisor help do' or 'tvisor help syscalls'",
+    );
+  return 0;
+}
+
+/** What the command line asks for: a function that does it and answers the exit status. */
+function parse(argv: readonly string[]): () => number | Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === '--help' || name === '-h') return () => print_help(undefined);
+  if (name === '--version' || name === '-v')
+    return () => {
+      process.stdout.write(version_text(version()));
+      return 0;
+    };
+  const program = sade('tvisor');
+  program.command('do').action((flags: DoFlags & { _: string[] }) => () => do_command(flags._, flags));
+  program.command('help [topic]').action((topic: string | undefined) => () => print_help(topic));
+  if (name !== 'do' && name !== 'help')
+    throw new TvisorError(`there is no command '${name}'`, "try 'tvisor do -- CMD' or 'tvisor help'");
+  if (name === 'help') return () => print_help(rest[0]);
+  const { flags, command } = split_line(rest);
+  if (flags.includes('--help')) return () => print_help('do');
+  const parsed = program.parse(['node', 'tvisor', 'do', ...flags, '--', ...command], { lazy: true });
+  if (parsed === undefined) throw new TvisorError('the command line cannot be parsed', "see 'tvisor do --help'");
+  return (parsed.handler as (...args: unknown[]) => () => Promise<number>)(...parsed.args);
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const debug = argv.includes('--debug');
+  try {
+    return await parse(argv)();
+  } catch (error) {
+    if (error instanceof TvisorError) process.stderr.write(`${error.line()}\n`);
+    else
+      process.stderr.write(
+        `tvisor: internal error: ${error instanceof Error ? error.message : error}; report it with --debug's output\n`,
+      );
+    if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return error instanceof TvisorError ? error.status : 125;
+  }
+}
+
+process.exit(await main(process.argv.slice(2)));

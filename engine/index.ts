@@ -1,0 +1,11 @@
+/**
+ * tvisor: run unmodified Linux programs in a machine of this process.
+ *
+ *     import { Machine } from 'tvisor';
+ *     const machine = await Machine.create();
+ *     const { stdout, exitCode } = await machine.run(['ls', '-l']);
+ *     await machine.close();
+ */
+export type { MachineOptions, Volume } from './runtime/config.ts';
+export { TvisorError } from './runtime/errors.ts';
+export { type Input, Machine, type Output, type RunOptions, type RunResult } from './runtime/machine.ts';

@@ -1,0 +1,68 @@
+/** `tvisor do`: one command in a machine of its own, with the caller's streams. */
+import { caller_environment } from '../../host/system.ts';
+import type { MachineOptions, Volume } from '../config.ts';
+import { TvisorError } from '../errors.ts';
+import { parse_count, parse_size, parse_time, parse_volume } from '../flag.ts';
+import { Machine } from '../machine.ts';
+import { signal_number } from '../signals.ts';
+
+/** Flags as the command line's parser delivers them. */
+export interface DoFlags {
+  readonly root?: string;
+  readonly volume?: string | readonly string[];
+  readonly cwd?: string;
+  readonly vcpus?: string;
+  readonly memory?: string;
+  readonly timeout?: string;
+  readonly strace?: string | boolean;
+  readonly platform?: string;
+  readonly debug?: boolean;
+}
+
+/** Signals that reach the guest's process when they reach tvisor. */
+const FORWARDED: readonly NodeJS.Signals[] = [
+  ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGWINCH', 'SIGCONT', 'SIGUSR2'] as const),
+];
+
+/** The options that the flags ask for. Throws a TvisorError for a bad value. */
+export function options_of(flags: DoFlags): MachineOptions {
+  const volumes: Volume[] = [flags.volume ?? []].flat().map((text) => parse_volume(String(text)));
+  const strace = flags.strace === undefined || flags.strace === false ? '' : String(flags.strace);
+  if (flags.platform !== undefined && flags.platform !== 'interp')
+    throw new TvisorError(`there is no platform '${flags.platform}'`, "use 'interp'");
+  return {
+    volumes,
+    debug: flags.debug === true,
+    strace: strace === 'true' || strace === '' ? (strace === '' ? '' : '-') : strace,
+    ...(flags.root === undefined ? {} : { root: flags.root }),
+    ...(flags.vcpus === undefined ? {} : { vcpus: parse_count(String(flags.vcpus), 'vCPUs') }),
+    ...(flags.memory === undefined ? {} : { memory: parse_size(String(flags.memory)) }),
+  };
+}
+
+/** Runs the command and answers tvisor's exit status. Throws a TvisorError when tvisor fails. */
+export async function do_command(command: readonly string[], flags: DoFlags): Promise<number> {
+  const timeout = flags.timeout === undefined ? 0 : parse_time(String(flags.timeout));
+  const options = options_of(flags);
+  if (command.length === 0)
+    throw new TvisorError('no command given', "write 'tvisor do [flags] [--] CMD [ARGS]', or see 'tvisor do --help'");
+  const machine = await Machine.create(options);
+  const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [signal, () => machine.kill(signal)]);
+  for (const [signal, listener] of listeners) process.on(signal, listener);
+  try {
+    const result = await machine.run(command, {
+      stdin: 'inherit',
+      stdout: 'inherit',
+      stderr: 'inherit',
+      env: caller_environment(),
+      cwd: flags.cwd ?? process.cwd(),
+      ...(timeout === 0 ? {} : { timeout }),
+    });
+    if (result.timedOut)
+      process.stderr.write(`tvisor: the command was killed after ${flags.timeout}; raise --timeout\n`);
+    return result.signal === null ? (result.exitCode ?? 0) : 128 + signal_number(result.signal);
+  } finally {
+    for (const [signal, listener] of listeners) process.off(signal, listener);
+    await machine.close();
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The inline vCPU: the thread that owns the machine runs it, a slice of work at a time, between the turns of
+ * its event loop. No other thread exists, so a machine with a virtual clock and a seed is deterministic.
+ */
+import { open_trace } from '../host/trace_sink.ts';
+import { create_interpreter } from '../platform/interp/interp.ts';
+import type { Platform } from '../platform/platform.ts';
+import { enter_machine } from '../sentry/machine.ts';
+import { platform_hooks, RUN_IDLE, RUN_INTERRUPTED, run_vcpu } from '../sentry/run.ts';
+import { set_syscall_tracer } from '../syscalls/dispatch.ts';
+import { monotonic_ns, next_deadline_hint } from '../time/clock.ts';
+import { make_tracer } from '../trace/strace.ts';
+
+export class InlineVcpu {
+  private readonly memory: WebAssembly.Memory;
+  private readonly platform: Platform;
+  private readonly tracer: ReturnType<typeof make_tracer> | null;
+  private readonly ran: () => void;
+  private immediate: NodeJS.Immediate | null = null;
+  private timer: NodeJS.Timeout | null = null;
+  private stopped = false;
+
+  /** `ran` is called after each turn: streams and ends may have changed. */
+  constructor(memory: WebAssembly.Memory, module: WebAssembly.Module, strace: string, ran: () => void) {
+    this.memory = memory;
+    this.platform = create_interpreter(module, memory, platform_hooks);
+    this.tracer = strace === '' ? null : make_tracer(open_trace(strace));
+    this.ran = ran;
+  }
+
+  /** There may be something to run. */
+  wake(): void {
+    if (this.stopped || this.immediate !== null) return;
+    this.immediate = setImmediate(() => {
+      this.immediate = null;
+      this.turn();
+    });
+  }
+
+  /** Never runs again. */
+  stop(): void {
+    this.stopped = true;
+    if (this.immediate !== null) clearImmediate(this.immediate);
+    if (this.timer !== null) clearTimeout(this.timer);
+  }
+
+  private turn(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    enter_machine(this.memory);
+    set_syscall_tracer(this.tracer);
+    const why = run_vcpu(0, this.platform, false);
+    set_syscall_tracer(null);
+    if (why === RUN_INTERRUPTED) this.wake();
+    else if (why === RUN_IDLE) {
+      const next = next_deadline_hint() - monotonic_ns();
+      if (next !== Number.POSITIVE_INFINITY)
+        this.timer = setTimeout(() => this.wake(), Math.min(Math.max(Math.ceil(next / 1e6), 0), 1 << 30));
+    }
+    this.ran();
+  }
+}

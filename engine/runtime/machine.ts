@@ -1,0 +1,350 @@
+/**
+ * Machine: the library's face. Owns one machine's memory, its vCPU threads (or none: an inline vCPU in the
+ * calling thread), and the streams of the programs it runs.
+ *
+ * A thread is bound to one machine at a time (heap/memory.ts); everything here that touches a machine's
+ * memory calls `enter` first, so that several machines live in one process without seeing each other.
+ */
+import { ELIBBAD, ENOENT, ENOEXEC, ENOTDIR } from '../abi/errno.ts';
+import type { Ptr } from '../base/types.ts';
+import { HOST_INPUT, HOST_OUTPUT } from '../fs/hostio/hostio.layout.ts';
+import { bell_count, bell_word, host_stream_create, host_stream_made } from '../fs/hostio/stream.ts';
+import { unbind_memory } from '../heap/memory.ts';
+import { interpreter_module } from '../host/module.ts';
+import {
+  BufferSink,
+  buffer_source,
+  caller_sink,
+  type Sink,
+  type Source,
+  stream_sink,
+  stream_source,
+} from '../host/stdio.ts';
+import { available_cores, caller_ids } from '../host/system.ts';
+import { VcpuPool, vcpu_module } from '../host/workers.ts';
+import { reap_root } from '../kernel/exit.ts';
+import { MACHINE_ENDED, MACHINE_PANICKED } from '../kernel/kernel.layout.ts';
+import { end_machine, machine_ended, machine_event_count, machine_event_word } from '../kernel/kernel.ts';
+import { interrupt_all, take_vcpu_request } from '../kernel/scheduler.ts';
+import { LOAD_KILLED } from '../loader/load.ts';
+import { INTERRUPT_STOP } from '../machine/vcpu.layout.ts';
+import { boot_machine, enter_machine, mount_tree } from '../sentry/machine.ts';
+import { read_panic } from '../sentry/panic.ts';
+import { kill_root, type SpawnFailure, spawn_root } from '../sentry/spawn.ts';
+import type { VcpuTask } from '../sentry/vcpu_job.ts';
+import { errno_name } from '../trace/names.ts';
+import { type MachineConfig, type MachineOptions, machine_config } from './config.ts';
+import { TvisorError } from './errors.ts';
+import { InlineVcpu } from './inline.ts';
+import { signal_name, signal_number } from './signals.ts';
+import { InputPump, OutputPump, type Pump } from './streams.ts';
+import { WordWatch } from './watch.ts';
+
+/** A text, bytes, a stream, or the caller's own standard input; nothing is an empty input. */
+export type Input = string | Uint8Array | NodeJS.ReadableStream | 'inherit' | null;
+/** Kept for the result, passed to the caller's own stream, or written to a stream. */
+export type Output = 'pipe' | 'inherit' | NodeJS.WritableStream;
+
+export interface RunOptions {
+  /** Standard input: the string 'inherit' is the caller's, any other string is the input itself. */
+  readonly stdin?: Input;
+  readonly stdout?: Output;
+  readonly stderr?: Output;
+  /** The whole environment; default PATH and HOME alone. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Guest directory; default '/'. */
+  readonly cwd?: string;
+  /** Milliseconds after which the program and its children are killed. */
+  readonly timeout?: number;
+}
+
+export interface RunResult {
+  /** Exit status, or null when a signal ended the program. */
+  readonly exitCode: number | null;
+  /** 'SIGKILL' and so on, or null. */
+  readonly signal: string | null;
+  /** What was written, as UTF-8; '' where the output went elsewhere. */
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly stdoutBytes: Uint8Array;
+  readonly stderrBytes: Uint8Array;
+  readonly timedOut: boolean;
+}
+
+const DEFAULT_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/' };
+const DEFAULT_UMASK = 0o022;
+
+/** A program in progress. */
+interface Running {
+  readonly pid: number;
+  readonly pumps: readonly Pump[];
+  readonly outputs: readonly Pump[];
+  /** Wait status, -1 while it runs. */
+  status: number;
+  readonly done: (status: number) => void;
+  readonly failed: (error: Error) => void;
+}
+
+function source_of(input: Input): Source {
+  if (input === 'inherit') return stream_source();
+  if (input === null) return buffer_source(new Uint8Array(0));
+  if (typeof input === 'string') return buffer_source(new TextEncoder().encode(input));
+  return input instanceof Uint8Array ? buffer_source(input) : stream_source(input);
+}
+
+function sink_of(output: Output | undefined, fd: 1 | 2): Sink | BufferSink {
+  if (output === undefined || output === 'pipe') return new BufferSink();
+  return output === 'inherit' ? caller_sink(fd) : stream_sink(output);
+}
+
+/** A machine: a kernel, its memory, its file tree and its processors. */
+export class Machine {
+  private readonly config: MachineConfig;
+  private readonly memory: WebAssembly.Memory;
+  private readonly pool: VcpuPool | null;
+  private readonly module: Promise<WebAssembly.Module>;
+  private inline: InlineVcpu | null = null;
+  private readonly running = new Map<number, Running>();
+  private started = 0;
+  private closed = false;
+  private serving = false;
+  private dirty = false;
+  private readonly bell = new WordWatch(() => this.serve());
+  private readonly events = new WordWatch(() => this.serve());
+
+  /** Makes a machine. Rejects with a TvisorError that says what to change when it cannot be had. */
+  static async create(options: MachineOptions = {}): Promise<Machine> {
+    const config = machine_config(options, available_cores());
+    // The thread starts while this one boots the machine.
+    const pool = config.inline ? null : await VcpuPool.create(vcpu_module(), 'vcpu_job', config.vcpus);
+    const module = interpreter_module();
+    let memory: WebAssembly.Memory;
+    try {
+      memory = boot_machine({
+        vcpus: config.vcpus,
+        heap_bytes: config.heap,
+        ram_bytes: config.memory,
+        clock: config.clock,
+        seed: config.seed,
+        hostname: config.hostname,
+      });
+    } catch (error) {
+      await pool?.destroy();
+      if (!(error instanceof RangeError)) throw error;
+      throw new TvisorError(`cannot reserve the machine's memory (${error.message})`, 'ask for less with --memory');
+    }
+    const machine = new Machine(config, memory, pool, module);
+    try {
+      const volumes = config.volumes.map((volume) => ({ ...volume, read_only: volume.read_only ?? false }));
+      const failure = mount_tree(config.root, volumes);
+      if (failure !== null)
+        throw new TvisorError(
+          `cannot mount ${failure.path} (${errno_name(-failure.error)})`,
+          'check that the directory exists and may be read',
+        );
+      await machine.start_vcpu();
+    } catch (error) {
+      await machine.close();
+      throw error;
+    }
+    return machine;
+  }
+
+  private constructor(
+    config: MachineConfig,
+    memory: WebAssembly.Memory,
+    pool: VcpuPool | null,
+    module: Promise<WebAssembly.Module>,
+  ) {
+    this.config = config;
+    this.memory = memory;
+    this.pool = pool;
+    this.module = module;
+  }
+
+  /**
+   * Runs a program to its end. `argv[0]` is looked for in the environment's PATH unless it has a slash.
+   * Rejects with a TvisorError whose `status` is 127 (not found), 126 (not executable) or 125.
+   */
+  async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    if (this.closed) throw new TvisorError('the machine is closed', 'create another one');
+    if (argv.length === 0) throw new TvisorError('no command given', 'pass at least a program name');
+    const stdout = sink_of(options.stdout, 1);
+    const stderr = sink_of(options.stderr, 2);
+    let timed_out = false;
+    let timer: NodeJS.Timeout | undefined;
+    // Waiting for a word of shared memory does not keep an event loop alive; a program in progress shall.
+    const alive = setInterval(() => {}, 1 << 30);
+    const status = await new Promise<number>((resolve, reject) => {
+      const pid = this.start(argv, options, stdout, stderr, resolve, reject);
+      if (options.timeout !== undefined)
+        timer = setTimeout(() => {
+          timed_out = true;
+          this.enter();
+          kill_root(pid, signal_number('SIGKILL'), true);
+          this.inline?.wake();
+        }, options.timeout);
+      this.serve();
+    }).finally(() => {
+      clearTimeout(timer);
+      clearInterval(alive);
+    });
+    await Promise.all([stdout.finish(), stderr.finish()]);
+    const bytes = (sink: Sink | BufferSink): Uint8Array =>
+      sink instanceof BufferSink ? sink.bytes() : new Uint8Array(0);
+    const decoder = new TextDecoder();
+    const signal = status & 0x7f;
+    return {
+      exitCode: signal === 0 ? (status >> 8) & 0xff : null,
+      signal: signal === 0 ? null : signal_name(signal),
+      stdout: decoder.decode(bytes(stdout)),
+      stderr: decoder.decode(bytes(stderr)),
+      stdoutBytes: bytes(stdout),
+      stderrBytes: bytes(stderr),
+      timedOut: timed_out,
+    };
+  }
+
+  /** Sends a signal to the process groups of the programs in progress, as a terminal does. */
+  kill(signal: string): void {
+    if (this.closed) return;
+    this.enter();
+    for (const pid of this.running.keys()) kill_root(pid, signal_number(signal), false);
+    this.inline?.wake();
+  }
+
+  /** Ends every program and releases everything the machine holds. Programs in progress are rejected. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.enter();
+    end_machine(MACHINE_ENDED);
+    interrupt_all(INTERRUPT_STOP);
+    for (const program of this.running.values()) {
+      for (const pump of program.pumps) pump.close();
+      program.failed(new TvisorError('the machine was closed while a program ran', ''));
+    }
+    this.running.clear();
+    this.inline?.stop();
+    await this.pool?.destroy();
+    unbind_memory();
+  }
+
+  private enter(): void {
+    enter_machine(this.memory);
+  }
+
+  private start(
+    argv: readonly string[],
+    options: RunOptions,
+    stdout: Sink,
+    stderr: Sink,
+    done: (status: number) => void,
+    failed: (error: Error) => void,
+  ): number {
+    this.enter();
+    const files: Ptr<'File'>[] = [];
+    const open = (direction: number): Ptr<'HostStream'> => {
+      const stream = host_stream_create(direction);
+      if (stream === 0) throw new TvisorError('the machine is out of memory', 'ask for more with memory');
+      files.push(host_stream_made.file);
+      return stream;
+    };
+    const streams = [open(HOST_INPUT), open(HOST_OUTPUT), open(HOST_OUTPUT)] as const;
+    const pid = spawn_root({
+      argv,
+      env: options.env ?? DEFAULT_ENV,
+      cwd: options.cwd ?? '/',
+      umask: DEFAULT_UMASK,
+      files,
+      ...caller_ids(),
+    });
+    const outputs = [new OutputPump(streams[1], stdout, this.serve), new OutputPump(streams[2], stderr, this.serve)];
+    if (typeof pid !== 'number') {
+      for (const pump of outputs) pump.close();
+      new InputPump(streams[0], buffer_source(new Uint8Array(0)), this.serve).serve();
+      throw spawn_error(argv[0] as string, options.cwd ?? '/', pid);
+    }
+    const input = new InputPump(streams[0], source_of(options.stdin ?? null), this.serve);
+    this.running.set(pid, { pid, pumps: [input, ...outputs], outputs, status: -1, done, failed });
+    this.inline?.wake();
+    return pid;
+  }
+
+  /**
+   * Serves every stream and every end until nothing moves, then waits for the guest to change something.
+   * Called whenever the guest or the host may have: by watches on the machine's words, sources and sinks.
+   */
+  private readonly serve = (): void => {
+    this.dirty = true;
+    if (this.serving) return;
+    this.serving = true;
+    while (this.dirty && !this.closed) {
+      this.dirty = false;
+      this.enter();
+      const rung = bell_count();
+      const seen = machine_event_count();
+      this.serve_once();
+      if (take_vcpu_request()) void this.start_vcpu().catch((error: unknown) => this.fail(error as Error));
+      if (this.running.size > 0 && !this.closed) {
+        this.bell.arm(bell_word(), rung);
+        this.events.arm(machine_event_word(), seen);
+      }
+    }
+    this.serving = false;
+  };
+
+  private serve_once(): void {
+    const ended = machine_ended();
+    for (const program of [...this.running.values()]) {
+      for (const pump of program.pumps) pump.serve();
+      if (program.status < 0) program.status = reap_root(program.pid);
+      if (program.status >= 0 && program.outputs.every((pump) => pump.serve())) {
+        this.running.delete(program.pid);
+        for (const pump of program.pumps) pump.close();
+        program.done(program.status);
+      } else if (ended === MACHINE_PANICKED)
+        this.fail(new TvisorError(read_panic(), 'this is a bug: please report it'));
+    }
+  }
+
+  /** Every program in progress fails. */
+  private fail(error: Error): void {
+    for (const program of this.running.values()) {
+      for (const pump of program.pumps) pump.close();
+      program.failed(error);
+    }
+    this.running.clear();
+  }
+
+  private async start_vcpu(): Promise<void> {
+    if (this.started >= this.config.vcpus) return;
+    const index = this.started++;
+    const module = await this.module;
+    if (this.closed) return;
+    if (this.pool === null) {
+      this.inline = new InlineVcpu(this.memory, module, this.config.strace, this.serve);
+      return;
+    }
+    const task: VcpuTask = { memory: this.memory, module, index, strace: this.config.strace };
+    this.pool.start(task).then(this.serve, (error: Error) => this.fail(error));
+  }
+}
+
+function spawn_error(command: string, cwd: string, { errno, what }: SpawnFailure): TvisorError {
+  const reason = errno_name(errno);
+  if (what === 'memory') return new TvisorError('the machine is out of memory', 'ask for more with --memory');
+  if (what === 'cwd')
+    return new TvisorError(`cannot enter ${cwd} in the guest (${reason})`, 'choose another with --cwd');
+  if (errno === ENOENT || errno === ENOTDIR)
+    return new TvisorError(`${command}: not found`, 'check the name, the PATH, and --root', 127);
+  const remedy =
+    errno === ENOEXEC || errno === ELIBBAD || errno === -LOAD_KILLED
+      ? 'it is no x86-64 ELF program and no script with a #! line'
+      : 'check its permissions';
+  return new TvisorError(
+    `${command}: cannot be executed (${errno === -LOAD_KILLED ? 'bad image' : reason})`,
+    remedy,
+    126,
+  );
+}

@@ -1,0 +1,75 @@
+/**
+ * Boots a machine: its memory, then each subsystem's root record, from the bottom up. Runs on the host's
+ * thread, before any vCPU does. What a thread must know of a machine besides its memory (clocks, the
+ * thread's place in the lock order checker) is installed by `enter_machine`.
+ */
+import type { Ptr } from '../base/types.ts';
+import { boot_mounts, type MountFailure, type Volume } from '../fs/boot_mounts.ts';
+import { install_host_files } from '../fs/host/host_files.ts';
+import { boot_memory } from '../heap/boot.ts';
+import { set_lock_owner } from '../heap/lock.ts';
+import { bind_memory } from '../heap/memory.ts';
+import { host_clock } from '../host/clock.ts';
+import { node_files } from '../host/files.ts';
+import { set_current } from '../kernel/current.ts';
+import { set_this_vcpu } from '../machine/this_vcpu.ts';
+import { use_mm } from '../mm/active.ts';
+import { install_host_clock, monotonic_ns, wall_nanoseconds_at, wall_seconds } from '../time/clock.ts';
+import { vfs_boot } from '../vfs/root.ts';
+import { set_vfs_clock } from '../vfs/time.ts';
+import { boot_sentry } from './boot.ts';
+
+/** Lock owner number of a thread that is no vCPU. */
+const HOST_OWNER = 1000;
+
+export interface BootOptions {
+  readonly vcpus: number;
+  readonly heap_bytes: number;
+  readonly ram_bytes: number;
+  readonly clock: 'real' | 'virtual';
+  readonly seed: number | null;
+  readonly hostname: string;
+}
+
+/** Binds the calling thread to a machine: as the host's thread, or about to be a vCPU (`run_vcpu` says which). */
+export function enter_machine(memory: WebAssembly.Memory): void {
+  bind_memory(memory);
+  install_host_clock(host_clock);
+  install_host_files(node_files);
+  set_vfs_clock({ seconds: wall_seconds, nanoseconds: () => wall_nanoseconds_at(monotonic_ns()) });
+  set_lock_owner(HOST_OWNER);
+  set_this_vcpu(0 as Ptr<'Vcpu'>);
+  set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, 0 as Ptr<'Vcpu'>);
+  use_mm(0 as Ptr<'Mm'>);
+}
+
+/** Makes a machine without any file system or process. Throws a RangeError when its memory cannot be had. */
+export function boot_machine(options: BootOptions): WebAssembly.Memory {
+  const { vcpus, heap_bytes, ram_bytes } = options;
+  const memory = boot_memory({ vcpus, heap_bytes, ram_bytes });
+  enter_machine(memory);
+  boot_sentry({
+    hostname: options.hostname,
+    persistent: true,
+    time: { clock: options.clock, ...(options.seed === null ? {} : { seed: options.seed }) },
+  });
+  vfs_boot();
+  return memory;
+}
+
+/** Mounts the file tree: the host's directory `root` under a memory overlay, and the volumes. Null is success. */
+export function mount_tree(root: string, volumes: readonly Volume[]): MountFailure | null {
+  return boot_mounts({
+    root: byte_string(root),
+    volumes: volumes.map((volume) => ({
+      host: byte_string(volume.host),
+      guest: byte_string(volume.guest),
+      read_only: volume.read_only,
+    })),
+  });
+}
+
+/** A path as one character a byte, which is how the kernel takes text from its host. */
+function byte_string(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}

@@ -1,0 +1,27 @@
+/**
+ * A worker thread as a vCPU: the job that the pool starts once for each. It runs the machine's tasks until
+ * the machine ends; the thread never returns to its event loop in between.
+ */
+import { open_trace } from '../host/trace_sink.ts';
+import { create_interpreter } from '../platform/interp/interp.ts';
+import { set_syscall_tracer } from '../syscalls/dispatch.ts';
+import { make_tracer } from '../trace/strace.ts';
+import { enter_machine } from './machine.ts';
+import { platform_hooks, run_vcpu } from './run.ts';
+
+export interface VcpuTask {
+  readonly memory: WebAssembly.Memory;
+  /** The interpreter, compiled. */
+  readonly module: WebAssembly.Module;
+  readonly index: number;
+  /** '' off, '-' stderr, else a host file. */
+  readonly strace: string;
+}
+
+/** Runs vCPU `index` until its machine ends; answers why (RUN_*). */
+export function vcpu_job(task: VcpuTask): number {
+  enter_machine(task.memory);
+  if (task.strace !== '') set_syscall_tracer(make_tracer(open_trace(task.strace)));
+  const platform = create_interpreter(task.module, task.memory, platform_hooks);
+  return run_vcpu(task.index, platform, true);
+}
