@@ -1,14 +1,14 @@
 /**
  * CPUID: an x86-64-v2 processor without XSAVE and AVX (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E).
  *
- * The vendor is none that the C library knows, so that it reads neither Intel's nor AMD's cache leaves and takes
- * its generic tuning; features alone select its SSE2 to SSE4.2 paths.
+ * The vendor is AMD: glibc reads no feature word of a vendor it does not know (init_cpu_features), and AMD's cache
+ * leaves are plain numbers. The family is one for which it has no special tuning.
  */
 import type { Ptr } from '../base/types.ts';
 import { U32 } from '../heap/memory.ts';
 import { CpuState, RAX, RBX, RCX, RDX } from '../machine/cpu.layout.ts';
 
-const VENDOR = 'TvisorTvisor';
+const VENDOR = 'AuthenticAMD';
 const BRAND = 'tvisor x86-64-v2';
 
 /** Leaf 1 EDX: fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clfsh mmx fxsr sse sse2. */
@@ -20,8 +20,12 @@ const FEATURES_7_EBX = 1 << 9;
 /** Leaf 0x80000001 ECX: lahf; EDX: syscall, nx, rdtscp, lm. */
 const EXTENDED_ECX = 1 << 0;
 const EXTENDED_EDX = (1 << 11) | (1 << 20) | (1 << 27) | (1 << 29);
-/** Family 6, a model number of no significance. */
-const SIGNATURE = 0x0000_0600;
+/** Family 17h, model 1, stepping 1. */
+const SIGNATURE = 0x0080_0f11;
+/** Caches in the encoding of leaves 0x80000005 and 6: 32 KiB L1 each, 512 KiB L2, 8 MiB L3, lines of 64 bytes. */
+const L1_CACHE = (32 << 24) | (8 << 16) | (1 << 8) | 64;
+const L2_CACHE = (512 << 16) | (6 << 12) | (1 << 8) | 64;
+const L3_CACHE = (16 << 18) | (8 << 12) | (1 << 8) | 64;
 /** CLFLUSH line of 64 bytes in units of 8, in bits 8-15. */
 const CLFLUSH_LINE = 8 << 8;
 const MAX_LEAF = 7;
@@ -50,6 +54,10 @@ export function cpuid_leaf(leaf: number): readonly [number, number, number, numb
       return [0, 0, EXTENDED_ECX, EXTENDED_EDX];
     case 0x8000_0002:
       return [word_of(BRAND, 0), word_of(BRAND, 4), word_of(BRAND, 8), word_of(BRAND, 12)];
+    case 0x8000_0005:
+      return [0, 0, L1_CACHE, L1_CACHE];
+    case 0x8000_0006:
+      return [0, 0, L2_CACHE, L3_CACHE];
     case 0x8000_0008:
       return [ADDRESS_BITS, 0, 0, 0];
     default:
