@@ -7,10 +7,11 @@
  * the file. Bytes before an unreadable page are transferred, as in Linux; the error comes only when
  * nothing was. A blocked write keeps its progress in Task.syscall_progress.
  */
-import { EAGAIN, EBADF, EFAULT, EINVAL, EIO, ENOMEM, EPIPE } from '../abi/errno.ts';
+import { EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EIO, ENOMEM, EPIPE } from '../abi/errno.ts';
 import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_NONBLOCK } from '../abi/fcntl.ts';
 import { POLLIN, POLLOUT } from '../abi/poll.ts';
-import { SIGPIPE } from '../abi/signal.ts';
+import { RLIM_INFINITY, RLIMIT_FSIZE } from '../abi/resource.ts';
+import { SIGPIPE, SIGXFSZ } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_POSITION_LOCK } from '../heap/lock_order.ts';
@@ -18,6 +19,7 @@ import { U32 } from '../heap/memory.ts';
 import { wait_on } from '../kernel/block.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_file, hold_file } from '../kernel/fd_table.ts';
+import { rlimit } from '../kernel/limits.ts';
 import { siginfo_user } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
@@ -27,6 +29,7 @@ import { copy_in, pin } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_REGULAR, type FileOperations, file_operations } from '../vfs/file.ts';
 import { last_write_position } from '../vfs/regular.ts';
+import { Inode } from '../vfs/vfs.layout.ts';
 
 /** Most bytes of one read or write: whole pages below 2 GiB (read(2), NOTES). */
 export const MAX_RW_COUNT = 0x7fff_f000;
@@ -104,6 +107,19 @@ function chunk_of(file: Ptr<'File'>): number {
   return (File.mode.get(file) & FMODE_STREAM) !== 0 ? STREAM_CHUNK : FILE_CHUNK;
 }
 
+/** Cuts a write at RLIMIT_FSIZE; one that begins there is SIGXFSZ and -EFBIG (setrlimit(2)). */
+function limit_size(file: Ptr<'File'>, at: number): number {
+  const limit = rlimit(RLIMIT_FSIZE);
+  if (limit >= RLIM_INFINITY || io.remaining === 0) return 0;
+  const start = (File.flags.get(file) & O_APPEND) !== 0 ? Inode.size.get(File.inode.get(file)) : at;
+  if (start >= limit) {
+    send_to_task(current, SIGXFSZ, siginfo_user(SIGXFSZ));
+    return -EFBIG;
+  }
+  io.remaining = Math.min(io.remaining, limit - start);
+  return 0;
+}
+
 /** One read or write of what the cursor holds, at `offset` or at the file's position, which then moves. */
 export function step(operations: FileOperations, file: Ptr<'File'>, offset: number, write: boolean): number {
   if ((File.mode.get(file) & FMODE_STREAM) !== 0)
@@ -112,7 +128,8 @@ export function step(operations: FileOperations, file: Ptr<'File'>, offset: numb
   lock(position_lock, FILE_POSITION_LOCK);
   const own = File.position.get(file);
   const at = offset === AT_POSITION ? own : offset;
-  const n = write ? operations.write(file, io, at) : operations.read(file, io, at);
+  const limited = write && File.kind.get(file) === FILE_KIND_REGULAR ? limit_size(file, at) : 0;
+  const n = limited < 0 ? limited : write ? operations.write(file, io, at) : operations.read(file, io, at);
   if (offset === AT_POSITION && n > 0) {
     // An append began where the file ended.
     const appended = write && (File.flags.get(file) & O_APPEND) !== 0 && File.kind.get(file) === FILE_KIND_REGULAR;

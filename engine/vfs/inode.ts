@@ -96,6 +96,8 @@ export const INODE_KIND_MEMFD = 6;
 export const INODE_KIND_DEBUG = 7;
 /** A memory inode that stands for one of a lower layer. */
 export const INODE_KIND_OVERLAY = 8;
+/** A pipe reached through /proc/PID/fd. */
+export const INODE_KIND_PIPE = 9;
 
 const operations: (InodeOperations | undefined)[] = [];
 

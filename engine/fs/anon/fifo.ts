@@ -5,18 +5,23 @@
 import { EAGAIN, ENOMEM, ENXIO, RETRY } from '../../abi/errno.ts';
 import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_ACCMODE, O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
 import { POLLIN, POLLOUT, READABLE, WRITABLE } from '../../abi/poll.ts';
+import { S_IFIFO } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { ANON_LOCK, INODE_LOCK } from '../../heap/lock_order.ts';
 import { wake } from '../../heap/wait_queue.ts';
 import { wait_on } from '../../kernel/block.ts';
+import { Credentials } from '../../kernel/credentials.layout.ts';
 import { current } from '../../kernel/current.ts';
 import { hold_file } from '../../kernel/fd_table.ts';
 import { Task } from '../../kernel/task.layout.ts';
+import { d_alloc_root, dput } from '../../vfs/dcache.ts';
 import { register_fifo_open } from '../../vfs/device.ts';
 import { File } from '../../vfs/file.layout.ts';
 import { FILE_KIND_PATH, FILE_KIND_PIPE, file_alloc, file_put } from '../../vfs/file.ts';
-import { Inode } from '../../vfs/vfs.layout.ts';
+import { INODE_KIND_PIPE, inode_alloc, iput, register_inode_operations } from '../../vfs/inode.ts';
+import type { PathRef } from '../../vfs/path_ref.ts';
+import { Inode, Mount } from '../../vfs/vfs.layout.ts';
 import { Pipe } from './pipe.layout.ts';
 import { open_end, pipe_create, pipe_get, pipe_put } from './pipe.ts';
 
@@ -123,3 +128,29 @@ function has_partner(pipe: Ptr<'Pipe'>, file: Ptr<'File'>): boolean {
 }
 
 register_fifo_open(special_fifo_open);
+
+register_inode_operations(INODE_KIND_PIPE, { name: 'pipefs' });
+
+/**
+ * Makes a pipe a place that can be opened again (/proc/self/fd/0): a nameless dentry with a FIFO inode, on
+ * the mount given. 0 or -ENOMEM.
+ */
+export function pipe_place(pipe: Ptr<'Pipe'>, mount: Ptr<'Mount'>, out: PathRef): number {
+  const sb = Mount.sb.get(mount);
+  const inode = inode_alloc(sb, INODE_KIND_PIPE, S_IFIFO | 0o600, pipe);
+  if (inode === 0) return -ENOMEM;
+  Inode.endpoint.set(inode, pipe);
+  const credentials = Task.credentials.get(current);
+  if (credentials !== 0) {
+    Inode.uid.set(inode, Credentials.fsuid.get(credentials));
+    Inode.gid.set(inode, Credentials.fsgid.get(credentials));
+  }
+  const dentry = d_alloc_root(sb, inode);
+  if (dentry === 0) {
+    iput(inode);
+    return -ENOMEM;
+  }
+  out.set(mount, dentry);
+  dput(dentry);
+  return 0;
+}

@@ -4,6 +4,7 @@ import { O_CLOEXEC } from '../../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_read } from '../../heap/bytes.ts';
+import { current } from '../../kernel/current.ts';
 import { fd_flags, fd_peek, files_lookup } from '../../kernel/fd_table.ts';
 import { Files } from '../../kernel/files.layout.ts';
 import { Task } from '../../kernel/task.layout.ts';
@@ -11,10 +12,11 @@ import { Mm } from '../../mm/mm.layout.ts';
 import { mm_lock, mm_unlock } from '../../mm/mm_lock.ts';
 import { d_path, file_path } from '../../vfs/d_path.ts';
 import { File } from '../../vfs/file.layout.ts';
-import { file_get, file_put } from '../../vfs/file.ts';
+import { FILE_KIND_PIPE, file_get, file_put } from '../../vfs/file.ts';
 import { fs_cwd, fs_root } from '../../vfs/fs_context.ts';
 import { PathRef } from '../../vfs/path_ref.ts';
 import { Mount } from '../../vfs/vfs.layout.ts';
+import { pipe_place } from '../anon/fifo.ts';
 import type { Entry, EntrySink, PseudoNode, Subject } from '../pseudo/node.ts';
 import { peek_task, task_owner, with_files, with_fs, with_mm, with_page, with_task } from './subject.ts';
 
@@ -41,9 +43,18 @@ function path_text(file: Ptr<'File'>): string | number {
   });
 }
 
+/** A pipe is opened again like a FIFO, on the reader's root mount. */
+function follow_pipe(file: Ptr<'File'>, out: PathRef): number {
+  const place = new PathRef();
+  fs_root(Task.fs.get(current), place);
+  const result = pipe_place(File.object.get(file) as Ptr<'Pipe'>, place.mount, out);
+  place.put();
+  return result;
+}
+
 function follow_file(file: Ptr<'File'>, out: PathRef): number {
   const dentry = File.dentry.get(file);
-  if (dentry === 0) return -ENXIO;
+  if (dentry === 0) return File.kind.get(file) === FILE_KIND_PIPE ? follow_pipe(file, out) : -ENXIO;
   out.set(File.mount.get(file), dentry);
   return 0;
 }

@@ -10,7 +10,8 @@ import { lock_tasklist, unlock_tasklist } from '../../kernel/kernel.ts';
 import { find_task } from '../../kernel/pid.ts';
 import { Task } from '../../kernel/task.layout.ts';
 import { task_get, task_put } from '../../kernel/task.ts';
-import { mm_get, mm_put } from '../../mm/address_space.ts';
+import { task_mm_get } from '../../kernel/task_mm.ts';
+import { mm_put } from '../../mm/address_space.ts';
 import { fs_context_get, fs_context_put } from '../../vfs/fs_context.ts';
 import type { Subject } from '../pseudo/node.ts';
 
@@ -46,10 +47,7 @@ export function task_exists(subject: Subject): boolean {
 
 /** Runs `body` with the task's address space; `none` for a task that has none (a zombie). */
 export function with_mm<R>(task: T, none: R, body: (mm: Ptr<'Mm'>) => R): R {
-  lock_tasklist();
-  const mm = Task.mm.get(task);
-  if (mm !== 0) mm_get(mm);
-  unlock_tasklist();
+  const mm = task_mm_get(task);
   if (mm === 0) return none;
   const result = body(mm);
   mm_put(mm);

@@ -4,7 +4,7 @@ import { EACCES, EIO, ENOENT, ENOTDIR, ESRCH } from '../../../engine/abi/errno.t
 import { O_RDWR, O_WRONLY } from '../../../engine/abi/fcntl.ts';
 import { S_IFLNK, S_IFMT } from '../../../engine/abi/stat.ts';
 import type { Ptr } from '../../../engine/base/types.ts';
-import { pipe_ends, pipe_open } from '../../../engine/fs/anon/pipe.ts';
+import { pipe_ends, pipe_open, pipe_slab } from '../../../engine/fs/anon/pipe.ts';
 import { populate_dev } from '../../../engine/fs/dev/populate.ts';
 import { procfs_create } from '../../../engine/fs/proc/proc.ts';
 import { sysfs_create } from '../../../engine/fs/sys/sys.ts';
@@ -83,6 +83,23 @@ test('descriptors are links to what is open', () => {
   assert.is(s.readlink('/proc/self/cwd'), '/');
   assert.is(s.readlink('/proc/self/exe'), -ENOENT);
   assert.is(ESRCH, 3);
+});
+
+test('a pipe can be opened again through its descriptor, and written through /dev/stdout', () => {
+  const { space: s, files } = setup();
+  pipe_open(0);
+  const { read, write } = pipe_ends;
+  fd_install(files, read, 0, 0);
+  fd_install(files, write, 0, 1);
+  assert.is(s.save('/dev/stdout', 'again'), 0);
+  const file = s.open('/dev/stdin', 0);
+  assert.ok(file > 0);
+  assert.is(s.read(file, -1, 5), 'again');
+  fd_close(files, 0);
+  assert.is(s.save('/proc/self/fd/1', 'x'), 0);
+  s.put(file);
+  fd_close(files, 1);
+  assert.is(pipe_slab.live(), 0);
 });
 
 test('what can be written takes effect, the rest refuses', () => {

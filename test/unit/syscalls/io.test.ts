@@ -1,12 +1,19 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { EAGAIN, EBADF, EFAULT, EINVAL, EPIPE, ESPIPE } from '../../../engine/abi/errno.ts';
+import { EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, ENXIO, EPIPE, ESPIPE } from '../../../engine/abi/errno.ts';
 import { O_APPEND, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../../../engine/abi/fcntl.ts';
-import { SIGPIPE } from '../../../engine/abi/signal.ts';
+import { RLIMIT_FSIZE } from '../../../engine/abi/resource.ts';
+import { SIGPIPE, SIGXFSZ } from '../../../engine/abi/signal.ts';
+import { S_IFIFO } from '../../../engine/abi/stat.ts';
 import type { Ptr } from '../../../engine/base/types.ts';
+import { pipe_slab } from '../../../engine/fs/anon/pipe.ts';
+import { set_current } from '../../../engine/kernel/current.ts';
 import { fd_close, fd_install, files_lookup } from '../../../engine/kernel/fd_table.ts';
+import { set_group_rlimit } from '../../../engine/kernel/limits.ts';
 import { PendingSignals } from '../../../engine/kernel/signal.layout.ts';
 import { Task } from '../../../engine/kernel/task.layout.ts';
+import { create_root_task } from '../../../engine/kernel/task.ts';
+import { vcpu_at } from '../../../engine/machine/vcpu.layout.ts';
 import { do_munmap } from '../../../engine/mm/mmap.ts';
 import { file_put } from '../../../engine/vfs/file.ts';
 import { ASLEEP, call, is_awake, peek, peek_words, poke, resume, user_pages, words } from '../../support/calls.ts';
@@ -127,6 +134,41 @@ test('a broken pipe is a signal and an error', () => {
   assert.is(call('write', output, at, 1), -EPIPE);
   const pending = Task.pending.at(k.task);
   assert.is(PendingSignals.set.lo(pending), 1 << (SIGPIPE - 1));
+});
+
+test('a file does not grow beyond RLIMIT_FSIZE', () => {
+  setup();
+  const fd = open('/f', O_RDWR | O_CREAT);
+  set_group_rlimit(Task.group.get(k.task), RLIMIT_FSIZE, 10, 10);
+  assert.is(call('write', fd, at, 100), 10);
+  assert.is(call('write', fd, at, 1), -EFBIG);
+  assert.is(PendingSignals.set.lo(Task.pending.at(k.task)), 1 << (SIGXFSZ - 1));
+  assert.is(call('pwrite64', fd, at, 100, 5), 5);
+});
+
+test('opening a FIFO waits for the other end', () => {
+  setup();
+  k.space.mknod('/fifo', S_IFIFO | 0o666);
+  poke(at, '/fifo\0');
+  assert.is(call('open', at, O_WRONLY | O_NONBLOCK, 0), -ENXIO);
+  assert.is(call('open', at, O_RDONLY, 0), ASLEEP);
+  const reader = k.task;
+  const other = create_root_task({
+    mm: k.mm,
+    files: k.files,
+    fs: Task.fs.get(reader),
+    credentials: Task.credentials.get(reader),
+  });
+  set_current(other, Task.cpu.get(other), vcpu_at(0));
+  assert.is(call('open', at, O_WRONLY, 0), 0);
+  set_current(reader, Task.cpu.get(reader), vcpu_at(0));
+  assert.is(resume(), 1);
+  assert.is(call('write', 0, at, 5), 5);
+  assert.is(call('read', 1, at + 64, 10), 5);
+  assert.is(call('close', 0), 0);
+  assert.is(call('read', 1, at + 64, 10), 0);
+  assert.is(call('close', 1), 0);
+  assert.is(pipe_slab.live(), 0);
 });
 
 test('descriptors: dup, fcntl, close_range', () => {
