@@ -24,9 +24,9 @@ host_test('the native runner repeats itself', () => {
   assert.is(report.failures.map((failure) => failure.text).join('\n\n'), '');
 });
 
-host_test('random instructions of every row behave as on the host', () => slice(undefined, 5000));
+host_test('random instructions of every row behave as on the host', () => slice(undefined, 3000));
 host_test('MMX instructions behave as on the host', () => slice('mmx', 1000));
-host_test('SSE to SSE4.2 instructions behave as on the host', () => slice('sse,sse2,sse3,ssse3,sse4.1,sse4.2', 2000));
-host_test('x87 instructions behave as on the host', () => slice('x87', 2000));
+host_test('SSE to SSE4.2 instructions behave as on the host', () => slice('sse,sse2,sse3,ssse3,sse4.1,sse4.2', 1500));
+host_test('x87 instructions behave as on the host', () => slice('x87', 1000));
 
 test.run();

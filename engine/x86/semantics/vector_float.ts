@@ -1,8 +1,6 @@
 /**
- * SSE floating point. The exact helpers (`sse/exact.ts`) give every bit and flag; around the four operations,
- * comparisons and conversions stands a fast path in plain WebAssembly, taken only where it gives the same
- * bits and the same MXCSR: round to nearest, no FTZ or DAZ, everything masked, operands that are zero or
- * normal, results that are normal, and inexactness already noted or provably absent.
+ * SSE floating point. The exact helpers (`sse/exact.ts`) give every bit and flag; the frequent operations have a
+ * fast path in front of them (`float_fast.ts`), taken only where it gives the same bits and the same MXCSR.
  */
 import { CpuState, RCX } from '../../machine/cpu.layout.ts';
 import { set_flags } from '../flags.ts';
@@ -26,6 +24,7 @@ import {
   RESULT,
   SECOND,
 } from '../sse/exact.ts';
+import { fast_arithmetic, Shape } from './float_fast.ts';
 import { immediate, mmx_framed, set_mmx_state, vector, write_vector } from './vector.ts';
 
 const SCRATCH = CpuState.scratch.offset;
@@ -63,9 +62,72 @@ const FORMS: readonly (readonly [string, number])[] = [
   ['sd', FORM_SD],
 ];
 
+/** Puts operands of a shape where the helpers look for them; `first` null when there is none. */
+function put_shaped(ir: Ir, s: Shape, first: Value | null, second: Value): void {
+  const store = s.packed ? 'v128.store' : `${s.name}.store`;
+  ir.cpu_store(store, SCRATCH + SECOND, second);
+  if (first !== null) ir.cpu_store(store, SCRATCH + FIRST, first);
+}
+
+/** A value of a shape as operand 0 takes it: its bits. */
+function bits_of(ir: Ir, s: Shape, value: Value): Value {
+  if (s.packed) return value;
+  if (s.double) return ir.op('i64.reinterpret_f64', value);
+  return ir.op('i64.extend_i32_u', ir.op('i32.reinterpret_f32', value));
+}
+
+function result_bits(ir: Ir, s: Shape): Value {
+  return ir.cpu_load(s.packed ? 'v128.load' : s.double ? 'i64.load' : 'i64.load32_u', SCRATCH + RESULT);
+}
+
+/** Writes `fast` where `right` holds, else what the helper makes of the operands. */
+function write_or_help(
+  ir: Ir,
+  s: Shape,
+  operands: readonly [Value | null, Value],
+  fast: { result: Value; right: Value },
+  help: () => void,
+): void {
+  const result = ir.variable(bits_of(ir, s, fast.result));
+  ir.if(ir.op('i32.eqz', fast.right), () => {
+    put_shaped(ir, s, operands[0], operands[1]);
+    help();
+    ir.set(result, result_bits(ir, s));
+  });
+  ir.write(0, ir.get(result));
+}
+
 /** An arithmetic operation in its four forms. */
 function four(stem: string, op: number): Family {
-  return Object.fromEntries(FORMS.map(([suffix, form]) => [stem + suffix, by_helper('sse_arithmetic', [op, form])]));
+  const semantics =
+    (form: number): Semantics =>
+    (ir) => {
+      const s = new Shape(ir, form);
+      const b = s.read(1);
+      const a = op === OP_SQRT ? b : s.read(0);
+      write_or_help(ir, s, [a, b], fast_arithmetic(ir, s, op, a, b), () =>
+        ir.helper_or_raise('sse_arithmetic', ir.i32(op), ir.i32(form)),
+      );
+    };
+  return Object.fromEntries(FORMS.map(([suffix, form]) => [stem + suffix, semantics(form)]));
+}
+
+/** MIN and MAX: of operands that are neither NaN nor denormal the lesser or greater, the second if equal. */
+function extremes(stem: string, op: number): Family {
+  const semantics =
+    (form: number): Semantics =>
+    (ir) => {
+      const s = new Shape(ir, form);
+      const b = s.read(1);
+      const a = s.read(0);
+      const first = s.op(op === OP_MIN ? 'lt' : 'gt', a, b);
+      const result = s.packed ? ir.op('v128.bitselect', a, b, first) : ir.select(first, a, b);
+      const right = s.all(s.and(s.is_plain(a), s.is_plain(b)));
+      write_or_help(ir, s, [a, b], { result, right }, () =>
+        ir.helper_or_raise('sse_arithmetic', ir.i32(op), ir.i32(form)),
+      );
+    };
+  return Object.fromEntries(FORMS.map(([suffix, form]) => [stem + suffix, semantics(form)]));
 }
 
 function compare_four(): Family {
@@ -78,14 +140,21 @@ function round_four(): Family {
   return Object.fromEntries(FORMS.map(([suffix, form]) => [`round${suffix}`, by_helper('sse_round', [form], true)]));
 }
 
-/** COMISS and kin: flags from the helper. */
+/** COMISS and kin: flags directly for operands that are neither NaN nor denormal, else from the helper. */
 function compare_flags(quiet_nans: number, form: number): Semantics {
   return (ir) => {
-    const second = vector(ir, 1);
-    put_operands(ir, vector(ir, 0), second);
-    ir.helper_or_raise('sse_compare_flags', ir.i32(quiet_nans), ir.i32(form));
-    const result = ir.cpu_load('i32.load', SCRATCH + RESULT);
-    const bit = (n: number): Value => ir.op('i32.and', ir.op('i32.shr_u', result, ir.i32(n)), ir.i32(1));
+    const s = new Shape(ir, form);
+    const b = s.read(1);
+    const a = s.read(0);
+    const equal = ir.op('i32.shl', s.op('eq', a, b), ir.i32(6));
+    const result = ir.variable(ir.op('i32.or', s.op('lt', a, b), equal));
+    ir.if(ir.op('i32.eqz', s.and(s.is_plain(a), s.is_plain(b))), () => {
+      put_shaped(ir, s, a, b);
+      ir.helper_or_raise('sse_compare_flags', ir.i32(quiet_nans), ir.i32(form));
+      ir.set(result, ir.cpu_load('i32.load', SCRATCH + RESULT));
+    });
+    const flags = ir.get(result);
+    const bit = (n: number): Value => ir.op('i32.and', ir.op('i32.shr_u', flags, ir.i32(n)), ir.i32(1));
     const zero = ir.i32(0);
     set_flags(ir, { CF: bit(0), PF: bit(2), AF: zero, ZF: bit(6), SF: zero, OF: zero });
   };
@@ -116,26 +185,66 @@ function convert_scalar(name: string, constants: readonly number[]): Semantics {
   };
 }
 
-/** CVTSI2SS, CVTSI2SD: a 32- or 64-bit integer into the low element. */
+/** Integers up to this size are exact in the format. */
+const EXACT_SINGLE = 2 ** 24;
+const EXACT_DOUBLE = 2 ** 53;
+
+/** CVTSI2SS, CVTSI2SD: a 32- or 64-bit integer into the low element; directly where that is exact. */
 function integer_to_scalar(double: number): Semantics {
   return (ir) => {
-    const bits = ir.operand(1).size * 8;
-    const source = ir.read(1);
-    ir.cpu_store('i64.store', SCRATCH + SECOND, source);
-    ir.helper_or_raise('sse_from_integer', ir.i32(bits), ir.i32(double), ir.i32(1));
-    take_result(ir);
+    const { size } = ir.operand(1);
+    const s = new Shape(ir, double === 0 ? FORM_SS : FORM_SD);
+    const source = ir.read_signed(1);
+    const converted = s.op('convert_i64_s', source);
+    const limit = double === 0 ? EXACT_SINGLE : EXACT_DOUBLE;
+    const shifted = ir.op('i64.add', source, ir.i64(limit));
+    const right = ir.op('i64.le_u', shifted, ir.i64(2 * limit));
+    const result = ir.variable(bits_of(ir, s, converted));
+    ir.if(ir.op('i32.eqz', right), () => {
+      ir.cpu_store('i64.store', SCRATCH + SECOND, source);
+      ir.helper_or_raise('sse_from_integer', ir.i32(size * 8), ir.i32(double), ir.i32(1));
+      ir.set(result, result_bits(ir, s));
+    });
+    ir.write(0, ir.get(result));
   };
 }
 
-/** CVTSS2SI and kin: the low element to a general register of 32 or 64 bits. */
+/** CVTTSS2SI and kin: the low element to a general register; directly if it is an integer in range. */
 function scalar_to_integer(double: number, truncate: number): Semantics {
   return (ir) => {
-    const bits = ir.operand(0).size * 8;
-    put_operands(ir, null, vector(ir, 1));
-    const args = [bits, double, 1, truncate].map((constant) => ir.i32(constant));
-    ir.helper_or_raise('sse_to_integer', ...args);
-    ir.write(0, ir.cpu_load(bits === 32 ? 'i64.load32_u' : 'i64.load', SCRATCH + RESULT));
+    const { size } = ir.operand(0);
+    const s = new Shape(ir, double === 0 ? FORM_SS : FORM_SD);
+    const b = s.read(1);
+    const whole = s.op('trunc', b);
+    const mxcsr = ir.cpu_load('i32.load', CpuState.mxcsr.offset);
+    // PE set and masked, no DAZ: a fraction that is cut off changes nothing.
+    const noted = ir.op('i32.eq', ir.op('i32.and', mxcsr, ir.i32(0x1060)), ir.i32(0x1020));
+    const is_whole = s.op('eq', whole, b);
+    const settled = truncate === 0 ? is_whole : ir.op('i32.or', is_whole, noted);
+    const in_range = s.op('lt', s.op('abs', b), s.constant(size === 4 ? 2 ** 31 : 2 ** 63));
+    const result = ir.variable(ir.op(`i64.trunc_sat_${s.name}_s`, b));
+    ir.if(ir.op('i32.eqz', ir.op('i32.and', settled, in_range)), () => {
+      put_shaped(ir, s, null, b);
+      const args = [size * 8, double, 1, truncate].map((constant) => ir.i32(constant));
+      ir.helper_or_raise('sse_to_integer', ...args);
+      ir.set(result, ir.cpu_load(size === 4 ? 'i64.load32_u' : 'i64.load', SCRATCH + RESULT));
+    });
+    ir.write(0, ir.get(result));
   };
+}
+
+/** CVTSS2SD: exact but for NaNs and denormals, which the helper takes. */
+function single_to_double(ir: Ir): void {
+  const from = new Shape(ir, FORM_SS);
+  const to = new Shape(ir, FORM_SD);
+  const b = from.read(1);
+  const result = ir.variable(bits_of(ir, to, ir.op('f64.promote_f32', b)));
+  ir.if(ir.op('i32.eqz', from.is_plain(b)), () => {
+    put_shaped(ir, from, null, b);
+    ir.helper_or_raise('sse_convert', ir.i32(0), ir.i32(1));
+    ir.set(result, result_bits(ir, to));
+  });
+  ir.write(0, ir.get(result));
 }
 
 /** CVTPI2PS: two integers into the low half of the destination. */
@@ -156,7 +265,7 @@ const CONVERSIONS: Family = {
   cvttsd2si: scalar_to_integer(1, 1),
   cvtps2pd: convert_packed('sse_convert', [0, 2]),
   cvtpd2ps: convert_packed('sse_convert', [1, 2]),
-  cvtss2sd: convert_scalar('sse_convert', [0, 1]),
+  cvtss2sd: single_to_double,
   cvtsd2ss: convert_scalar('sse_convert', [1, 1]),
   cvtdq2ps: convert_packed('sse_from_integer', [32, 0, 4]),
   cvtdq2pd: convert_packed('sse_from_integer', [32, 1, 2]),
@@ -199,8 +308,8 @@ export const VECTOR_FLOAT: Family = {
   ...four('sub', OP_SUB),
   ...four('mul', OP_MUL),
   ...four('div', OP_DIV),
-  ...four('min', OP_MIN),
-  ...four('max', OP_MAX),
+  ...extremes('min', OP_MIN),
+  ...extremes('max', OP_MAX),
   ...four('sqrt', OP_SQRT),
   ...compare_four(),
   ...round_four(),
