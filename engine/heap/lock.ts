@@ -81,10 +81,27 @@ function check_order(p: Ptr<'Lock'>, lock_class: LockClass): void {
 }
 
 const SPINS = 200;
+/** How often a sleeping waiter looks whether the machine still lives. */
+const LOOK_MS = 200;
+
+let machine_has_died: () => boolean = () => false;
+
+/** Installs the question whether the machine has panicked: a lock that its dead vCPU holds is never released. */
+export function set_lock_watch(has_died: () => boolean): void {
+  machine_has_died = has_died;
+}
+
+/** Forgets what this thread holds, after a panic: the machine is dead, the thread may serve another. */
+export function forget_held_locks(): void {
+  held.length = 0;
+}
 
 function lock_slow(p: Ptr<'Lock'>): void {
   for (let i = 0; i < SPINS; i++) {
     if (Lock.state.load(p) === 0 && Lock.state.cas(p, 0, 1) === 0) return;
   }
-  while (Lock.state.exchange(p, 2) !== 0) Atomics.wait(I32, Lock.state.index(p), 2);
+  while (Lock.state.exchange(p, 2) !== 0) {
+    if (Atomics.wait(I32, Lock.state.index(p), 2, LOOK_MS) === 'timed-out' && machine_has_died())
+      panic('a lock is held by a vCPU that has panicked');
+  }
 }

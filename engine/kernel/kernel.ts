@@ -9,8 +9,10 @@ import { TASKLIST_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader, ROOT_KERNEL } from '../heap/machine.layout.ts';
 import { I32, U8 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
+import { INTERRUPT_RESCHEDULE } from '../machine/vcpu.layout.ts';
 import { TIMER_MACHINE_LIMIT, timer_arm } from '../time/timer.ts';
 import { KernelRoot, MACHINE_RUNS, PID_LIMIT, PID_PAGE_ENTRIES } from './kernel.layout.ts';
+import { interrupt_all } from './scheduler.ts';
 
 export const kernel_roots = slab(KernelRoot);
 
@@ -69,6 +71,7 @@ export function machine_ended(): number {
 /** Ends the machine unless it has ended: vCPUs leave their loops at the next safe point. */
 export function end_machine(why: number): void {
   KernelRoot.ended.cas(kernel_root(), MACHINE_RUNS, why);
+  interrupt_all(INTERRUPT_RESCHEDULE);
   announce_machine_event();
 }
 

@@ -200,7 +200,7 @@ export function interrupt_all(bits: number): void {
 /** Asks the vCPU that runs `task` to leave guest code at the next block boundary. */
 export function interrupt_task(task: Ptr<'Task'>, bits = INTERRUPT_RESCHEDULE): void {
   const vcpu = vcpu_at(Task.vcpu.get(task));
-  if (Vcpu.task.get(vcpu) === task) Vcpu.interrupt.or(vcpu, bits);
+  if (Vcpu.task.load(vcpu) === task) Vcpu.interrupt.or(vcpu, bits);
 }
 
 /**

@@ -75,8 +75,8 @@ export const Vcpu = l.done(
     exception: l.u32('owner'),
     /** Fuel given to, and left over by, the last run of guest code: guest instructions. */
     fuel: l.i32('owner'),
-    /** Running task, for the inspector. */
-    task: l.u32('owner'),
+    /** Running task: who sends it a signal interrupts this vCPU. */
+    task: l.atomic(),
     /** Copy of MachineHeader.frame_table, for generated code. */
     frame_table: l.u32('immutable'),
     arena_next: l.u32('owner'),

@@ -2,16 +2,16 @@
  * A kernel panic: the report into the machine's header, the end of the machine, the life of the process.
  */
 import type { Ptr } from '../base/types.ts';
+import { forget_held_locks } from '../heap/lock.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { U8 } from '../heap/memory.ts';
 import { current } from '../kernel/current.ts';
 import { MACHINE_PANICKED } from '../kernel/kernel.layout.ts';
 import { end_machine } from '../kernel/kernel.ts';
-import { interrupt_all } from '../kernel/scheduler.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { task_comm } from '../kernel/task.ts';
 import { CpuState } from '../machine/cpu.layout.ts';
-import { INTERRUPT_RESCHEDULE, Vcpu } from '../machine/vcpu.layout.ts';
+import { Vcpu } from '../machine/vcpu.layout.ts';
 
 const TEXT_LIMIT = 2048;
 
@@ -41,8 +41,8 @@ export function record_panic(error: unknown, vcpu: Ptr<'Vcpu'>): void {
     MachineHeader.panic_length.set(MACHINE, text.length);
     MachineHeader.panic_flag.store(MACHINE, 2);
   }
+  forget_held_locks();
   end_machine(MACHINE_PANICKED);
-  interrupt_all(INTERRUPT_RESCHEDULE);
 }
 
 /** The report of the machine's panic, or '' when there was none. */
@@ -52,4 +52,9 @@ export function read_panic(): string {
   let text = '';
   for (let i = 0; i < MachineHeader.panic_length.get(MACHINE); i++) text += String.fromCharCode(U8[at + i] as number);
   return text;
+}
+
+/** Whether the machine has panicked, for waiters on locks that nobody will release. */
+export function has_panicked(): boolean {
+  return MachineHeader.panic_flag.load(MACHINE) !== 0;
 }

@@ -12,7 +12,7 @@
  */
 import { panic } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
-import { held_lock_count, set_lock_owner } from '../heap/lock.ts';
+import { held_lock_count, set_lock_owner, set_lock_watch } from '../heap/lock.ts';
 import { account_start, account_stop } from '../kernel/cpu_time.ts';
 import { check_cpu_timers } from '../kernel/cpu_timers.ts';
 import { current, current_cpu, current_vcpu, set_current } from '../kernel/current.ts';
@@ -58,7 +58,7 @@ import { advance_virtual, monotonic_ns } from '../time/clock.ts';
 import { timers_run } from '../time/timer.ts';
 import { deliver_exception, deliver_fault } from './exceptions.ts';
 import { activate_memory, bind_vcpu, guest_fault } from './memory.ts';
-import { record_panic } from './panic.ts';
+import { has_panicked, record_panic } from './panic.ts';
 
 /** Why `run_vcpu` returned. */
 export const RUN_ENDED = 0;
@@ -97,6 +97,7 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
   const vcpu = vcpu_at(index);
   const scheduler = scheduler_root();
   set_lock_owner(index);
+  set_lock_watch(has_panicked);
   bind_vcpu(vcpu, platform);
   leave_idle(vcpu);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
@@ -136,14 +137,15 @@ function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_slee
 /** Runs one task until it blocks, stops, ends, or its slice is over and another waits. */
 function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Ptr<'Task'>): void {
   set_current(task, Task.cpu.get(task), vcpu);
-  Vcpu.task.set(vcpu, task);
+  // Atomic: whoever gives the task work either finds it here, or the task finds the work before it runs.
+  Vcpu.task.store(vcpu, task);
   Vcpu.fuel.set(vcpu, 0);
   slice_syscalls = 0;
   Task.vcpu.set(task, index);
   account_start(task);
   activate_memory(vcpu);
   const stays = resume_blocked_call() && run_guest(index, vcpu, platform);
-  Vcpu.task.set(vcpu, 0);
+  Vcpu.task.store(vcpu, 0);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
   if (stays) enqueue(task);
 }
@@ -163,6 +165,10 @@ function run_guest(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform): boolea
     } else if (reason === EXIT_FAULT) deliver_fault(vcpu);
     else if (reason === EXIT_EXCEPTION) deliver_exception(vcpu);
     else if (reason !== EXIT_FUEL && reason !== EXIT_INTERRUPT) panic(`unknown exit reason ${reason}`);
+    if (machine_ended() !== MACHINE_RUNS) {
+      account_stop(current);
+      return true;
+    }
     if (reason === EXIT_FUEL || slice_syscalls > SLICE_SYSCALLS) {
       slice_syscalls = 0;
       if (end_slice(index)) return true;
