@@ -1,6 +1,9 @@
 /**
  * A vCPU with a page table made by hand, to run machine code bytes without a kernel.
  */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { FrameAddr, Ptr } from '../../engine/base/types.ts';
 import { heap_page_alloc } from '../../engine/heap/heap_pages.ts';
 import { MACHINE, MachineHeader } from '../../engine/heap/machine.layout.ts';
@@ -25,9 +28,22 @@ export const ALL = PTE_PRESENT | PTE_WRITE | PTE_EXEC;
 
 let compiled: WebAssembly.Module | null = null;
 
-/** The interpreter's module, generated once a process. */
+const ENGINE = fileURLToPath(new URL('../../engine', import.meta.url));
+
+/** The built module, if it is not older than any source that it is generated from. */
+function built_module(): Uint8Array | null {
+  const file = join(ENGINE, 'platform', 'interp', 'interp.wasm');
+  if (!existsSync(file)) return null;
+  const built = statSync(file).mtimeMs;
+  for (const folder of ['x86', 'wasm', 'machine', 'platform'])
+    for (const name of readdirSync(join(ENGINE, folder), { recursive: true, encoding: 'utf8' }))
+      if (name.endsWith('.js') && statSync(join(ENGINE, folder, name)).mtimeMs > built) return null;
+  return readFileSync(file);
+}
+
+/** The interpreter's module: the built one, or one generated once a process. */
 export function interpreter_module(): WebAssembly.Module {
-  compiled ??= new WebAssembly.Module(generate_interpreter().bytes);
+  compiled ??= new WebAssembly.Module(built_module() ?? generate_interpreter().bytes);
   return compiled;
 }
 
