@@ -15,9 +15,12 @@ import { Task } from '../kernel/task.layout.ts';
 import { copy_in_string } from '../mm/uaccess.ts';
 import { PathContext, path_walk } from '../vfs/path.ts';
 import type { PathRef } from '../vfs/path_ref.ts';
+import { register_current_credentials } from '../vfs/permission.ts';
 import { FsContext } from '../vfs/vfs.layout.ts';
 
 const SLASH = 0x2f;
+
+register_current_credentials(() => Task.credentials.get(current));
 
 /** The context of the call in progress; filled by `begin_path`. */
 export const context = new PathContext();

@@ -124,7 +124,7 @@ function sys_fallocate(): number {
   let result = (mode & FALLOC_FL_KEEP_SIZE) === 0 ? check_size(offset + length) : 0;
   if (result === 0) result = operations.prepare_write?.(inode, offset + length) ?? 0;
   if (result !== 0) return result;
-  strip_set_id_on_write(inode, Task.credentials.get(current));
+  strip_set_id_on_write(inode);
   return operations.allocate(inode, mode, offset, length);
 }
 

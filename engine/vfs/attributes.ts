@@ -10,7 +10,7 @@ import { lock, unlock } from '../heap/lock.ts';
 import { INODE_LOCK } from '../heap/lock_order.ts';
 import { Credentials } from '../kernel/credentials.layout.ts';
 import { inode_operations, inode_touch_locked, TOUCH_CTIME } from './inode.ts';
-import { capable, in_group, inode_permission, MAY_WRITE, owner_or_capable } from './permission.ts';
+import { capable, in_group, inode_permission, MAY_WRITE, owner_or_capable, writer_keeps_set_id } from './permission.ts';
 import { now_nanoseconds, now_seconds } from './time.ts';
 import { Inode } from './vfs.layout.ts';
 
@@ -126,11 +126,11 @@ export function vfs_truncate(inode: I, size: number, credentials: C): number {
   return apply(inode);
 }
 
-/** Drops set-id bits when an unprivileged task writes to the file. */
-export function strip_set_id_on_write(inode: I, credentials: C): void {
+/** Drops set-id bits when the running task writes to the file without CAP_FSETID. No lock is held. */
+export function strip_set_id_on_write(inode: I): void {
   const mode = Inode.mode.get(inode);
   const without = without_set_id(mode);
-  if (without === mode || capable(credentials, CAP_FSETID)) return;
+  if (without === mode || writer_keeps_set_id()) return;
   change.valid = ATTR_MODE;
   change.mode = without;
   apply(inode);

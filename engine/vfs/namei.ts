@@ -101,7 +101,8 @@ const entry = new LockedEntry();
 
 /**
  * Resolves a path whose last component is to be made: on success the tree lock is held and `entry` has
- * the negative dentry. -EEXIST when the name is there (or is ".", ".." or the root).
+ * the negative dentry. -EEXIST when the name is there (or is ".", ".." or the root). Whether the
+ * directory may be written is the caller's next question.
  */
 function begin_create(context: PathContext, path: number, directory: boolean): number {
   let result = walker.begin(context, path, 0);
@@ -119,14 +120,13 @@ function begin_create(context: PathContext, path: number, directory: boolean): n
   tree_lock(entry.sb);
   const child = before < 0 ? before : look_up_locked(at.dentry, walker.name, walker.name_length);
   const trailing = walker.trailing;
-  const credentials = walker.credentials;
   walker.end();
   if (child < 0) result = child;
   else {
     entry.child = child as D;
     if (Dentry.inode.get(entry.child) !== 0) result = -EEXIST;
     else if (trailing && !directory) result = -ENOENT;
-    else result = may_create(entry.parent.mount, entry.parent.dentry, credentials);
+    else if (is_read_only(entry.parent.mount)) result = -EROFS;
   }
   if (result !== 0) entry.release();
   return result;
@@ -142,10 +142,9 @@ export function vfs_mknod(context: PathContext, path: number, mode: number, rdev
   const result = begin_create(context, path, false);
   if (result !== 0) return result;
   const is_device = type === S_IFCHR || type === S_IFBLK;
-  const made =
-    is_device && !capable(context.credentials, CAP_MKNOD)
-      ? -EPERM
-      : create_locked(entry.parent.dentry, entry.child, mode, rdev, context.credentials);
+  let made = may_create(entry.parent.mount, entry.parent.dentry, context.credentials);
+  if (made === 0 && is_device && !capable(context.credentials, CAP_MKNOD)) made = -EPERM;
+  if (made === 0) made = create_locked(entry.parent.dentry, entry.child, mode, rdev, context.credentials);
   entry.release();
   return made;
 }
@@ -156,7 +155,8 @@ export function vfs_mknod(context: PathContext, path: number, mode: number, rdev
 export function vfs_mknod_keep(context: PathContext, path: number, mode: number, out: PathRef): number {
   const result = begin_create(context, path, false);
   if (result !== 0) return result;
-  const made = create_locked(entry.parent.dentry, entry.child, mode, 0, context.credentials);
+  let made = may_create(entry.parent.mount, entry.parent.dentry, context.credentials);
+  if (made === 0) made = create_locked(entry.parent.dentry, entry.child, mode, 0, context.credentials);
   if (made === 0) out.set(entry.parent.mount, entry.child);
   entry.release();
   return made;
@@ -167,10 +167,10 @@ export function vfs_mkdir(context: PathContext, path: number, mode: number): num
   const result = begin_create(context, path, true);
   if (result !== 0) return result;
   const dir = Dentry.inode.get(entry.parent.dentry);
-  const made =
-    Inode.nlink.get(dir) >= LINK_MAX
-      ? -EMLINK
-      : create_locked(entry.parent.dentry, entry.child, S_IFDIR | (mode & 0o1777), 0, context.credentials);
+  let made = may_create(entry.parent.mount, entry.parent.dentry, context.credentials);
+  if (made === 0 && Inode.nlink.get(dir) >= LINK_MAX) made = -EMLINK;
+  if (made === 0)
+    made = create_locked(entry.parent.dentry, entry.child, S_IFDIR | (mode & 0o1777), 0, context.credentials);
   entry.release();
   return made;
 }
@@ -183,7 +183,11 @@ export function vfs_symlink(context: PathContext, path: number, target: number, 
   const dir = Dentry.inode.get(entry.parent.dentry);
   inherit_owner(dir, 0o777, context.credentials);
   const symlink = inode_operations(dir).symlink;
-  const made = symlink === undefined ? -EPERM : symlink(dir, entry.child, target, length, new_owner.uid, new_owner.gid);
+  let made = may_create(entry.parent.mount, entry.parent.dentry, context.credentials);
+  if (made === 0) {
+    const { uid, gid } = new_owner;
+    made = symlink === undefined ? -EPERM : symlink(dir, entry.child, target, length, uid, gid);
+  }
   entry.release();
   return made;
 }
@@ -216,13 +220,15 @@ function link_locked(credentials: C, by_descriptor: boolean): number {
   const inode = Dentry.inode.get(source.dentry);
   const dir = Dentry.inode.get(entry.parent.dentry);
   if (source.mount !== entry.parent.mount) return -EXDEV;
+  if (!may_hardlink(inode, credentials)) return -EPERM;
+  const allowed = may_create(entry.parent.mount, entry.parent.dentry, credentials);
+  if (allowed !== 0) return allowed;
   if (is_directory(inode)) return -EPERM;
   // An orphan has no name to copy, unless it was made by O_TMPFILE and is linked by its owner.
   if (Inode.nlink.get(inode) === 0 && (Inode.flags.load(inode) & INODE_ORPHAN) !== 0 && !by_descriptor) return -ENOENT;
   if (Inode.nlink.get(inode) >= LINK_MAX) return -EMLINK;
   const link = inode_operations(dir).link;
   if (link === undefined) return -EPERM;
-  if (!may_hardlink(inode, credentials)) return -EPERM;
   return link(dir, entry.child, inode);
 }
 
@@ -385,9 +391,10 @@ function rename_locked(from: D, to: D, credentials: C, flags: number): number {
   // A directory cannot go below itself; nor can its own ancestor be replaced.
   if (is_subdir(new_parent.dentry, from)) return -EINVAL;
   if (replaced !== 0 && is_subdir(old_parent.dentry, to)) return exchange ? -EINVAL : -ENOTEMPTY;
+  // Two names of one inode: nothing happens, whoever asks (rename(2)).
+  if (inode === replaced) return 0;
   const refused = may_rename(from, to, credentials, exchange);
   if (refused !== 0) return refused;
-  if (inode === replaced) return 0;
   if (is_mountpoint(from) || is_mountpoint(to)) return -EBUSY;
   const rename = inode_operations(old_dir).rename;
   if (rename === undefined) return -EPERM;

@@ -3,7 +3,7 @@
  * accesses use fsuid, fsgid and the supplementary groups; capabilities override.
  */
 
-import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER } from '../abi/capability.ts';
+import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID } from '../abi/capability.ts';
 import { EACCES, EPERM, EROFS } from '../abi/errno.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFSOCK, S_ISVTX } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
@@ -22,6 +22,19 @@ export const MAY_READ = 4;
 export function capable(credentials: C, capability: number): boolean {
   const half = capability < 32 ? Credentials.cap_effective.lo(credentials) : Credentials.cap_effective.hi(credentials);
   return ((half >>> (capability & 31)) & 1) !== 0;
+}
+
+let current_credentials: (() => C) | null = null;
+
+/** Installs the way to the running task's credentials, at module load of a layer that knows tasks. */
+export function register_current_credentials(source: () => C): void {
+  current_credentials = source;
+}
+
+/** Whether the running task keeps set-id bits of files it writes to; kernel work on nobody's behalf does not. */
+export function writer_keeps_set_id(): boolean {
+  const credentials = current_credentials?.() ?? (0 as C);
+  return credentials !== 0 && capable(credentials, CAP_FSETID);
 }
 
 /** Whether `gid` is the file system group or a supplementary one. */

@@ -6,11 +6,13 @@
 import { EFBIG, EINVAL, ENODEV, ENOMEM, ENOTTY, ENXIO } from '../abi/errno.ts';
 import { O_APPEND } from '../abi/fcntl.ts';
 import { SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../abi/path.ts';
+import { S_ISGID, S_ISUID } from '../abi/stat.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_LOCK, INODE_LOCK } from '../heap/lock_order.ts';
 import { frame_put } from '../machine/frames.ts';
 import type { IoCursor } from '../machine/io.ts';
+import { strip_set_id_on_write } from './attributes.ts';
 import { File } from './file.layout.ts';
 import { FILE_KIND_REGULAR, type FileOperations, register_file_operations } from './file.ts';
 import { inode_operations, inode_touch, inode_touch_locked, TOUCH_ATIME, TOUCH_CTIME, TOUCH_MTIME } from './inode.ts';
@@ -124,6 +126,7 @@ export function regular_write(file: F, io: IoCursor, position: number): number {
   if (prepared !== 0) return prepared;
   const mapping = inode_mapping(inode);
   if (mapping === 0) return -ENOMEM;
+  if ((Inode.mode.get(inode) & (S_ISUID | S_ISGID)) !== 0) strip_set_id_on_write(inode);
   const p = Inode.lock.at(inode);
   lock(p, INODE_LOCK);
   if (appends) position = Inode.size.get(inode);

@@ -37,9 +37,9 @@ function native(call: () => Outcome | undefined): Outcome {
   }
 }
 
-function describe(mode: number, size: number, nlink: number): string {
-  const directory = (mode & 0o170000) === 0o040000;
-  return `${mode.toString(8)} ${directory ? '' : size} ${nlink}`;
+function describe(st: { mode: number; size: number; nlink: number; uid: number; gid: number }): string {
+  const directory = (st.mode & 0o170000) === 0o040000;
+  return `${st.mode.toString(8)} ${directory ? '' : st.size} ${st.nlink} ${st.uid}:${st.gid}`;
 }
 
 /** The host's tree at `base`. */
@@ -73,9 +73,9 @@ export function native_tree(base: string): Tree {
     stat: (path, follow) =>
       native(() => {
         const st = follow ? fs.statSync(at(path)) : fs.lstatSync(at(path));
-        return describe(st.mode, st.size, st.nlink);
+        return describe(st);
       }),
-    access: (path, mode) => native(() => fs.accessSync(at(path), mode) as undefined),
+    access: (path) => native(() => Number(fs.statSync(at(path)) === undefined)),
   };
 }
 
@@ -117,7 +117,7 @@ export function guest_tree(s: TestSpace): Tree {
     },
     stat(path, follow) {
       const result = s.stat(path, follow);
-      return result !== 0 ? result : describe(s.status.mode, s.status.size, s.status.nlink);
+      return result !== 0 ? result : describe(s.status);
     },
     access: (path) => s.stat(path),
   };
@@ -155,7 +155,7 @@ export function random_path(random: Random): string {
 export function random_operation(random: Random): { text: string; run: (tree: Tree) => Outcome } {
   const path = random_path(random);
   const other = random_path(random);
-  const mode = random.pick([0o777, 0o644, 0o700, 0o1777, 0o2755]);
+  const mode = random.pick([0o777, 0o777, 0o644, 0o700, 0o1777, 0o2755, 0o555, 0o2777]);
   const flags = random.pick(FLAGS);
   const position = random.pick([0, 0, 5, 4000, 4096, 9000]);
   const body = random.pick(['', 'x', 'hello', 'long'.repeat(1500)]);

@@ -22,6 +22,7 @@ import { vfs_link, vfs_mkdir, vfs_mknod, vfs_rename, vfs_symlink, vfs_unlink } f
 import { vfs_open } from '../../engine/vfs/open.ts';
 import { is_symlink, LOOKUP_FOLLOW, PathContext, path_walk } from '../../engine/vfs/path.ts';
 import { PathRef } from '../../engine/vfs/path_ref.ts';
+import { register_current_credentials } from '../../engine/vfs/permission.ts';
 import { vfs_boot, vfs_shutdown } from '../../engine/vfs/root.ts';
 import { FileStatus, inode_status } from '../../engine/vfs/stat.ts';
 import { Dentry, Mount, SuperBlock } from '../../engine/vfs/vfs.layout.ts';
@@ -62,6 +63,7 @@ export class TestSpace {
     this.root_mount = mount_attach(sb, root, 0, 0 as Ptr<'Mount'>, 0 as Ptr<'Dentry'>, 'test') as Ptr<'Mount'>;
     this.context.fs = fs_context_create(this.root_mount, root, umask);
     this.context.credentials = make_credentials(0, 0);
+    register_current_credentials(() => this.context.credentials);
   }
 
   /** Unmounts everything and frees the name space; returns the result of the root's unmounting. */

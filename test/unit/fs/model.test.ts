@@ -107,6 +107,55 @@ function equalize(original: string, copy: string): void {
   }
 }
 
+/** Runs `body` with another effective user and group, and no supplementary groups. */
+function as_user<T>(uid: number, gid: number, body: () => T): T {
+  process.setegid?.(gid);
+  process.seteuid?.(uid);
+  try {
+    return body();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+  }
+}
+
+const is_root = process.geteuid?.() === 0;
+
+test('permissions, sticky and set-group-id directories are those of the host', () => {
+  if (!is_root) return;
+  process.setgroups?.([]);
+  for_seeds(10, (random) => {
+    const { top, base } = deep_directory();
+    fs.chmodSync(top, 0o755);
+    fs.chmodSync(base, 0o777);
+    test_memory();
+    boot_vfs();
+    const s = new TestSpace(tmpfs_create({ mode: 0o755 }) as Ptr<'SuperBlock'>);
+    for (const part of DEEP.split('/')) {
+      s.mkdir(part, 0o755);
+      s.chdir(part);
+    }
+    s.chmod('.', 0o777);
+    const guest = guest_tree(s);
+    const host = native_tree(base);
+    const log: string[] = [];
+    for (let i = 0; i < OPERATIONS; i++) {
+      const uid = random.pick([0, 1000, 1000, 1000, 1001]);
+      const { text, run } = random_operation(random);
+      const expected = as_user(uid, uid, () => run(host));
+      s.as(uid, uid);
+      const actual = run(guest);
+      log.push(`${uid}: ${text} = ${String(expected).slice(0, 60)}`);
+      if (actual !== expected) {
+        assert.unreachable(`operation ${i}: got ${String(actual).slice(0, 60)}\n  ${log.slice(-25).join('\n  ')}`);
+      }
+    }
+    s.as(0, 0);
+    assert.equal(dump_tree(guest), dump_tree(host));
+    end(s);
+  });
+});
+
 test('a volume does what the host does', () => {
   for_seeds(6, (random) => {
     const volume = deep_directory();
