@@ -54,6 +54,8 @@ class Bench {
   private readonly root: number;
   private readonly code: number[] = [];
   private readonly window: number[] = [];
+  /** Frames whose code has changed since they were last run. */
+  private readonly stale = new Set<number>();
 
   constructor() {
     const memory = test_memory();
@@ -108,7 +110,9 @@ class Bench {
   private put_code(at: number, bytes: Uint8Array): void {
     for (let i = 0; i < bytes.length; i++) {
       const offset = at - CODE_BASE + i;
-      U8[(this.code[offset >> 12] as number) + (offset & 4095)] = bytes[i] as number;
+      const frame = this.code[offset >> 12] as number;
+      U8[frame + (offset & 4095)] = bytes[i] as number;
+      this.stale.add(frame);
     }
   }
 
@@ -117,8 +121,8 @@ class Bench {
     const at = Number(snippet.state.rip);
     this.put_code(at, snippet.code);
     write_state(cpu, snippet.state);
-    for (const frame of this.code) this.platform.invalidate_frame(frame as FrameAddr);
-    this.platform.flush_translations(vcpu);
+    for (const frame of this.stale) this.platform.invalidate_frame(frame as FrameAddr);
+    this.stale.clear();
     Vcpu.fuel.set(vcpu, FUEL);
     const reason = this.platform.switch_to(cpu, vcpu);
     this.put_code(at, new Uint8Array(snippet.code.length).fill(INT3));
@@ -138,14 +142,16 @@ class Bench {
   /** Words of the window that differ from the image; puts them back. */
   private changes(image: Uint8Array): Map<number, bigint> {
     const out = new Map<number, bigint>();
-    const words = new BigUint64Array(image.buffer, image.byteOffset, image.length >> 3);
+    const words = new Uint32Array(image.buffer, image.byteOffset, image.length >> 2);
     this.window.forEach((frame, page) => {
-      for (let i = 0; i < PAGE >> 3; i++) {
-        const now = U64[(frame >>> 3) + i] as bigint;
-        const was = words[page * (PAGE >> 3) + i] as bigint;
-        if (now === was) continue;
-        out.set(page * PAGE + i * 8, now);
-        U64[(frame >>> 3) + i] = was;
+      const from = frame >>> 2;
+      const was = page * (PAGE >> 2);
+      for (let i = 0; i < PAGE >> 2; i++) {
+        if (U32[from + i] === words[was + i]) continue;
+        const even = i & ~1;
+        out.set(page * PAGE + even * 4, U64[(from + even) >>> 1] as bigint);
+        U32[from + even] = words[was + even] as number;
+        U32[from + even + 1] = words[was + even + 1] as number;
       }
     });
     return out;

@@ -160,3 +160,43 @@ export function fast_arithmetic(ir: Ir, s: Shape, op: number, a: Value, b: Value
   const right = ir.op('i32.and', ir.op('i32.and', controls, exact), s.all(s.and(in_range, operands)));
   return { result, right };
 }
+
+/** Whether PE is set and masked already, and DAZ is off: a lost fraction changes nothing then. */
+export function inexact_is_noted(ir: Ir): Value {
+  const mxcsr = ir.cpu_load('i32.load', MXCSR);
+  return ir.op('i32.eq', ir.op('i32.and', mxcsr, ir.i32(0x1060)), ir.i32(0x1020));
+}
+
+/** Whether rounding is to nearest, nothing is unmasked, and neither FTZ nor DAZ is on. */
+export function has_default_controls(ir: Ir): Value {
+  const mxcsr = ir.cpu_load('i32.load', MXCSR);
+  return ir.op('i32.eq', ir.op('i32.and', mxcsr, ir.i32(CONTROLS)), ir.i32(DEFAULT_CONTROLS));
+}
+
+/** A comparison by the runtime predicate 0-7 of operands that are not NaN: the truth value's elements. */
+export function compare_by_predicate(ir: Ir, s: Shape, predicate: Value, a: Value, b: Value): Value {
+  const basic = ir.op('i32.and', predicate, ir.i32(3));
+  const is = (n: number): Value => ir.op('i32.eq', basic, ir.i32(n));
+  const never = s.packed ? ir.v128(0n) : ir.i32(0);
+  const less = ir.select(is(1), s.op('lt', a, b), ir.select(is(2), s.op('le', a, b), never));
+  const holds = ir.select(is(0), s.op('eq', a, b), less);
+  const negated = ir.op('i32.and', ir.op('i32.shr_u', predicate, ir.i32(2)), ir.i32(1));
+  if (!s.packed) return ir.op('i32.xor', holds, negated);
+  return ir.op('v128.xor', holds, ir.op('i32x4.splat', ir.op('i32.sub', ir.i32(0), negated)));
+}
+
+/** The value rounded to an integer by a runtime mode: nearest, down, up, toward zero. */
+export function round_by_mode(ir: Ir, s: Shape, mode: Value, value: Value): Value {
+  const is = (n: number): Value => ir.op('i32.eq', mode, ir.i32(n));
+  const directed = ir.select(is(2), s.op('ceil', value), s.op('trunc', value));
+  return ir.select(is(0), s.op('nearest', value), ir.select(is(1), s.op('floor', value), directed));
+}
+
+/** Doubles rounded to singles, `narrowed` and the same `widened` again: whether that is right without a helper. */
+export function narrows_right(ir: Ir, s: Shape, value: Value, widened: Value): Value {
+  const size = s.op('abs', widened);
+  const in_range = s.and(s.op('ge', size, s.constant(MIN_SINGLE)), s.op('le', size, s.constant(MAX_SINGLE)));
+  const fits = s.all(s.or(in_range, s.is_zero(value)));
+  const exact = ir.op('i32.or', inexact_is_noted(ir), s.all(s.op('eq', widened, value)));
+  return ir.op('i32.and', has_default_controls(ir), ir.op('i32.and', fits, exact));
+}

@@ -24,7 +24,15 @@ import {
   RESULT,
   SECOND,
 } from '../sse/exact.ts';
-import { fast_arithmetic, Shape } from './float_fast.ts';
+import {
+  compare_by_predicate,
+  fast_arithmetic,
+  has_default_controls,
+  inexact_is_noted,
+  narrows_right,
+  round_by_mode,
+  Shape,
+} from './float_fast.ts';
 import { immediate, mmx_framed, set_mmx_state, vector, write_vector } from './vector.ts';
 
 const SCRATCH = CpuState.scratch.offset;
@@ -130,14 +138,47 @@ function extremes(stem: string, op: number): Family {
   return Object.fromEntries(FORMS.map(([suffix, form]) => [stem + suffix, semantics(form)]));
 }
 
-function compare_four(): Family {
-  return Object.fromEntries(
-    FORMS.map(([suffix, form]) => [`cmp${suffix}`, by_helper('sse_compare_mask', [form], true)]),
-  );
+/** CMPPS and kin: plain operands directly. */
+function compare_mask(form: number): Semantics {
+  return (ir) => {
+    const s = new Shape(ir, form);
+    const b = s.read(1);
+    const a = s.read(0);
+    const predicate = immediate(ir);
+    const holds = compare_by_predicate(ir, s, predicate, a, b);
+    const all_ones = s.packed ? holds : ir.op('i64.extend_i32_s', ir.op('i32.sub', ir.i32(0), holds));
+    const result = ir.variable(s.packed || s.double ? all_ones : ir.zero_extend(all_ones, 4));
+    ir.if(ir.op('i32.eqz', s.all(s.and(s.is_plain(a), s.is_plain(b)))), () => {
+      put_shaped(ir, s, a, b);
+      ir.helper_or_raise('sse_compare_mask', predicate, ir.i32(form));
+      ir.set(result, result_bits(ir, s));
+    });
+    ir.write(0, ir.get(result));
+  };
 }
 
-function round_four(): Family {
-  return Object.fromEntries(FORMS.map(([suffix, form]) => [`round${suffix}`, by_helper('sse_round', [form], true)]));
+/** ROUNDPS and kin: directly if nothing is lost, or nobody is told. */
+function round_elements(form: number): Semantics {
+  return (ir) => {
+    const s = new Shape(ir, form);
+    const b = s.read(1);
+    const imm = immediate(ir);
+    const control = ir.cpu_load('i32.load', CpuState.mxcsr.offset);
+    const by_mxcsr = ir.op('i32.and', ir.op('i32.shr_u', control, ir.i32(13)), ir.i32(3));
+    const own = ir.op('i32.and', imm, ir.i32(3));
+    const mode = ir.select(ir.op('i32.and', imm, ir.i32(4)), by_mxcsr, own);
+    const rounded = round_by_mode(ir, s, mode, b);
+    const untold = ir.op('i32.or', ir.op('i32.and', imm, ir.i32(8)), inexact_is_noted(ir));
+    const settled = ir.op('i32.or', untold, s.all(s.op('eq', rounded, b)));
+    const right = ir.op('i32.and', ir.op('i32.ne', settled, ir.i32(0)), s.all(s.is_plain(b)));
+    write_or_help(ir, s, [null, b], { result: rounded, right }, () =>
+      ir.helper_or_raise('sse_round', imm, ir.i32(form)),
+    );
+  };
+}
+
+function by_form(stem: string, make: (form: number) => Semantics): Family {
+  return Object.fromEntries(FORMS.map(([suffix, form]) => [stem + suffix, make(form)]));
 }
 
 /** COMISS and kin: flags directly for operands that are neither NaN nor denormal, else from the helper. */
@@ -176,15 +217,6 @@ function convert_packed(name: string, constants: readonly number[]): Semantics {
   };
 }
 
-/** A conversion into the low part of an xmm destination. */
-function convert_scalar(name: string, constants: readonly number[]): Semantics {
-  return (ir) => {
-    put_operands(ir, null, vector(ir, 1));
-    ir.helper_or_raise(name, ...constants.map((constant) => ir.i32(constant)));
-    take_result(ir);
-  };
-}
-
 /** Integers up to this size are exact in the format. */
 const EXACT_SINGLE = 2 ** 24;
 const EXACT_DOUBLE = 2 ** 53;
@@ -216,9 +248,7 @@ function scalar_to_integer(double: number, truncate: number): Semantics {
     const s = new Shape(ir, double === 0 ? FORM_SS : FORM_SD);
     const b = s.read(1);
     const whole = s.op('trunc', b);
-    const mxcsr = ir.cpu_load('i32.load', CpuState.mxcsr.offset);
-    // PE set and masked, no DAZ: a fraction that is cut off changes nothing.
-    const noted = ir.op('i32.eq', ir.op('i32.and', mxcsr, ir.i32(0x1060)), ir.i32(0x1020));
+    const noted = inexact_is_noted(ir);
     const is_whole = s.op('eq', whole, b);
     const settled = truncate === 0 ? is_whole : ir.op('i32.or', is_whole, noted);
     const in_range = s.op('lt', s.op('abs', b), s.constant(size === 4 ? 2 ** 31 : 2 ** 63));
@@ -247,6 +277,77 @@ function single_to_double(ir: Ir): void {
   ir.write(0, ir.get(result));
 }
 
+/** A packed conversion with a fast path: `convert` gives the result and whether it is right. */
+function convert_vector(
+  convert: (ir: Ir, value: Value) => { result: Value; right: Value },
+  name: string,
+  constants: readonly number[],
+): Semantics {
+  return (ir) => {
+    const value = vector(ir, 1);
+    const fast = convert(ir, value);
+    const result = ir.variable(fast.result);
+    ir.if(ir.op('i32.eqz', fast.right), () => {
+      put_operands(ir, null, value);
+      ir.cpu_store('v128.store', SCRATCH + RESULT, ir.v128(0n));
+      ir.helper_or_raise(name, ...constants.map((constant) => ir.i32(constant)));
+      ir.set(result, ir.cpu_load('v128.load', SCRATCH + RESULT));
+    });
+    ir.write(0, ir.get(result));
+  };
+}
+
+/** CVTDQ2PD, CVTPI2PD: exact. */
+function integers_to_doubles(ir: Ir): void {
+  ir.write(0, ir.op('f64x2.convert_low_i32x4_s', vector(ir, 1)));
+}
+
+/** CVTDQ2PS: exact up to 24 bits, else to nearest. */
+function integers_to_singles(ir: Ir, value: Value): { result: Value; right: Value } {
+  const shifted = ir.op('i32x4.add', value, ir.op('i32x4.splat', ir.i32(EXACT_SINGLE)));
+  const small = ir.op('i32x4.le_u', shifted, ir.op('i32x4.splat', ir.i32(2 * EXACT_SINGLE)));
+  const noted = ir.op('i32.and', has_default_controls(ir), inexact_is_noted(ir));
+  const right = ir.op('i32.or', ir.op('i32x4.all_true', small), noted);
+  return { result: ir.op('f32x4.convert_i32x4_s', value), right };
+}
+
+function singles_to_doubles(ir: Ir, value: Value): { result: Value; right: Value } {
+  const s = new Shape(ir, FORM_PS);
+  return { result: ir.op('f64x2.promote_low_f32x4', value), right: s.all(s.is_plain(value)) };
+}
+
+function doubles_to_singles(ir: Ir, value: Value): { result: Value; right: Value } {
+  const s = new Shape(ir, FORM_PD);
+  const result = ir.op('f32x4.demote_f64x2_zero', value);
+  return { result, right: narrows_right(ir, s, value, ir.op('f64x2.promote_low_f32x4', result)) };
+}
+
+/** CVTTPS2DQ, CVTTPD2DQ: whole numbers in range, or fractions that nobody is told of. */
+function truncate_vector(form: number): (ir: Ir, value: Value) => { result: Value; right: Value } {
+  return (ir, value) => {
+    const s = new Shape(ir, form);
+    const in_range = s.all(s.op('lt', s.op('abs', value), s.constant(2 ** 31)));
+    const settled = ir.op('i32.or', inexact_is_noted(ir), s.all(s.op('eq', s.op('trunc', value), value)));
+    const name = form === FORM_PS ? 'i32x4.trunc_sat_f32x4_s' : 'i32x4.trunc_sat_f64x2_s_zero';
+    return { result: ir.op(name, value), right: ir.op('i32.and', in_range, settled) };
+  };
+}
+
+/** CVTSD2SS. */
+function double_to_single(ir: Ir): void {
+  const from = new Shape(ir, FORM_SD);
+  const to = new Shape(ir, FORM_SS);
+  const b = from.read(1);
+  const narrowed = ir.op('f32.demote_f64', b);
+  const result = ir.variable(bits_of(ir, to, narrowed));
+  ir.if(ir.op('i32.eqz', narrows_right(ir, from, b, ir.op('f64.promote_f32', narrowed))), () => {
+    put_shaped(ir, from, null, b);
+    ir.helper_or_raise('sse_convert', ir.i32(1), ir.i32(1));
+    ir.set(result, result_bits(ir, to));
+  });
+  ir.write(0, ir.get(result));
+}
+
 /** CVTPI2PS: two integers into the low half of the destination. */
 function pi_to_ps(ir: Ir): void {
   put_operands(ir, null, vector(ir, 1));
@@ -263,18 +364,18 @@ const CONVERSIONS: Family = {
   cvttss2si: scalar_to_integer(0, 1),
   cvtsd2si: scalar_to_integer(1, 0),
   cvttsd2si: scalar_to_integer(1, 1),
-  cvtps2pd: convert_packed('sse_convert', [0, 2]),
-  cvtpd2ps: convert_packed('sse_convert', [1, 2]),
+  cvtps2pd: convert_vector(singles_to_doubles, 'sse_convert', [0, 2]),
+  cvtpd2ps: convert_vector(doubles_to_singles, 'sse_convert', [1, 2]),
   cvtss2sd: single_to_double,
-  cvtsd2ss: convert_scalar('sse_convert', [1, 1]),
-  cvtdq2ps: convert_packed('sse_from_integer', [32, 0, 4]),
-  cvtdq2pd: convert_packed('sse_from_integer', [32, 1, 2]),
+  cvtsd2ss: double_to_single,
+  cvtdq2ps: convert_vector(integers_to_singles, 'sse_from_integer', [32, 0, 4]),
+  cvtdq2pd: integers_to_doubles,
   cvtps2dq: convert_packed('sse_to_integer', [32, 0, 4, 0]),
-  cvttps2dq: convert_packed('sse_to_integer', [32, 0, 4, 1]),
+  cvttps2dq: convert_vector(truncate_vector(FORM_PS), 'sse_to_integer', [32, 0, 4, 1]),
   cvtpd2dq: convert_packed('sse_to_integer', [32, 1, 2, 0]),
-  cvttpd2dq: convert_packed('sse_to_integer', [32, 1, 2, 1]),
+  cvttpd2dq: convert_vector(truncate_vector(FORM_PD), 'sse_to_integer', [32, 1, 2, 1]),
   cvtpi2ps: pi_to_ps,
-  cvtpi2pd: convert_packed('sse_from_integer', [32, 1, 2]),
+  cvtpi2pd: integers_to_doubles,
   cvtps2pi: convert_packed('sse_to_integer', [32, 0, 2, 0]),
   cvttps2pi: convert_packed('sse_to_integer', [32, 0, 2, 1]),
   cvtpd2pi: convert_packed('sse_to_integer', [32, 1, 2, 0]),
@@ -311,8 +412,8 @@ export const VECTOR_FLOAT: Family = {
   ...extremes('min', OP_MIN),
   ...extremes('max', OP_MAX),
   ...four('sqrt', OP_SQRT),
-  ...compare_four(),
-  ...round_four(),
+  ...by_form('cmp', compare_mask),
+  ...by_form('round', round_elements),
   ...mmx_framed(CONVERSIONS),
   haddps: by_helper('sse_pairwise', [PAIR_HADD, FORM_PS]),
   haddpd: by_helper('sse_pairwise', [PAIR_HADD, FORM_PD]),
