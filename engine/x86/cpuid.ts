@@ -2,7 +2,8 @@
  * CPUID: an x86-64-v2 processor without XSAVE and AVX (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E).
  *
  * The vendor is AMD: glibc reads no feature word of a vendor it does not know (init_cpu_features), and AMD's cache
- * leaves are plain numbers. The family is one for which it has no special tuning.
+ * leaves are plain numbers. The family is the first with 64 bits: libraries that choose code by family find nothing in it
+ * that is not there.
  */
 import type { Ptr } from '../base/types.ts';
 import { U32 } from '../heap/memory.ts';
@@ -20,12 +21,12 @@ const FEATURES_7_EBX = 1 << 9;
 /** Leaf 0x80000001 ECX: lahf; EDX: syscall, nx, rdtscp, lm. */
 const EXTENDED_ECX = 1 << 0;
 const EXTENDED_EDX = (1 << 11) | (1 << 20) | (1 << 27) | (1 << 29);
-/** Family 17h, model 1, stepping 1. */
-const SIGNATURE = 0x0080_0f11;
-/** Caches in the encoding of leaves 0x80000005 and 6: 32 KiB L1 each, 512 KiB L2, 8 MiB L3, lines of 64 bytes. */
-const L1_CACHE = (32 << 24) | (8 << 16) | (1 << 8) | 64;
-const L2_CACHE = (512 << 16) | (6 << 12) | (1 << 8) | 64;
-const L3_CACHE = (16 << 18) | (8 << 12) | (1 << 8) | 64;
+/** Family 15, model 4. */
+const SIGNATURE = 0x0000_0f40;
+/** Caches in the encoding of leaves 0x80000005 and 6: 64 KiB L1 each, two-way, lines of 64 bytes. */
+const L1_CACHE = (64 << 24) | (2 << 16) | (1 << 8) | 64;
+/** 63 MiB of L2, no L3: glibc copies up to that size with `rep movsb`, which is a block copy here. */
+const L2_CACHE = (0xfc00 << 16) | (6 << 12) | (1 << 8) | 64;
 /** CLFLUSH line of 64 bytes in units of 8, in bits 8-15. */
 const CLFLUSH_LINE = 8 << 8;
 const MAX_LEAF = 7;
@@ -57,7 +58,7 @@ export function cpuid_leaf(leaf: number): readonly [number, number, number, numb
     case 0x8000_0005:
       return [0, 0, L1_CACHE, L1_CACHE];
     case 0x8000_0006:
-      return [0, 0, L2_CACHE, L3_CACHE];
+      return [0, 0, L2_CACHE, 0];
     case 0x8000_0008:
       return [ADDRESS_BITS, 0, 0, 0];
     default:

@@ -200,4 +200,17 @@ test('locked operations work at any alignment', () => {
   }
 });
 
+test('cpuid names a processor of level x86-64-v2 without xsave', () => {
+  const g = new GuestCode();
+  // mov eax, 1; xor ecx, ecx; cpuid
+  assert.is(g.execute(...hex('b801000000 31c9 0fa2')), EXIT_SYSCALL);
+  const ecx = g.get('rcx');
+  assert.is(g.execute(...hex('b801000000 31c9 0fa2 89cb')), EXIT_SYSCALL);
+  // sse3, ssse3, cx16, sse4.1, sse4.2, popcnt; neither xsave, osxsave nor avx
+  const wanted = (1n << 0n) | (1n << 9n) | (1n << 13n) | (1n << 19n) | (1n << 20n) | (1n << 23n);
+  assert.is(g.get('rbx') & wanted, wanted);
+  assert.is(g.get('rbx') & ((1n << 26n) | (1n << 27n) | (1n << 28n)), 0n);
+  assert.is(ecx, BigInt(g.rip - 2));
+});
+
 test.run();
