@@ -15,7 +15,8 @@ if (reason !== '') console.log(`CPU oracle skipped: ${reason}`);
 
 function slice(filter: string | undefined, count: number): void {
   const rows = filter_rows(filter);
-  const report = run_oracle({ seed: SEED, count, rows, executor: interpreter_executor, limit: 3 });
+  const flags = filter === undefined ? '' : ` --filter ${filter}`;
+  const report = run_oracle({ seed: SEED, count, rows, executor: interpreter_executor, limit: 3, flags });
   assert.is(report.failures.map((failure) => failure.text).join('\n\n'), '');
 }
 

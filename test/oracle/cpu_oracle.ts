@@ -2,6 +2,8 @@
  * The CPU oracle: random snippets on the host CPU and on a machine of ours, compared. The seed of a snippet
  * is `seed + its number`, so any one can be run again by itself.
  */
+import { decode, new_instruction } from '../../engine/x86/decoder.ts';
+import { disassemble } from '../../engine/x86/disassembler.ts';
 import { ATTR_MMX, ATTR_PRIVILEGED, ATTR_UNDEFINED, ATTR_X87, type Row } from '../../engine/x86/instruction.ts';
 import { random_of } from '../support/random.ts';
 import { describe_state, differences, unusable } from './compare.ts';
@@ -24,6 +26,8 @@ export interface Options {
   readonly single?: boolean;
   /** Number of the first snippet. */
   readonly from?: number;
+  /** Further flags of the command that repeats a snippet: the filter, above all. */
+  readonly flags?: string;
 }
 
 export interface Report {
@@ -118,13 +122,47 @@ function prefix_of(snippet: Generated, count: number): Generated {
   };
 }
 
-/** The shortest prefix that differs; then, from the state before its last instruction, that one alone. */
-function minimise(options: Options, snippet: Generated, window: Uint8Array): Generated {
+/** A snippet and the memory it starts from. */
+interface Case {
+  readonly snippet: Generated;
+  readonly window: Uint8Array;
+}
+
+/** The shortest prefix that differs, or its last instruction alone if that does from the host's state before it. */
+function minimise(options: Options, snippet: Generated, window: Uint8Array): Case {
+  let small = snippet;
   for (let count = 1; count < snippet.starts.length; count++) {
     const shorter = prefix_of(snippet, count);
-    if (run_one(options.executor, shorter, window).lines.length > 0) return shorter;
+    if (run_one(options.executor, shorter, window).lines.length === 0) continue;
+    small = shorter;
+    break;
   }
-  return snippet;
+  const alone = last_alone(small, window);
+  if (alone === null || run_one(options.executor, alone.snippet, alone.window).lines.length === 0) {
+    return { snippet: small, window };
+  }
+  return alone;
+}
+
+/** The last instruction of a snippet with registers and memory as the host left them before it. */
+function last_alone(snippet: Generated, window: Uint8Array): Case | null {
+  const last = snippet.rows.length - 1;
+  if (last === 0) return null;
+  const before = run_native([prefix_of(snippet, last)], window)[0] as Outcome;
+  const rip = snippet.state.rip + BigInt(snippet.starts[last] as number);
+  if (before.vector !== 3 || before.state.rip !== rip + 1n) return null;
+  const state = { ...before.state, rip, rflags: (before.state.rflags & 0xcd5) | 0x202 };
+  const memory = window.slice();
+  const view = new DataView(memory.buffer);
+  for (const [offset, value] of before.changes) view.setBigUint64(offset, value, true);
+  const alone: Generated = {
+    code: snippet.code.slice(snippet.starts[last]),
+    state,
+    rows: snippet.rows.slice(last),
+    starts: [0],
+    undefined_flags: snippet.undefined_flags.slice(last),
+  };
+  return { snippet: alone, window: memory };
 }
 
 function run_one(
@@ -139,22 +177,20 @@ function run_one(
 }
 
 function report(options: Options, snippet: Generated, seed: number, number: number, window: Uint8Array): Failure {
-  const small = minimise(options, snippet, window);
-  const { lines, expected } = run_one(options.executor, small, window);
+  const found = minimise(options, snippet, window);
+  const small = found.snippet;
+  const { lines, expected } = run_one(options.executor, small, found.window);
   const last = small.rows.length - 1;
   const row = small.rows[last] as Row;
-  const before = last > 0 ? (run_native([prefix_of(small, last)], window)[0] as Outcome).state : small.state;
+  const before = last > 0 ? (run_native([prefix_of(small, last)], found.window)[0] as Outcome).state : small.state;
   const out: string[] = [];
-  for (let i = 0; i < small.rows.length; i++) {
-    const bytes = small.code.subarray(small.starts[i], small.starts[i + 1]);
-    out.push(`  ${Buffer.from(bytes).toString('hex').padEnd(24)} ${describe_row(small.rows[i] as Row)}`);
-  }
+  for (let i = 0; i < small.rows.length; i++) out.push(`  ${instruction_line(small, i)}`);
   out.push(...lines.map((line) => `  ${line}`));
   const registers = [...before.gpr].map((value, i) => `r${i} ${value.toString(16)}`).join(' ');
   out.push(`  before the last: ${registers} flags ${before.rflags.toString(16)} at ${before.rip.toString(16)}`);
   out.push(`  ${describe_state('before', before.fx)}`, `  ${describe_state('after ', expected.state.fx)}`);
   out.push(...vector_lines(row, before.fx));
-  const repeat = `npm run oracle:cpu -- --seed ${options.seed} --from ${number} --count 1`;
+  const repeat = `npm run oracle:cpu -- --seed ${options.seed} --from ${number} --count 1${options.flags ?? ''}`;
   return {
     seed,
     row,
@@ -177,6 +213,15 @@ function vector_lines(row: Row, fx: Uint8Array): string[] {
     for (let i = 0; i < 16; i++) out.push(`  before xmm${i} ${hex(160 + i * 16, 176 + i * 16)}`);
   }
   return out;
+}
+
+/** Bytes, disassembly and row of an instruction of a snippet. */
+function instruction_line(snippet: Generated, i: number): string {
+  const bytes = snippet.code.subarray(snippet.starts[i], snippet.starts[i + 1]);
+  const instruction = new_instruction();
+  decode(bytes, 0, bytes.length, instruction);
+  const text = disassemble(instruction, snippet.state.rip + BigInt(snippet.starts[i] as number));
+  return `${Buffer.from(bytes).toString('hex').padEnd(24)} ${text.padEnd(44)} ${describe_row(snippet.rows[i] as Row)}`;
 }
 
 function describe_row(row: Row): string {

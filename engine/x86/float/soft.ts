@@ -108,8 +108,15 @@ export function is_nan(a: Unpacked): boolean {
   return a.kind === QNAN || a.kind === SNAN;
 }
 
+const TWO_32 = 1n << 32n;
+const TWO_64 = 1n << 64n;
+const TWO_128 = 1n << 128n;
+
 /** Number of bits of a positive integer. */
 export function bit_length(value: bigint): number {
+  if (value < TWO_32) return 32 - Math.clz32(Number(value));
+  if (value < TWO_64) return 64 - Math.clz32(Number(value >> 32n));
+  if (value < TWO_128) return 64 + bit_length(value >> 64n);
   const hex = value.toString(16);
   return (hex.length - 1) * 4 + 32 - Math.clz32(Number.parseInt(hex[0] as string, 16));
 }
