@@ -37,6 +37,9 @@ function same_end(snippet: Generated, expected: Outcome, actual: Outcome): boole
     if (expected.vector !== VECTOR_PF) return true;
     // Which byte of a masked store is blamed differs between processors.
     if (snippet.rows.some((row) => row.mnemonic.startsWith('MASKMOV'))) return true;
+    // The host itself blames now the first, now the last byte of an FXSAVE area.
+    const distance = expected.address - actual.address;
+    if (snippet.rows.some((row) => row.mnemonic.startsWith('FX')) && distance > -512n && distance < 512n) return true;
     return expected.address === actual.address && (expected.error_code & 0x12) === (actual.error_code & 0x12);
   }
   if (expected.vector === 12 && actual.vector === 13) return true;

@@ -187,8 +187,8 @@ function copy_out(ir: Ir, address: Value, size: number): void {
       : step === 4
         ? ['i64.load32_u', 'i64.store32']
         : ['i64.load16_u', 'i64.store16'];
-  // Of an image that crosses a page the hardware reports the last byte.
-  ir.resolve(address, 1, true);
+  // The hardware looks at the first word and at the far end first.
+  ir.probe_write(address, Math.min(step, 4));
   ir.resolve(ir.op('i64.add', address, ir.i64(size - 1)), 1, true);
   each_piece(ir, size, step, (offset) => {
     const at = ir.op('i64.add', address, ir.op('i64.extend_i32_u', offset));
