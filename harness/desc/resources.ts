@@ -44,3 +44,5 @@ export const semaphore = resource('semaphore', 4, undefined, -1);
 export const message_queue = resource('message_queue', 4, undefined, -1);
 /** The program break, as brk(2) answers. */
 export const program_break = resource('program_break', 8, undefined, 0);
+/** A context of io_setup(2). */
+export const aio_context = resource('aio_context', 8, undefined, 0);

@@ -9,6 +9,7 @@ import { IOCTL_CALLS } from './ioctls.ts';
 import { MEMORY_CALLS } from './memory.ts';
 import { PATH_CALLS } from './paths.ts';
 import { PROCESS_CALLS } from './processes.ts';
+import { SELDOM_CALLS } from './seldom.ts';
 import { SIGNAL_CALLS } from './signals.ts';
 import { SOCKET_CALLS } from './sockets.ts';
 import { SYSTEM_CALLS } from './system.ts';
@@ -27,6 +28,7 @@ export const DESCRIPTIONS: readonly CallDescription[] = [
   ...PROCESS_CALLS,
   ...SYSTEM_CALLS,
   ...SOCKET_CALLS,
+  ...SELDOM_CALLS,
 ];
 
 export interface Target {
