@@ -114,12 +114,9 @@ function deactivate(mm: Ptr<'Mm'>): void {
  * and a TLB flush if it was another one. Cheap when nothing changes.
  */
 export function mm_activate(mm: Ptr<'Mm'>, vcpu: Ptr<'Vcpu'>): void {
-  if (Vcpu.mm.load(vcpu) === mm) {
-    if (active_mm !== mm) use_mm(mm);
-    return;
-  }
-  // Even when it is the same record: another vCPU may have freed it and made it anew.
+  // Always: what this thread remembers may be a dead record at the same address, or another machine's.
   use_mm(mm);
+  if (Vcpu.mm.load(vcpu) === mm) return;
   Vcpu.mm.store(vcpu, mm);
   Vcpu.page_table.set(vcpu, mm === 0 ? 0 : Mm.page_table.get(mm));
   tlb_flush_all(vcpu);

@@ -12,10 +12,12 @@ import {
 } from '../../../engine/abi/mman.ts';
 import type { Ptr } from '../../../engine/base/types.ts';
 import { heap_page_alloc } from '../../../engine/heap/heap_pages.ts';
-import { U8 } from '../../../engine/heap/memory.ts';
-import { frames_used } from '../../../engine/machine/frames.ts';
+import { bind_memory, bound_memory, U8 } from '../../../engine/heap/memory.ts';
+import { frame_alloc, frame_put, frames_used } from '../../../engine/machine/frames.ts';
+import { set_this_vcpu } from '../../../engine/machine/this_vcpu.ts';
 import { vcpu_at } from '../../../engine/machine/vcpu.layout.ts';
-import { mm_activate, mm_fork, mm_put } from '../../../engine/mm/address_space.ts';
+import { use_mm } from '../../../engine/mm/active.ts';
+import { mm_activate, mm_create, mm_fork, mm_put } from '../../../engine/mm/address_space.ts';
 import { do_mmap, do_munmap } from '../../../engine/mm/mmap.ts';
 import {
   copy_in,
@@ -28,7 +30,7 @@ import {
   put_user_u64,
   USER_FAULT,
 } from '../../../engine/mm/uaccess.ts';
-import { test_mm } from '../../support/mm.ts';
+import { test_machine, test_mm } from '../../support/mm.ts';
 import { expect_nothing_left } from '../../support/mm_check.ts';
 
 const RW = PROT_READ | PROT_WRITE;
@@ -115,6 +117,48 @@ test('copies cross pages and stop at what is not there', () => {
   assert.is(do_mmap(mm, at, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NO_FILE, 0), at);
   assert.is(get_user_u32(at), -EFAULT);
   mm_put(mm);
+  expect_nothing_left();
+});
+
+test('a new address space in the place of a dead one is another one', () => {
+  const mm = test_mm();
+  const at = anonymous(mm, 4096);
+  put_user_u32(at, 1);
+  // Another thread drops the last reference while this one still has it cached.
+  set_this_vcpu(vcpu_at(1));
+  const cached = use_mm(0 as Ptr<'Mm'>);
+  mm_put(mm);
+  const next = mm_create();
+  assert.is(next, mm);
+  set_this_vcpu(vcpu_at(0));
+  use_mm(cached);
+  mm_activate(next, vcpu_at(0));
+  assert.is(get_user_u32(at), -EFAULT);
+  assert.is(anonymous(next, 4096), at);
+  assert.is(get_user_u32(at), 0);
+  mm_put(next);
+  expect_nothing_left();
+});
+
+test('machines on one thread do not see each other', () => {
+  const first = test_mm();
+  const memory = bound_memory() as WebAssembly.Memory;
+  const at = anonymous(first, 4096);
+  put_user_u32(at, 1);
+  // The second machine has its page table in another frame.
+  test_machine();
+  const spare = frame_alloc();
+  const second = mm_create();
+  mm_activate(second, vcpu_at(0));
+  assert.is(second, first, 'the same address in another memory');
+  assert.is(get_user_u32(at), -EFAULT);
+  assert.is(anonymous(second, 4096), at);
+  put_user_u32(at, 2);
+  frame_put(spare);
+  bind_memory(memory);
+  mm_activate(first, vcpu_at(0));
+  assert.is(get_user_u32(at), 1);
+  mm_put(first);
   expect_nothing_left();
 });
 
