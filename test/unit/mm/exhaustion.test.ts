@@ -81,7 +81,7 @@ function random_calls(random: () => number, spaces: Ptr<'Mm'>[]): void {
 function rounds(name: string, memory: { ram_bytes: number; heap_bytes: number }): void {
   const seed = seed_of(name);
   for (let round = 0; round < 15; round++) {
-    test_machine(memory);
+    test_machine({ ...memory, sanitize: round % 2 === 1 });
     const spaces = [mm_create()];
     if ((spaces[0] as number) === 0) continue;
     random_calls(random_of(seed + round), spaces);
