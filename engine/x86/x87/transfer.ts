@@ -31,6 +31,7 @@ import {
   type Unpacked,
   unpack,
 } from '../float/soft.ts';
+import { convert_to_double, push_double } from './doubles.ts';
 import {
   begin,
   begin_keeping_c1,
@@ -48,6 +49,7 @@ import {
   push_raw,
   read_80,
   read_st,
+  set_valid,
   st_address,
   stack_underflow,
   unmasked,
@@ -108,6 +110,7 @@ export function load(cpu: Cpu, kind: number): number {
     push_raw(cpu, U64[at >>> 3] as bigint, U16[(at + 8) >>> 1] as number);
     return DONE;
   }
+  if (kind === MEM_F64 && push_double(cpu, scratch(cpu))) return DONE;
   let value = read_operand(cpu, kind);
   if (is_empty(cpu, 7)) {
     if (value.kind === SNAN) env.flags |= IE;
@@ -133,6 +136,13 @@ const PREPARED_FLAGS = 16;
  * ended the instruction, its flags are set.
  */
 export function prepare_store(cpu: Cpu, kind: number): number {
+  if (kind === MEM_F64) {
+    const flags = convert_to_double(cpu, scratch(cpu));
+    if (flags >= 0) {
+      U32[(scratch(cpu) + PREPARED_FLAGS) >>> 2] = flags;
+      return STORE;
+    }
+  }
   const fsw = CpuState.fsw.get(cpu);
   begin(cpu);
   convert(cpu, kind);
@@ -246,8 +256,12 @@ export function load_register(cpu: Cpu, i: number): number {
     }
     return DONE;
   }
-  const from = st_address(cpu, i);
-  push_raw(cpu, U64[from >>> 3] as bigint, U16[(from + 8) >>> 1] as number);
+  if (!is_empty(cpu, 7)) {
+    push(cpu, INDEFINITE);
+    return DONE;
+  }
+  decrement_top(cpu);
+  copy(cpu, 0, i + 1);
   return DONE;
 }
 
@@ -265,9 +279,16 @@ export function store_register(cpu: Cpu, i: number, pops: boolean, quietly: bool
   return DONE;
 }
 
+/** Copies an 80-bit value between machine addresses aligned to 8. */
+function copy_80(to: number, from: number): void {
+  U32[to >>> 2] = U32[from >>> 2] as number;
+  U32[(to + 4) >>> 2] = U32[(from + 4) >>> 2] as number;
+  U32[(to + 8) >>> 2] = U16[(from + 8) >>> 1] as number;
+}
+
 function copy(cpu: Cpu, to: number, from: number): void {
-  const at = st_address(cpu, from);
-  write_st_raw(cpu, to, U64[at >>> 3] as bigint, U16[(at + 8) >>> 1] as number);
+  copy_80(st_address(cpu, to), st_address(cpu, from));
+  set_valid(cpu, to, true);
 }
 
 /** FXCH ST(i). */
