@@ -107,6 +107,7 @@ export class Machine {
   private readonly running = new Map<number, Running>();
   private started = 0;
   private closed = false;
+  private broken: Error | null = null;
   private serving = false;
   private dirty = false;
   private readonly bell = new WordWatch(() => this.serve());
@@ -168,6 +169,7 @@ export class Machine {
    */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
     if (this.closed) throw new TvisorError('the machine is closed', 'create another one');
+    if (this.broken !== null) throw this.broken;
     if (argv.length === 0) throw new TvisorError('no command given', 'pass at least a program name');
     const stdout = sink_of(options.stdout, 1);
     const stderr = sink_of(options.stderr, 2);
@@ -220,10 +222,8 @@ export class Machine {
     this.enter();
     end_machine(MACHINE_ENDED);
     interrupt_all(INTERRUPT_STOP);
-    for (const program of this.running.values()) {
-      for (const pump of program.pumps) pump.close();
+    for (const program of this.running.values())
       program.failed(new TvisorError('the machine was closed while a program ran', ''));
-    }
     this.running.clear();
     this.inline?.stop();
     await this.pool?.destroy();
@@ -279,6 +279,16 @@ export class Machine {
     this.dirty = true;
     if (this.serving) return;
     this.serving = true;
+    try {
+      this.serve_until_quiet();
+    } catch (error) {
+      this.panicked(error);
+    } finally {
+      this.serving = false;
+    }
+  };
+
+  private serve_until_quiet(): void {
     while (this.dirty && !this.closed) {
       this.dirty = false;
       this.enter();
@@ -291,11 +301,19 @@ export class Machine {
         this.events.arm(machine_event_word(), seen);
       }
     }
-    this.serving = false;
-  };
+  }
+
+  /** The kernel broke: programs in progress end with its report; its locks may be held for ever. */
+  private panicked(error: unknown): void {
+    this.enter();
+    const report = read_panic() || (error instanceof Error ? (error.stack ?? error.message) : String(error));
+    this.broken ??= new TvisorError(report, 'this is a bug in tvisor: please report it');
+    for (const program of this.running.values()) program.failed(this.broken);
+    this.running.clear();
+  }
 
   private serve_once(): void {
-    const ended = machine_ended();
+    if (machine_ended() === MACHINE_PANICKED) throw new Error('kernel panic');
     for (const program of [...this.running.values()]) {
       for (const pump of program.pumps) pump.serve();
       if (program.status < 0) program.status = reap_root(program.pid);
@@ -303,17 +321,14 @@ export class Machine {
         this.running.delete(program.pid);
         for (const pump of program.pumps) pump.close();
         program.done(program.status);
-      } else if (ended === MACHINE_PANICKED)
-        this.fail(new TvisorError(read_panic(), 'this is a bug: please report it'));
+      }
     }
   }
 
-  /** Every program in progress fails. */
+  /** The machine is of no more use: every program in progress fails, and every later one. */
   private fail(error: Error): void {
-    for (const program of this.running.values()) {
-      for (const pump of program.pumps) pump.close();
-      program.failed(error);
-    }
+    this.broken ??= error;
+    for (const program of this.running.values()) program.failed(error);
     this.running.clear();
   }
 

@@ -1,10 +1,13 @@
 /**
  * Boots a machine: its memory, then each subsystem's root record, from the bottom up. Runs on the host's
  * thread, before any vCPU does. What a thread must know of a machine besides its memory (clocks, the
- * thread's place in the lock order checker) is installed by `enter_machine`.
+ * thread's place in the lock order checker) is installed by `enter_machine`. Importing this module registers every
+ * kind of file, file system and wake, which every thread needs alike.
  */
 import type { Ptr } from '../base/types.ts';
 import { boot_mounts, type MountFailure, type Volume } from '../fs/boot_mounts.ts';
+import '../fs/hostio/stream.ts';
+import '../fs/hostio/terminal.ts';
 import { install_host_files } from '../fs/host/host_files.ts';
 import { boot_memory } from '../heap/boot.ts';
 import { set_lock_owner } from '../heap/lock.ts';

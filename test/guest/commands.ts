@@ -187,7 +187,7 @@ export const COMMANDS: readonly string[] = [
   'awk \'{ gsub(/o/, "0"); print }\' words.txt | md5sum',
   // find, xargs, diff, archives
   'find tree -type f | sort',
-  'find tree -name "*.txt" -size -2 -exec wc -c {} +',
+  'find tree -name "*.txt" -size -2 -exec wc -c {} + | sort',
   'find tree -empty -printf "%f %y\\n"',
   'find . -maxdepth 1 -newer missing',
   'find tree -type f -print0 | sort -z | xargs -0 -n1 basename',
