@@ -49,7 +49,8 @@ export function parse_script(window: Uint8Array): ScriptLine | number {
   while (end > 2 && is_blank(buffer[end - 1])) end--;
   let start = 2;
   while (start < end && is_blank(buffer[start])) start++;
-  if (start === end || buffer[start] === NUL) return -ENOEXEC;
+  // A NUL right away is an empty path, which is not refused here: opening it fails (EACCES).
+  if (start === end) return -ENOEXEC;
   let path_end = start;
   while (path_end < end && !is_blank(buffer[path_end]) && buffer[path_end] !== NUL) path_end++;
   const interpreter = buffer.slice(start, path_end);

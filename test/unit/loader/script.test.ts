@@ -28,6 +28,7 @@ test('interpreter and one optional argument', () => {
 test('an empty line, or a path cut off by the window, is no executable', () => {
   assert.is(parsed('#!\n'), -ENOEXEC);
   assert.is(parsed('#!   \n'), -ENOEXEC);
+  assert.equal(parsed('#!'), ['', null], 'opening the empty path then fails');
   assert.is(parsed(`#!${' '.repeat(300)}/bin/sh\n`), -ENOEXEC);
   assert.is(parsed(`#!/${'x'.repeat(300)}\n`), -ENOEXEC);
 });
