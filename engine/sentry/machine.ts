@@ -10,7 +10,8 @@ import '../fs/hostio/stream.ts';
 import '../fs/hostio/terminal.ts';
 import { install_host_files } from '../fs/host/host_files.ts';
 import { boot_memory } from '../heap/boot.ts';
-import { set_lock_owner } from '../heap/lock.ts';
+import { set_lock_owner, set_lock_watch } from '../heap/lock.ts';
+import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { bind_memory } from '../heap/memory.ts';
 import { host_clock } from '../host/clock.ts';
 import { node_files } from '../host/files.ts';
@@ -41,6 +42,7 @@ export function enter_machine(memory: WebAssembly.Memory): void {
   install_host_files(node_files);
   set_vfs_clock({ seconds: wall_seconds, nanoseconds: () => wall_nanoseconds_at(monotonic_ns()) });
   set_lock_owner(HOST_OWNER);
+  set_lock_watch(() => MachineHeader.panic_flag.load(MACHINE) !== 0);
   set_this_vcpu(0 as Ptr<'Vcpu'>);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, 0 as Ptr<'Vcpu'>);
   use_mm(0 as Ptr<'Mm'>);
