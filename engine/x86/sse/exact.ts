@@ -228,6 +228,15 @@ export function pairwise(cpu: Cpu, kind: number, form: number): number {
   return end(cpu);
 }
 
+/** After a step of several: true if an unmasked exception ends the instruction there, else its flags are noted. */
+function step_ends(cpu: Cpu): boolean {
+  if ((raised & ~env.masks) !== 0) return true;
+  CpuState.mxcsr.set(cpu, CpuState.mxcsr.get(cpu) | raised);
+  raised = 0;
+  env.flags = 0;
+  return false;
+}
+
 /** DPPS and DPPD: sums of the products that the immediate's high half selects, stored where its low half says. */
 export function dot_product(cpu: Cpu, immediate: number, form: number): number {
   const at = scratch(cpu);
@@ -243,7 +252,7 @@ export function dot_product(cpu: Cpu, immediate: number, form: number): number {
     products.push((immediate & (0x10 << i)) === 0 ? zero(0) : through(binary(OP_MUL, a, b, format), format));
     raised |= env.flags;
   }
-  if ((raised & ~env.masks) !== 0) return end(cpu);
+  if (step_ends(cpu)) return end(cpu);
   let sums = products;
   // Each element adds its neighbour, then (of four) its opposite; of two NaNs the first counts, which in DPPS is
   // the neighbour, else the element's own.
@@ -256,6 +265,7 @@ export function dot_product(cpu: Cpu, immediate: number, form: number): number {
       raised |= env.flags;
       return total;
     });
+    if (step_ends(cpu)) return end(cpu);
   }
   for (let i = 0; i < lanes; i++) {
     write(at + RESULT + i * size, format, (immediate & (1 << i)) === 0 ? zero(0) : (sums[i] as Unpacked));
