@@ -165,7 +165,9 @@ export function slice_ended(index: number): void {
 /** Wakes one sleeping vCPU, if any sleeps. */
 function kick_idle(scheduler: Ptr<'Scheduler'>): void {
   if (Scheduler.idle.load(scheduler) === 0) {
-    if (Scheduler.online.load(scheduler) < MachineHeader.vcpu_count.get(MACHINE)) ask_for_vcpu(scheduler);
+    // Before the first vCPU is online it is on its way.
+    const online = Scheduler.online.load(scheduler);
+    if (online > 0 && online < MachineHeader.vcpu_count.get(MACHINE)) ask_for_vcpu(scheduler);
     return;
   }
   for (let i = MachineHeader.vcpu_count.get(MACHINE) - 1; i >= 0; i--) if (ring_doorbell(i)) return;
