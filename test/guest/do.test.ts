@@ -1,0 +1,83 @@
+/** `tvisor do` as a user meets it: the built command, spawned, its output and exit status. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { native_host, REPOSITORY } from '../support/guest.ts';
+
+const TVISOR = join(REPOSITORY, 'dist', 'bundle', 'tvisor.js');
+
+function tvisor(args: readonly string[], input = ''): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [TVISOR, ...args], { input, encoding: 'utf8', maxBuffer: 1 << 29 });
+}
+
+test('version and help', () => {
+  const version = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')).version;
+  assert.is(tvisor(['--version']).stdout, `tvisor version ${version}\nspec: 1.2.0\n`);
+  assert.match(tvisor(['help']).stdout, /tvisor do \[flags\]/);
+  assert.match(tvisor(['do', '--help']).stdout, /--strace\[=FILE\]/);
+  const table = tvisor(['help', 'syscalls']).stdout;
+  assert.match(table, /^ {2}0 {2}read +full$/m);
+  assert.match(table, /^\d+ full, \d+ partial, \d+ unsupported/m);
+});
+
+test("tvisor's own failures are 125, with one line that says what to do", () => {
+  for (const args of [
+    [],
+    ['--nope', 'x'],
+    ['--vcpus', 'many', 'true'],
+    ['--memory=1T', 'true'],
+    ['--volume=x', 'true'],
+  ]) {
+    const { status, stderr } = tvisor(['do', ...args]);
+    assert.is(status, 125, args.join(' '));
+    assert.match(stderr, /^tvisor: [^\n]*; [^\n]*\n$/);
+  }
+  assert.is(tvisor(['frobnicate']).status, 125);
+});
+
+if (native_host()) {
+  test('exit statuses are those of the command, of signals, and of commands that cannot run', () => {
+    assert.is(tvisor(['do', '--', 'sh', '-c', 'exit 3']).status, 3);
+    assert.is(tvisor(['do', '--', 'sh', '-c', 'kill -TERM $$']).status, 143);
+    const missing = tvisor(['do', '--', 'no-such-command']);
+    assert.is(missing.status, 127);
+    assert.match(missing.stderr, /^tvisor: no-such-command: not found; [^\n]*\n$/);
+    assert.is(tvisor(['do', '--', '/etc/passwd']).status, 126);
+    assert.is(tvisor(['do', '--timeout', '300ms', '--', 'sleep', '100']).status, 137);
+  });
+
+  test('streams are connected, and a large pipe arrives whole', () => {
+    assert.is(tvisor(['do', '--', 'tr', 'a-z', 'A-Z'], 'hello\n').stdout, 'HELLO\n');
+    assert.is(tvisor(['do', '--', 'sh', '-c', 'echo out; echo err >&2']).stderr, 'err\n');
+    const big = 'x'.repeat(20 << 20);
+    assert.is(tvisor(['do', '--', 'cat'], big).stdout.length, big.length);
+  });
+
+  test('the headline', () => {
+    assert.is(tvisor(['do', '--', 'sh', '-c', 'seq 1 1000 | sort -rn | head -3']).stdout, '1000\n999\n998\n');
+  });
+
+  test('writes vanish, except in a volume', () => {
+    mkdirSync(join(REPOSITORY, 'dist', 'guest'), { recursive: true });
+    const base = mkdtempSync(join(REPOSITORY, 'dist', 'guest', 'do-'));
+    writeFileSync(join(base, 'kept'), 'before\n');
+    const script = `echo after > ${base}/kept; echo new > ${base}/new; cat ${base}/kept; echo volume > /mnt/made`;
+    mkdirSync(join(base, 'v'));
+    const run = tvisor(['do', `--volume=${join(base, 'v')}:/mnt`, '--', 'sh', '-c', script]);
+    assert.is(run.stdout, 'after\n', run.stderr);
+    assert.is(readFileSync(join(base, 'kept'), 'utf8'), 'before\n');
+    assert.not.ok(existsSync(join(base, 'new')));
+    assert.is(readFileSync(join(base, 'v', 'made'), 'utf8'), 'volume\n');
+    rmSync(base, { recursive: true });
+  });
+
+  test('strace shows each call', () => {
+    const { stderr } = tvisor(['do', '--strace', '--', 'cat', '/etc/hostname']);
+    assert.match(stderr, /openat\(AT_FDCWD, "\/etc\/hostname", O_RDONLY.*\) = 3\n/);
+    assert.match(stderr, /exit_group\(0\) = \?\n/);
+  });
+}
+
+test.run();
