@@ -64,7 +64,7 @@ import { has_panicked, record_panic } from './panic.ts';
 export const RUN_ENDED = 0;
 /** Nothing to run, and the caller did not want to sleep. */
 export const RUN_IDLE = 1;
-/** INTERRUPT_STOP: somebody wants this thread back. */
+/** INTERRUPT_STOP: somebody wants this thread back; or, where the vCPU may not sleep, its turn is over. */
 export const RUN_INTERRUPTED = 2;
 export const RUN_PANICKED = 3;
 
@@ -74,6 +74,9 @@ const SLICE_SYSCALLS = 4000;
 /** Result of the last `hooks.syscall` on this thread; whether the call blocked. */
 let syscall_result = 0;
 let slice_syscalls = 0;
+/** Slices and task switches after which a vCPU that may not sleep gives its thread back. */
+const TURN_SLICES = 32;
+let slices_left = Number.POSITIVE_INFINITY;
 
 /** What the platform calls while guest code runs. Installed once a thread. */
 export const platform_hooks: PlatformHooks = {
@@ -102,6 +105,7 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
   leave_idle(vcpu);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
   Scheduler.online.add(scheduler, 1);
+  slices_left = may_sleep ? Number.POSITIVE_INFINITY : TURN_SLICES;
   try {
     return run_loop(index, vcpu, platform, may_sleep);
   } catch (error) {
@@ -119,8 +123,10 @@ function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_slee
     if (take_interrupts(vcpu)) return RUN_INTERRUPTED;
     if (machine_ended() !== MACHINE_RUNS) return RUN_ENDED;
     timers_run();
+    if (slices_left <= 0) return RUN_INTERRUPTED;
     const task = pick_next(index);
     if (task !== 0) {
+      slices_left--;
       run_task(index, vcpu, platform, task);
       continue;
     }
@@ -199,6 +205,7 @@ function end_slice(index: number): boolean {
   check_cpu_timers();
   check_limits();
   slice_ended(index);
+  if (--slices_left <= 0) Vcpu.interrupt.or(current_vcpu, INTERRUPT_STOP);
   if (!has_queued(index)) return false;
   Task.involuntary_switches.set(current, Task.involuntary_switches.get(current) + 1);
   account_stop(current);
