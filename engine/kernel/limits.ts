@@ -17,7 +17,7 @@ import {
 } from '../abi/resource.ts';
 import type { Ptr } from '../base/types.ts';
 import { F64 } from '../heap/memory.ts';
-import { Mm } from '../mm/mm.layout.ts';
+import { mm_set_limits } from '../mm/address_space.ts';
 import { current } from './current.ts';
 import { Task } from './task.layout.ts';
 import { ThreadGroup } from './thread_group.layout.ts';
@@ -61,12 +61,6 @@ export function default_rlimits(group: Ptr<'ThreadGroup'>): void {
 export function apply_memory_limits(group: Ptr<'ThreadGroup'>): void {
   const mm = Task.mm.get(ThreadGroup.leader.get(group));
   if (mm === 0) return;
-  const bound = (resource: number): number => {
-    const limit = group_rlimit(group, resource);
-    return limit === RLIM_INFINITY ? Number.POSITIVE_INFINITY : limit;
-  };
-  Mm.limit_as.set(mm, bound(RLIMIT_AS));
-  Mm.limit_data.set(mm, bound(RLIMIT_DATA));
-  Mm.limit_stack.set(mm, bound(RLIMIT_STACK));
-  Mm.limit_memlock.set(mm, bound(RLIMIT_MEMLOCK));
+  const soft = (resource: number): number => group_rlimit(group, resource);
+  mm_set_limits(mm, soft(RLIMIT_AS), soft(RLIMIT_DATA), soft(RLIMIT_STACK), soft(RLIMIT_MEMLOCK));
 }
