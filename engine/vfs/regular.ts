@@ -4,7 +4,7 @@
  * a mapping. Data of read(2), write(2) and mmap(2) are the same frames.
  */
 import { EFBIG, EINVAL, ENODEV, ENOMEM, ENOTTY, ENXIO } from '../abi/errno.ts';
-import { O_APPEND } from '../abi/fcntl.ts';
+import { FMODE_WRITE, O_APPEND } from '../abi/fcntl.ts';
 import { SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../abi/path.ts';
 import { S_ISGID, S_ISUID } from '../abi/stat.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
@@ -64,9 +64,13 @@ export function inode_mapping_free(inode: I): void {
   mapping_put(mapping);
 }
 
-/** The mapping that mmap shows, with a reference for the caller; -ENODEV, -ENOMEM. */
-function regular_mmap(file: F): Ptr<'Mapping'> | number {
+/** The mapping that mmap shows, with a reference for the caller; -ENODEV, -ENOMEM, -ENOSPC. */
+function regular_mmap(file: F, shared: boolean): Ptr<'Mapping'> | number {
   const inode = File.inode.get(file);
+  // A shared mapping of a file open for writing may be written now or after an mprotect.
+  const may_write = shared && (File.mode.get(file) & FMODE_WRITE) !== 0;
+  const prepared = may_write ? (inode_operations(inode).prepare_write?.(inode, Inode.size.get(inode)) ?? 0) : 0;
+  if (prepared !== 0) return prepared;
   const mapping = inode_mapping(inode);
   if (mapping === 0) return inode_operations(inode).mapping_kind === undefined ? -ENODEV : -ENOMEM;
   mapping_get(mapping);

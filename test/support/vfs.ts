@@ -57,10 +57,22 @@ export class TestSpace {
   private readonly ref = new PathRef();
   readonly root_mount: Ptr<'Mount'>;
 
-  /** Boots a name space on `sb`, whose reference it takes over. */
-  constructor(sb: Ptr<'SuperBlock'>, umask = 0) {
+  /** A view of a tree that is mounted already. */
+  static at_mount(mount: Ptr<'Mount'>): TestSpace {
+    return new TestSpace(Mount.sb.get(mount), 0, mount);
+  }
+
+  /** Ends the view and leaves the mounts alone. */
+  leave(): void {
+    fs_context_put(this.context.fs);
+  }
+
+  /** Boots a name space on `sb`, whose reference it takes over, unless it is at `mounted` already. */
+  constructor(sb: Ptr<'SuperBlock'>, umask = 0, mounted = 0 as Ptr<'Mount'>) {
     const root = SuperBlock.root.get(sb);
-    this.root_mount = mount_attach(sb, root, 0, 0 as Ptr<'Mount'>, 0 as Ptr<'Dentry'>, 'test') as Ptr<'Mount'>;
+    const none = 0 as Ptr<'Mount'>;
+    this.root_mount =
+      mounted !== 0 ? mounted : (mount_attach(sb, root, 0, none, 0 as Ptr<'Dentry'>, 'test') as Ptr<'Mount'>);
     this.context.fs = fs_context_create(this.root_mount, root, umask);
     this.context.credentials = make_credentials(0, 0);
     register_current_credentials(() => this.context.credentials);
