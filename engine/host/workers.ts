@@ -8,7 +8,7 @@ import type { Piscina } from 'piscina';
 /** The module whose export `vcpu_job` is the job: beside this file in the bundle, in its own folder otherwise. */
 export function vcpu_module(): string {
   const own = import.meta.url;
-  return new URL(own.endsWith('/host/workers.js') ? '../sentry/vcpu_job.js' : './vcpu.js', own).href;
+  return new URL(own.endsWith('/host/workers.js') ? '../sentry/vcpu_job.js' : './vcpu.cjs', own).href;
 }
 
 /** Starts vCPU threads of one machine. */
@@ -20,8 +20,10 @@ export class VcpuPool {
   static async create(filename: string, name: string, limit: number): Promise<VcpuPool> {
     // Loaded here and not above: worker threads load this module too, and have no use for it.
     const piscina = await import('piscina');
+    // As a CommonJS module the package is the class itself.
+    const PiscinaPool = piscina.Piscina ?? (piscina.default as unknown as typeof piscina.Piscina);
     return new VcpuPool(
-      new piscina.Piscina({
+      new PiscinaPool({
         filename,
         name,
         minThreads: 1,

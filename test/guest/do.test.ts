@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { native_host, REPOSITORY } from '../support/guest.ts';
 
-const TVISOR = join(REPOSITORY, 'dist', 'bundle', 'tvisor.js');
+const TVISOR = join(REPOSITORY, 'dist', 'bundle', 'tvisor.cjs');
 
 function tvisor(args: readonly string[], input = ''): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [TVISOR, ...args], { input, encoding: 'utf8', maxBuffer: 1 << 29 });

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * The command line: `tvisor do`, `tvisor help`, `tvisor --version`. Parsing is sade's, except that flags of
  * `do` end where the guest's command begins (runtime/flag.ts).
@@ -65,4 +64,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-process.exit(await main(process.argv.slice(2)));
+/** Runs the command line of this process and ends it. */
+export function run(): void {
+  void main(process.argv.slice(2)).then((status) => process.exit(status));
+}
