@@ -67,7 +67,11 @@ function run_syscalls(g: GuestCode): void {
   // L: mov eax, 39; syscall; jmp L
   g.load(hex('b827000000 0f05 ebf7'));
   let calls = 0;
-  g.hooks = { ...g.hooks, syscall: () => (++calls, 0) };
+  const syscall = (): number => {
+    calls++;
+    return 0;
+  };
+  g.hooks = { ...g.hooks, syscall };
   g.run(CODE, 300_000);
   calls = 0;
   const start = cpu_ns();
