@@ -1,0 +1,52 @@
+/** Numbers in memory: width, sign and byte order. */
+import type { IntSize, NumberType } from '../desc/types.ts';
+
+/** The `size` lowest bytes of `value`, in the byte order of the type. */
+export function bytes_of_number(type: NumberType, value: bigint): Uint8Array {
+  const bytes = new Uint8Array(type.size);
+  let rest = BigInt.asUintN(64, value);
+  for (let i = 0; i < type.size; i++) {
+    bytes[is_big_endian(type) ? type.size - 1 - i : i] = Number(rest & 0xffn);
+    rest >>= 8n;
+  }
+  return bytes;
+}
+
+export function is_big_endian(type: NumberType): boolean {
+  return type.kind === 'int' && type.big_endian;
+}
+
+/** The lowest `size` bytes of `value` in the opposite order. */
+export function swap_bytes(value: bigint, size: IntSize): bigint {
+  let swapped = 0n;
+  for (let i = 0; i < size; i++) {
+    swapped = (swapped << 8n) | (value & 0xffn);
+    value >>= 8n;
+  }
+  return swapped;
+}
+
+/** True when a value lies in a range; values and bounds are signed 64-bit numbers. */
+export function in_range(value: bigint, range: readonly [bigint, bigint]): boolean {
+  const signed = BigInt.asIntN(64, value);
+  return signed >= range[0] && signed <= range[1];
+}
+
+/** True when the type allows the value, also in a mutated program. */
+export function allowed(type: NumberType, value: bigint): boolean {
+  switch (type.kind) {
+    case 'int':
+      return !type.strict || type.range === undefined || in_range(value, type.range);
+    case 'flags':
+      return (
+        !type.strict ||
+        (type.bitmask ? (value & ~type.values.reduce((all, bit) => all | bit, 0n)) === 0n : type.values.includes(value))
+      );
+    case 'const':
+      return value === type.value;
+    case 'proc':
+      return value < BigInt(type.per_proc);
+    case 'len':
+      return true;
+  }
+}
