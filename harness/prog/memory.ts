@@ -1,0 +1,65 @@
+/** Chooses where in the data area memory of a program lies. */
+import { DATA_PAGES, DATA_SIZE } from './model.ts';
+import type { Random } from './random.ts';
+
+/** Pointees start at multiples of this, so that they seldom touch. */
+const GRANULE = 64;
+/** Pointees lie in the first MiB, pages in use at the end of the area: the two seldom meet. */
+const HEAP_SIZE = 1024 * 1024;
+const GRANULES = HEAP_SIZE / GRANULE;
+
+/** Bytes for pointees: the first free place. */
+export class DataMemory {
+  private readonly used = new Uint32Array(GRANULES / 32);
+
+  /** Marks the bytes as taken. */
+  note(address: number, size: number): void {
+    const first = Math.floor(address / GRANULE);
+    const last = Math.min(Math.floor((address + Math.max(size, 1) - 1) / GRANULE), GRANULES - 1);
+    for (let i = first; i <= last; i++) this.used[i >>> 5]! |= 1 << (i & 31);
+  }
+
+  /** An address for `size` bytes. When no place is free, everything is: programs may overlap their memory. */
+  allocate(size: number): number {
+    const count = Math.max(1, Math.ceil(size / GRANULE));
+    if (count > GRANULES) return Math.max(0, DATA_SIZE - count * GRANULE);
+    const found = this.find(count);
+    if (found < 0) this.used.fill(0);
+    const address = Math.max(found, 0) * GRANULE;
+    this.note(address, size);
+    return address;
+  }
+
+  private find(count: number): number {
+    let free = 0;
+    for (let i = 0; i < GRANULES; i++) {
+      const word = this.used[i >>> 5]!;
+      if (word === -1 >>> 0 && (i & 31) === 0) {
+        free = 0;
+        i += 31;
+        continue;
+      }
+      free = (word & (1 << (i & 31))) === 0 ? free + 1 : 0;
+      if (free === count) return i - count + 1;
+    }
+    return -1;
+  }
+}
+
+/** Pages for calls on address spaces: often those that an earlier call used, or their neighbours. */
+export class PageMemory {
+  private readonly used: [page: number, count: number][] = [];
+
+  note(page: number, count: number): void {
+    this.used.push([page, count]);
+  }
+
+  /** The first of `count` pages. */
+  allocate(random: Random, count: number): number {
+    const most = DATA_PAGES - count;
+    if (this.used.length === 0 || random.one_in(5)) return most - random.small(Math.min(most, 64));
+    const [page, taken] = random.pick(this.used);
+    const shift = random.one_in(2) ? 0 : random.between(-count, taken);
+    return Math.max(0, Math.min(most, page + shift));
+  }
+}
