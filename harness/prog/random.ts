@@ -9,6 +9,13 @@ const SPECIAL_INTS: readonly bigint[] = [
   ...[(1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n],
 ];
 
+const SPECIAL = new Set(SPECIAL_INTS);
+
+/** True for the values that `Random.integer` often makes. */
+export function is_special_int(value: bigint): boolean {
+  return SPECIAL.has(value);
+}
+
 export class Random extends Prng {
   /** True `n` times out of `total`. */
   n_out_of(n: number, total: number): boolean {
