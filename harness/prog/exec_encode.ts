@@ -1,0 +1,186 @@
+/**
+ * Turns a program into instructions (`exec_format.ts`). What a pointer leads to becomes one block of bytes, in which
+ * only results are filled in as the program runs; blocks of a struct come before those that it points to.
+ */
+import type { Direction } from '../desc/types.ts';
+import {
+  CALL,
+  CALL_ASYNC,
+  CONST,
+  COPY_IN,
+  COPY_OUT,
+  DATA,
+  END,
+  MAGIC,
+  MAX_DATA_LENGTH,
+  NO_SLOT,
+  RESULT,
+} from './exec_format.ts';
+import {
+  type Arg,
+  type Call,
+  DATA_BASE,
+  type NumberArg,
+  type PointerArg,
+  type Program,
+  type ResultArg,
+} from './model.ts';
+import { bytes_of_number } from './number.ts';
+import { for_each_offset, size_of } from './size.ts';
+import { for_each_node } from './walk.ts';
+
+export interface EncodeOptions {
+  /** Which process of a campaign runs the program, from 0: numbers of proc types depend on it. */
+  readonly process?: number;
+}
+
+/** The instructions of a valid program. */
+export function exec_encode(program: Program, options: EncodeOptions = {}): Uint32Array {
+  const encoder = new Encoder(options.process ?? 0);
+  for (const call of program.calls) encoder.call(call);
+  return encoder.finish(program.calls.length);
+}
+
+/** The lowest and the highest 32 of 64 bits. */
+function halves(value: bigint): [number, number] {
+  return [Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn)];
+}
+
+class Encoder {
+  private readonly process: number;
+  private readonly words: number[] = [MAGIC, 0, 0];
+  private readonly slots = new Map<ResultArg, number>();
+
+  constructor(process: number) {
+    this.process = process;
+  }
+
+  finish(calls: number): Uint32Array {
+    this.words.push(END);
+    this.words[1] = calls;
+    this.words[2] = this.slots.size;
+    return Uint32Array.from(this.words);
+  }
+
+  call(call: Call): void {
+    const { properties, description, result, args } = call;
+    for (const arg of args)
+      for_each_node(arg, (node) => {
+        if (node.kind === 'pointer' && node.dir !== 'out') this.pointee(node);
+      });
+    const flags = properties.async ? CALL_ASYNC : 0;
+    const slot = result === undefined ? NO_SLOT : this.slot(result);
+    this.words.push(CALL | (args.length << 16) | (flags << 24), description.row.number, slot, properties.fail_nth);
+    for (const arg of args) this.argument(arg);
+    for (const arg of args) this.results_of(arg);
+  }
+
+  /** Where a result will be, if anything uses it. */
+  private slot(node: ResultArg): number {
+    if (node.users.size === 0) return NO_SLOT;
+    const slot = this.slots.get(node) ?? this.slots.size;
+    this.slots.set(node, slot);
+    return slot;
+  }
+
+  /** A value in a register: all 64 bits, in host order, whatever the size in memory. */
+  private argument(node: Arg): void {
+    if (node.kind === 'number') this.constant(this.value_of(node));
+    else if (node.kind === 'pointer') this.constant(address_of(node));
+    else if (node.kind === 'result') this.result(node, 8);
+    else if (node.kind === 'union') this.argument(node.inner);
+    else throw new Error(`a ${node.kind} does not fit a register`);
+  }
+
+  private constant(value: bigint): void {
+    this.words.push(CONST | (8 << 8), ...halves(value));
+  }
+
+  private result(node: ResultArg, size: number): void {
+    if (node.source === undefined) {
+      this.words.push(CONST | (size << 8), ...halves(node.value));
+      return;
+    }
+    const slot = this.slots.get(node.source);
+    if (slot === undefined) throw new Error('a result is used before it is made');
+    const { value, divide, add } = node;
+    this.words.push(RESULT | (size << 8), slot, ...halves(value), ...halves(divide), ...halves(add));
+  }
+
+  private value_of({ type, value }: NumberArg): bigint {
+    if (type.kind !== 'proc') return value;
+    return BigInt.asUintN(64, type.start + BigInt(this.process * type.per_proc) + value);
+  }
+
+  /** One block for what lies at the pointer, then the results in it. */
+  private pointee(pointer: PointerArg): void {
+    const { pointee } = pointer;
+    if (pointee === undefined || is_written_by_kernel(pointee)) return;
+    const size = size_of(pointee);
+    if (size === 0) return;
+    if (size > MAX_DATA_LENGTH) throw new Error(`a pointee of ${size} bytes is too long`);
+    const base = DATA_BASE + pointer.address;
+    const bytes = new Uint8Array(size);
+    const results: [number, ResultArg][] = [];
+    for_each_leaf(pointee, 0, (node, offset) => {
+      if (node.dir === 'out') return;
+      if (node.kind === 'result' && node.source !== undefined) results.push([offset, node]);
+      else bytes.set(this.bytes_of(node), offset);
+    });
+    this.words.push(COPY_IN, base, DATA | (size << 8));
+    for (let i = 0; i < size; i += 4)
+      this.words.push(
+        (bytes[i]! | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24)) >>> 0,
+      );
+    for (const [offset, node] of results) {
+      this.words.push(COPY_IN, base + offset);
+      this.result(node, node.type.resource.size);
+    }
+  }
+
+  private bytes_of(node: Arg): Uint8Array {
+    switch (node.kind) {
+      case 'number':
+        return bytes_of_number(node.type, this.value_of(node));
+      case 'result':
+        return bytes_of_number({ kind: 'const', size: node.type.resource.size, value: 0n }, node.value);
+      case 'pointer':
+        return bytes_of_number({ kind: 'const', size: 8, value: 0n }, address_of(node));
+      case 'data':
+        return node.bytes;
+      default:
+        return new Uint8Array(0);
+    }
+  }
+
+  /** Numbers that the kernel has written and that are used later. */
+  private results_of(arg: Arg): void {
+    for_each_node(arg, (pointer) => {
+      if (pointer.kind !== 'pointer' || pointer.pointee === undefined) return;
+      for_each_leaf(pointer.pointee, 0, (node, offset) => {
+        if (node.kind !== 'result' || node.users.size === 0) return;
+        const size = node.type.resource.size;
+        this.words.push(COPY_OUT | (size << 8), DATA_BASE + pointer.address + offset, this.slot(node));
+      });
+    });
+  }
+}
+
+/** The guest address that a pointer holds. */
+function address_of(node: PointerArg): bigint {
+  return node.special ?? BigInt(DATA_BASE + node.address);
+}
+
+/** True when nothing below has a value of the program's. */
+function is_written_by_kernel(node: Arg): boolean {
+  const dirs = new Set<Direction>();
+  for_each_leaf(node, 0, ({ dir }) => dirs.add(dir));
+  return !dirs.has('in') && !dirs.has('inout');
+}
+
+/** Calls `visit` for each node below that has bytes of its own, with its offset. Does not follow pointers. */
+function for_each_leaf(node: Arg, offset: number, visit: (node: Arg, offset: number) => void): void {
+  if (node.kind === 'union') for_each_leaf(node.inner, offset, visit);
+  else if (node.kind === 'group') for_each_offset(node, (child, at) => for_each_leaf(child, offset + at, visit));
+  else visit(node, offset);
+}
