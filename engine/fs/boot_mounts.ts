@@ -17,6 +17,7 @@ import { vfs_root } from '../vfs/root.ts';
 import { filesystem_types, sb_put } from '../vfs/super.ts';
 import { MOUNT_READ_ONLY, SuperBlock, VfsRoot } from '../vfs/vfs.layout.ts';
 import './all.ts';
+import { populate_dev } from './dev/populate.ts';
 import { host_create_super } from './host/host_fs.ts';
 import { overlay_create } from './overlay/overlay.ts';
 import { tmpfs_create } from './tmpfs/memory_super.ts';
@@ -45,11 +46,13 @@ export interface MountFailure {
   readonly error: number;
 }
 
+const DEVICES = 'devtmpfs';
+
 /** Own file systems of the machine: mounted where their type is registered. */
 const OWN = [
   { path: '/proc', type: 'proc' },
   { path: '/sys', type: 'sysfs' },
-  { path: '/dev', type: 'devtmpfs' },
+  { path: '/dev', type: DEVICES },
   { path: '/dev/pts', type: 'devpts' },
   { path: '/dev/shm', type: 'tmpfs' },
   { path: '/tmp', type: 'tmpfs' },
@@ -95,11 +98,15 @@ function mount_own(context: PathContext, options: BootMounts): MountFailure | nu
   const limit = options.memory_limit === undefined ? '' : `size=${options.memory_limit}`;
   for (const { path, type } of OWN) {
     const found = filesystem_types().find(({ name, mount }) => name === type && mount !== undefined);
-    if (found?.mount === undefined) continue;
+    if (found?.mount === undefined && type !== DEVICES) continue;
     const made = make_directories(context, path);
     if (made !== 0) return { path, error: made };
-    const sb = found.mount(type, 0, type === 'tmpfs' ? limit : '');
-    const error = sb < 0 ? sb : attach(context, path, sb as S, type, 0);
+    const sb =
+      found?.mount === undefined
+        ? tmpfs_create({ mode: 0o755 }, DEVICES)
+        : found.mount(type, 0, type === 'tmpfs' ? limit : '');
+    let error = sb < 0 ? sb : attach(context, path, sb as S, type, 0);
+    if (error === 0 && type === DEVICES) error = populate_dev(context, path);
     if (error !== 0) return { path, error };
   }
   return null;

@@ -95,9 +95,12 @@ export function set_limits(sb: Ptr<'SuperBlock'>, options: MemoryOptions): void 
   MemoryFs.inodes_max.set(fs, Math.min(options.inodes ?? Math.floor(heap / 2 / 512), 0x7fff_ffff));
 }
 
-/** A tmpfs with an empty root directory: the superblock with one reference, or -ENOMEM. */
-export function tmpfs_create(options: MemoryOptions): number {
-  const sb = sb_alloc(FS_MEMORY, TMPFS_MAGIC, 0, 'tmpfs');
+/**
+ * A tmpfs with an empty root directory: the superblock with one reference, or -ENOMEM. `type_name` is what the mount
+ * table says: a devtmpfs is a tmpfs in all but that.
+ */
+export function tmpfs_create(options: MemoryOptions, type_name = 'tmpfs'): number {
+  const sb = sb_alloc(FS_MEMORY, TMPFS_MAGIC, 0, type_name);
   if (sb === 0) return -ENOMEM;
   set_limits(sb, options);
   const mode = S_IFDIR | (options.mode ?? 0o1777);

@@ -35,6 +35,8 @@ test('a root under an overlay, volumes in it, and nothing left at the end', () =
   assert.is(s.cat('/mnt/ro/f'), 'volume');
   assert.is(s.save('/mnt/ro/f', 'x'), -EROFS);
   assert.is(s.save('/mnt/rw/g', 'made'), 0);
+  assert.is(s.cat('/dev/null'), '');
+  assert.is(s.readlink('/dev/fd'), '/proc/self/fd');
   assert.is(s.stat('/tmp'), 0);
   assert.is(s.status.mode & 0o7777, 0o1777);
   s.leave();
