@@ -102,11 +102,8 @@ export class OutputPump implements Pump {
   }
 
   serve(): boolean {
+    if (this.lost) this.close();
     while (!this.closed && !this.full) {
-      if (this.lost) {
-        this.close();
-        break;
-      }
       const taken = host_take(this.stream, scratch);
       if (taken === 0) break;
       if (taken < 0) this.close();

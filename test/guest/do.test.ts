@@ -55,6 +55,15 @@ if (native_host()) {
     assert.is(tvisor(['do', '--', 'cat'], big).stdout.length, big.length);
   });
 
+  test('a reader that goes away ends the writer', () => {
+    const { stdout, status } = spawnSync('sh', ['-c', `"$0" "$1" do -- yes | head -2`, process.execPath, TVISOR], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    assert.is(stdout, 'y\ny\n');
+    assert.is(status, 0);
+  });
+
   test('the headline', () => {
     assert.is(tvisor(['do', '--', 'sh', '-c', 'seq 1 1000 | sort -rn | head -3']).stdout, '1000\n999\n998\n');
   });
