@@ -4,8 +4,8 @@ import type { Random } from './random.ts';
 
 /** Pointees start at multiples of this, so that they seldom touch. */
 const GRANULE = 64;
-/** Pointees lie in the first MiB, pages in use at the end of the area: the two seldom meet. */
-const HEAP_SIZE = 1024 * 1024;
+/** Pointees lie in the first 256 KiB, pages in use at the end of the area: the two seldom meet. */
+const HEAP_SIZE = 256 * 1024;
 const GRANULES = HEAP_SIZE / GRANULE;
 
 /** Bytes for pointees: the first free place. */

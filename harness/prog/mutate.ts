@@ -6,7 +6,8 @@
  *     argument   changes arguments of one call (mutate_args.ts)
  *     remove     drops a call
  *     squash     turns a struct into bytes and changes those (any.ts)
- *     property   makes a call async, or the n-th failure point of it fail
+ *
+ * Properties of calls are not mutated: the harness sets them, for races (race.ts) and for fault injection.
  */
 import type { Target } from '../desc/target.ts';
 import { can_squash, squash } from './any.ts';
@@ -39,7 +40,6 @@ const OPERATORS: readonly (readonly [weight: number, operator: Operator])[] = [
   [100, mutate_arguments],
   [10, drop_call],
   [12, squash_memory],
-  [6, mutate_properties],
 ];
 const TOTAL = OPERATORS.reduce((sum, [weight]) => sum + weight, 0);
 const STOP_ONE_IN = 5;
@@ -172,14 +172,4 @@ function blobs_of(pointee: Arg): DataArg[] {
   if (pointee.kind !== 'group') return found;
   for (const child of pointee.inner) if (child.kind === 'union' && child.inner.kind === 'data') found.push(child.inner);
   return found;
-}
-
-function mutate_properties(context: MutateContext, program: Program): boolean {
-  const { random } = context;
-  if (program.calls.length === 0) return false;
-  const { properties, description } = random.pick(program.calls);
-  if (description.traits.terminal) return false;
-  if (random.one_in(2)) properties.async = !properties.async;
-  else properties.fail_nth = properties.fail_nth > 0 && random.one_in(2) ? 0 : random.between(1, 100);
-  return true;
 }

@@ -89,7 +89,15 @@ class CallParser {
   private description(): CallDescription {
     const start = this.scanner.column;
     const name = this.scanner.word('the name of a system call');
-    return this.target.by_name.get(name) ?? this.scanner.fail(`no system call is described as '${name}'`, start);
+    const found = this.target.by_name.get(name);
+    return found ?? this.scanner.fail(`no system call is described as '${name}'${this.variants(name)}`, start);
+  }
+
+  /** The names that another variant of the call could have meant. */
+  private variants(name: string): string {
+    const base = name.replace(/\$.*/, '');
+    const known = [...this.target.by_name.keys()].filter((other) => other.replace(/\$.*/, '') === base);
+    return known.length === 0 ? '' : `: known are ${known.join(', ')}`;
   }
 
   private properties(call: Call): void {

@@ -55,6 +55,7 @@ test('errors name line, column and what was expected', () => {
   const errors: [string, number, number, RegExp][] = [
     ['close(r0)', 1, 7, /no call before this one makes r0/],
     ['getpid()\nclos(0x1)', 2, 1, /no system call is described as 'clos'/],
+    ['eventfd$x()', 1, 1, /described as 'eventfd\$x': known are eventfd$/],
     ['close(', 1, 7, /expected a number or a result, found the end of the line/],
     ['close(0x1, 0x2)', 1, 12, /close takes 1, this is one more/],
     ['close(0x1) x', 1, 12, /expected the end of the call, found 'x'/],
