@@ -10,7 +10,6 @@ import {
   both,
   bytes,
   bytesize,
-  filename,
   flags,
   input,
   int32,
@@ -19,6 +18,7 @@ import {
   maybe,
   of,
   one_of,
+  only_string,
   output,
   pick,
   proc,
@@ -54,9 +54,9 @@ const AT_FDCWD = range(-100, -100);
 const RESOLVE = pick(abi_path, 'RESOLVE_NO', 'RESOLVE_BENEATH', 'RESOLVE_IN_ROOT', 'RESOLVE_CACHED');
 
 /** The devices whose behaviour differs. */
-const DEVICE = input(filename('/dev/null', '/dev/zero', '/dev/full', '/dev/random', '/dev/urandom'));
+const DEVICE = input(only_string('/dev/null', '/dev/zero', '/dev/full', '/dev/random', '/dev/urandom'));
 const PROC_FILE = input(
-  filename(
+  only_string(
     '/proc/self/maps',
     '/proc/self/stat',
     '/proc/self/status',
@@ -78,12 +78,12 @@ const OPEN: readonly CallDescription[] = [
   call('openat$proc', [arg('dirfd', AT_FDCWD), arg('path', PROC_FILE), arg('flags', OPEN_FLAGS), mode], fd_file),
   call(
     'openat$tty',
-    [arg('dirfd', AT_FDCWD), arg('path', input(filename('/dev/ptmx', '/dev/tty'))), arg('flags', OPEN_FLAGS), mode],
+    [arg('dirfd', AT_FDCWD), arg('path', input(only_string('/dev/ptmx', '/dev/tty'))), arg('flags', OPEN_FLAGS), mode],
     fd_tty,
   ),
   call(
     'openat$kcov',
-    [arg('dirfd', AT_FDCWD), arg('path', input(filename('/sys/kernel/debug/kcov'))), arg('flags', OPEN_FLAGS), mode],
+    [arg('dirfd', AT_FDCWD), arg('path', input(only_string('/sys/kernel/debug/kcov'))), arg('flags', OPEN_FLAGS), mode],
     fd_kcov,
   ),
   call('openat2', [dirfd, path, arg('how', input(OPEN_HOW)), arg('size', bytesize('how'))], fd_file),

@@ -4,6 +4,7 @@ import { type Argument, parse_arguments } from '../../../../engine/syscalls/args
 import { SYSCALLS } from '../../../../engine/syscalls/table.ts';
 import { type CallDescription, call, is_implemented } from '../../../../harness/desc/call.ts';
 import * as resources from '../../../../harness/desc/resources.ts';
+import { select_calls } from '../../../../harness/desc/select.ts';
 import { DESCRIPTIONS, for_each_type, make_target } from '../../../../harness/desc/target.ts';
 import { type Resource, resource_fits, type Type } from '../../../../harness/desc/types.ts';
 
@@ -138,6 +139,18 @@ test('what makes a resource can be used for what it inherits from', () => {
   assert.ok(creators(resources.fd).includes('pipe2'));
   assert.equal(creators(resources.fd_event), ['eventfd', 'eventfd2']);
   assert.not(resource_fits(resources.fd, resources.fd_event));
+});
+
+test('calls are selected by patterns', () => {
+  const names = (enable: string[], disable: string[] = []): string[] =>
+    make_target({ enable: select_calls(enable, disable) }).calls.map(({ name }) => name);
+  assert.equal(names(['eventfd*']), ['eventfd', 'eventfd2']);
+  assert.equal(names(['fcntl$F_GETF*', 'pipe2']).sort(), ['fcntl$F_GETFD', 'fcntl$F_GETFL', 'pipe2']);
+  assert.ok(names(['fcntl', 'pipe2']).includes('fcntl$F_DUPFD'));
+  assert.not(names([], ['pipe*']).includes('pipe2'));
+  assert.throws(() => select_calls(['evntfd'], []), /--enable evntfd: no system call has that name/);
+  assert.throws(() => select_calls([], ['x*']), /--disable x\*: no system call has that name/);
+  assert.throws(() => select_calls(['reboot', 'pipe2'], []), /--enable reboot: the kernel does not implement/);
 });
 
 test.run();
