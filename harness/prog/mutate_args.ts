@@ -13,6 +13,7 @@ import {
   type NumberArg,
   PAGE_SIZE,
   type PointerArg,
+  type ResultArg,
   type UnionArg,
 } from './model.ts';
 import { allowed } from './number.ts';
@@ -95,7 +96,7 @@ function mutate_node(generator: Generator, node: Arg): boolean {
     case 'number':
       return mutate_number(generator, node);
     case 'result':
-      replace(node, generator.arg(node.type, node.dir));
+      mutate_result(generator, node);
       return true;
     case 'data':
       return mutate_data(generator, node);
@@ -106,6 +107,15 @@ function mutate_node(generator: Generator, node: Arg): boolean {
     case 'union':
       return mutate_union(generator, node);
   }
+}
+
+/** Steps from what a call made to what may lie beside it: the next descriptor, the break a page on. */
+const STEPS: readonly bigint[] = [1n, 2n, 8n, 4096n, 65536n];
+
+/** Another value or maker; now and then a number near what the same call made. */
+function mutate_result(generator: Generator, node: ResultArg): void {
+  if (node.source !== undefined && generator.random.one_in(10)) node.add = generator.random.pick(STEPS);
+  else replace(node, generator.arg(node.type, node.dir));
 }
 
 function mutate_number(generator: Generator, node: NumberArg): boolean {

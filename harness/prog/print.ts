@@ -161,11 +161,15 @@ function print_text(bytes: Uint8Array): string {
     const short = ESCAPES[byte];
     if (short !== undefined) return short;
     if (byte >= 0x20 && byte < 0x7f) return String.fromCharCode(byte);
-    return `\\x${byte.toString(16).padStart(2, '0')}`;
+    return `\\x${HEX[byte]}`;
   });
   return `'${parts.join('')}'`;
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 function print_hex(bytes: Uint8Array): string {
-  return `"${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}"`;
+  let digits = '';
+  for (const byte of bytes) digits += HEX[byte];
+  return `"${digits}"`;
 }

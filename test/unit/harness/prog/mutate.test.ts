@@ -23,11 +23,11 @@ function context(random: Random, corpus: readonly Program[] = []): MutateContext
 }
 
 test('mutation keeps programs valid and their text readable', () => {
-  each_seed(300, (random) => {
+  each_seed(200, (random) => {
     const corpus = [random_program(random, 4), random_program(random, 8)];
     const texts = corpus.map(print_program);
     const mutated = random_program(random, random.between(1, 10));
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 8; i++) {
       mutate_program(context(random, corpus), mutated);
       expect_valid(mutated);
       assert.ok(mutated.calls.length <= MAX_CALLS);
