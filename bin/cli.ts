@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import sade from 'sade';
+import { tune_for_short_programs } from '../engine/host/tuning.ts';
 import { type DoFlags, do_command } from '../engine/runtime/cmd/do.ts';
 import { do_help_text, help_text, syscalls_text, version_text } from '../engine/runtime/cmd/help.ts';
 import { TvisorError } from '../engine/runtime/errors.ts';
@@ -66,5 +67,6 @@ async function main(argv: readonly string[]): Promise<number> {
 
 /** Runs the command line of this process and ends it. */
 export function run(): void {
+  tune_for_short_programs();
   void main(process.argv.slice(2)).then((status) => process.exit(status));
 }

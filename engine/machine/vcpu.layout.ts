@@ -95,6 +95,8 @@ export const Vcpu = l.done(
     stage: l.bytes(1088, 16, 'owner'),
     /** Entries of MachineHeader.code_ring this vCPU has acted on. */
     code_seen: l.u32('owner'),
+    /** Passing the vCPU on to another thread: sentry/hand_over.ts. */
+    hand_over: l.atomic(),
   },
   4096,
 );

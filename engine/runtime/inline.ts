@@ -1,7 +1,8 @@
 /**
  * The inline vCPU: the thread that owns the machine runs it, a slice of work at a time, between the turns of
- * its event loop. No other thread exists, so a machine with a virtual clock and a seed is deterministic.
+ * its event loop. Where no other thread exists, a machine with a virtual clock and a seed is deterministic.
  */
+import { host_clock } from '../host/clock.ts';
 import { open_trace } from '../host/trace_sink.ts';
 import { create_interpreter } from '../platform/interp/interp.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -19,6 +20,8 @@ export class InlineVcpu {
   private immediate: NodeJS.Immediate | null = null;
   private timer: NodeJS.Timeout | null = null;
   private stopped = false;
+  /** Nanoseconds of the host's clock spent in turns. */
+  busy_ns = 0;
 
   /** `ran` is called after each turn: streams and ends may have changed. */
   constructor(memory: WebAssembly.Memory, module: WebAssembly.Module, strace: string, ran: () => void) {
@@ -47,10 +50,12 @@ export class InlineVcpu {
   private turn(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+    const start = host_clock.monotonic_ns();
     enter_machine(this.memory);
     set_syscall_tracer(this.tracer);
     const why = run_vcpu(0, this.platform, false);
     set_syscall_tracer(null);
+    this.busy_ns += host_clock.monotonic_ns() - start;
     if (why === RUN_INTERRUPTED) this.wake();
     else if (why === RUN_IDLE) {
       const next = next_deadline_hint() - monotonic_ns();

@@ -25,9 +25,10 @@ import { VcpuPool, vcpu_module } from '../host/workers.ts';
 import { reap_root } from '../kernel/exit.ts';
 import { MACHINE_ENDED, MACHINE_PANICKED } from '../kernel/kernel.layout.ts';
 import { end_machine, machine_ended, machine_event_count, machine_event_word } from '../kernel/kernel.ts';
-import { interrupt_all, take_vcpu_request } from '../kernel/scheduler.ts';
+import { interrupt_all, queued_tasks, take_vcpu_request } from '../kernel/scheduler.ts';
 import { LOAD_KILLED } from '../loader/load.ts';
 import { INTERRUPT_STOP } from '../machine/vcpu.layout.ts';
+import { hand_over, hand_over_asked } from '../sentry/hand_over.ts';
 import { boot_machine, enter_machine, mount_tree } from '../sentry/machine.ts';
 import { read_panic } from '../sentry/panic.ts';
 import { kill_root, type SpawnFailure, spawn_root } from '../sentry/spawn.ts';
@@ -73,6 +74,11 @@ export interface RunResult {
 
 const DEFAULT_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/' };
 const DEFAULT_UMASK = 0o022;
+/**
+ * Time that the calling thread runs programs itself before vCPU threads are started, ns: loading the pool and
+ * starting its first thread cost about as much, and most programs end before.
+ */
+const HAND_OVER_NS = 80e6;
 
 /** A program in progress. */
 interface Running {
@@ -101,9 +107,11 @@ function sink_of(output: Output | undefined, fd: 1 | 2): Sink | BufferSink {
 export class Machine {
   private readonly config: MachineConfig;
   private readonly memory: WebAssembly.Memory;
-  private readonly pool: VcpuPool | null;
-  private readonly module: Promise<WebAssembly.Module>;
+  private readonly module: WebAssembly.Module;
+  /** Runs the first vCPU, for good or until a thread has taken it over. */
   private inline: InlineVcpu | null = null;
+  private pool: Promise<VcpuPool> | null = null;
+  private vcpu_wanted = false;
   private readonly running = new Map<number, Running>();
   private started = 0;
   private closed = false;
@@ -116,9 +124,7 @@ export class Machine {
   /** Makes a machine. Rejects with a TvisorError that says what to change when it cannot be had. */
   static async create(options: MachineOptions = {}): Promise<Machine> {
     const config = machine_config(options, available_cores());
-    // The thread starts while this one boots the machine.
-    const pool = config.inline ? null : await VcpuPool.create(vcpu_module(), 'vcpu_job', config.vcpus);
-    const module = interpreter_module();
+    const module = await interpreter_module();
     let memory: WebAssembly.Memory;
     try {
       memory = boot_machine({
@@ -130,11 +136,10 @@ export class Machine {
         hostname: config.hostname,
       });
     } catch (error) {
-      await pool?.destroy();
       if (!(error instanceof RangeError)) throw error;
       throw new TvisorError(`cannot reserve the machine's memory (${error.message})`, 'ask for less with --memory');
     }
-    const machine = new Machine(config, memory, pool, module);
+    const machine = new Machine(config, memory, module);
     try {
       const volumes = config.volumes.map((volume) => ({ ...volume, read_only: volume.read_only ?? false }));
       const failure = mount_tree(config.root, volumes);
@@ -143,7 +148,7 @@ export class Machine {
           `cannot mount ${failure.path} (${errno_name(-failure.error)})`,
           'check that the directory exists and may be read',
         );
-      await machine.start_vcpu();
+      machine.inline = new InlineVcpu(memory, module, config.strace, () => machine.turned());
     } catch (error) {
       await machine.close();
       throw error;
@@ -151,15 +156,9 @@ export class Machine {
     return machine;
   }
 
-  private constructor(
-    config: MachineConfig,
-    memory: WebAssembly.Memory,
-    pool: VcpuPool | null,
-    module: Promise<WebAssembly.Module>,
-  ) {
+  private constructor(config: MachineConfig, memory: WebAssembly.Memory, module: WebAssembly.Module) {
     this.config = config;
     this.memory = memory;
-    this.pool = pool;
     this.module = module;
   }
 
@@ -226,7 +225,7 @@ export class Machine {
       program.failed(new TvisorError('the machine was closed while a program ran', ''));
     this.running.clear();
     this.inline?.stop();
-    await this.pool?.destroy();
+    await (await this.pool)?.destroy();
     unbind_memory();
   }
 
@@ -295,7 +294,9 @@ export class Machine {
       const rung = bell_count();
       const seen = machine_event_count();
       this.serve_once();
-      if (take_vcpu_request()) void this.start_vcpu().catch((error: unknown) => this.fail(error as Error));
+      this.pass_on();
+      // What the host has just done may have woken a task.
+      if (queued_tasks() > 0) this.inline?.wake();
       if (this.running.size > 0 && !this.closed) {
         this.bell.arm(bell_word(), rung);
         this.events.arm(machine_event_word(), seen);
@@ -332,17 +333,35 @@ export class Machine {
     this.running.clear();
   }
 
-  private async start_vcpu(): Promise<void> {
+  /** After each turn of the inline vCPU. */
+  private turned(): void {
+    this.serve();
+    if (this.inline === null || this.config.inline || this.started > 0) return;
+    if (this.inline.busy_ns > HAND_OVER_NS) this.start_vcpu();
+  }
+
+  /** Gives the inline vCPU to the thread that asks for it, and starts another thread where one was asked for. */
+  private pass_on(): void {
+    if (take_vcpu_request()) this.vcpu_wanted = true;
+    if (this.inline !== null) {
+      if (this.config.inline || !hand_over_asked(0)) return;
+      this.inline.stop();
+      this.inline = null;
+      hand_over(0);
+    }
+    if (this.vcpu_wanted) this.start_vcpu();
+    this.vcpu_wanted = false;
+  }
+
+  private start_vcpu(): void {
     if (this.started >= this.config.vcpus) return;
     const index = this.started++;
-    const module = await this.module;
-    if (this.closed) return;
-    if (this.pool === null) {
-      this.inline = new InlineVcpu(this.memory, module, this.config.strace, this.serve);
-      return;
-    }
-    const task: VcpuTask = { memory: this.memory, module, index, strace: this.config.strace };
-    this.pool.start(task).then(this.serve, (error: Error) => this.fail(error));
+    this.pool ??= VcpuPool.create(vcpu_module(), 'vcpu_job', this.config.vcpus);
+    const { memory, module } = this;
+    const task: VcpuTask = { memory, module, index, takes_over: index === 0, strace: this.config.strace };
+    this.pool
+      .then((pool) => (this.closed ? undefined : pool.start(task)))
+      .then(this.serve, (error: Error) => this.fail(error));
   }
 }
 

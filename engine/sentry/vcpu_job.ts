@@ -6,6 +6,7 @@ import { open_trace } from '../host/trace_sink.ts';
 import { create_interpreter } from '../platform/interp/interp.ts';
 import { set_syscall_tracer } from '../syscalls/dispatch.ts';
 import { make_tracer } from '../trace/strace.ts';
+import { take_over } from './hand_over.ts';
 import { enter_machine } from './machine.ts';
 import { platform_hooks, run_vcpu } from './run.ts';
 
@@ -14,6 +15,8 @@ export interface VcpuTask {
   /** The interpreter, compiled. */
   readonly module: WebAssembly.Module;
   readonly index: number;
+  /** The host's thread runs this vCPU until now. */
+  readonly takes_over: boolean;
   /** '' off, '-' stderr, else a host file. */
   readonly strace: string;
 }
@@ -23,5 +26,6 @@ export function vcpu_job(task: VcpuTask): number {
   enter_machine(task.memory);
   if (task.strace !== '') set_syscall_tracer(make_tracer(open_trace(task.strace)));
   const platform = create_interpreter(task.module, task.memory, platform_hooks);
+  if (task.takes_over) take_over(task.index);
   return run_vcpu(task.index, platform, true);
 }

@@ -1,4 +1,5 @@
 /** The library: results, streams, limits, several machines in one process, and what is left of a closed one. */
+import { Readable } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Machine } from '../../engine/index.ts';
@@ -46,6 +47,21 @@ else
         const asleep = await machine.run(['sleep', '1000'], { timeout: 300 });
         assert.ok(asleep.timedOut);
         assert.is((await machine.run(['echo', 'alive'])).stdout, 'alive\n');
+      }));
+
+    // Long enough to outlive the hand-over of the first vCPU to a thread, in every phase of it.
+    test(`input that comes late, before and after computing, ${where}`, () =>
+      with_machine(vcpus, async (machine) => {
+        async function* lines(): AsyncGenerator<string> {
+          for (let i = 0; i < 4; i++) {
+            await new Promise((resolve) => setTimeout(resolve, 30));
+            yield `${i}\n`;
+          }
+        }
+        const script = 'while read n; do i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done; echo $n $i; done';
+        const run = await machine.run(['sh', '-c', script], { stdin: Readable.from(lines()) });
+        assert.is(run.stdout, '0 3000\n1 3000\n2 3000\n3 3000\n');
+        assert.is(run.exitCode, 0);
       }));
 
     test(`programs run side by side and share the file tree, ${where}`, () =>
