@@ -27,3 +27,5 @@ export const ARCH_SET_GS = 0x1001;
 export const ARCH_SET_FS = 0x1002;
 export const ARCH_GET_FS = 0x1003;
 export const ARCH_GET_GS = 0x1004;
+export const ARCH_GET_CPUID = 0x1011;
+export const ARCH_SET_CPUID = 0x1012;

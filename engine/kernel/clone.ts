@@ -24,6 +24,7 @@ import {
   CLONE_VM,
 } from '../abi/clone.ts';
 import { EAGAIN, EINVAL, ENOMEM, EPERM, ERESTARTNOINTR } from '../abi/errno.ts';
+import { SCHED_BATCH, SCHED_IDLE, SCHED_OTHER, SCHED_RESET_ON_FORK } from '../abi/sched.ts';
 import { NSIG, SIG_DFL, SIG_IGN, SS_DISABLE } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
@@ -214,7 +215,7 @@ function copy_state(child: T, args: CloneArgs): void {
     Task.altstack_size.set(child, Task.altstack_size.get(current));
     Task.altstack_flags.set(child, Task.altstack_flags.get(current));
   } else Task.altstack_flags.set(child, SS_DISABLE);
-  for (const field of [Task.nice, Task.policy, Task.priority, Task.io_priority]) field.set(child, field.get(current));
+  copy_scheduling(child);
   Task.affinity.set_parts(child, Task.affinity.lo(current), Task.affinity.hi(current));
   Task.timer_slack.set(child, Task.timer_slack.get(current));
   Task.personality.set(child, Task.personality.get(current));
@@ -226,13 +227,25 @@ function copy_state(child: T, args: CloneArgs): void {
   Task.resume.set(child, RESUME_START);
 }
 
+/** Scheduling parameters, reset where the parent asked for it (sched(7), SCHED_RESET_ON_FORK). */
+function copy_scheduling(child: T): void {
+  for (const field of [Task.nice, Task.policy, Task.priority, Task.io_priority]) field.set(child, field.get(current));
+  const policy = Task.policy.get(child);
+  if ((policy & SCHED_RESET_ON_FORK) === 0) return;
+  const base = policy & ~SCHED_RESET_ON_FORK;
+  Task.policy.set(child, base === SCHED_BATCH || base === SCHED_IDLE ? base : SCHED_OTHER);
+  Task.priority.set(child, 0);
+  if (Task.nice.get(child) < 0) Task.nice.set(child, 0);
+}
+
 /** Gives the child its number and its place in the tree, unless its process is ending: 0 or -errno. */
 function publish(child: T, group: Group, args: CloneArgs): number {
   const reservation = (args.flags & CLONE_PIDFD) !== 0 ? pidfd_reserve(0) : null;
   if (reservation !== null && reservation.fd < 0) return reservation.fd;
+  // Written before the child exists: a bad address fails the call.
+  let result = reservation === null ? 0 : put_int(args.pidfd, reservation.fd);
   lock_tasklist();
-  let result = 0;
-  if ((ThreadGroup.flags.load(Task.group.get(current)) & GROUP_EXITING) !== 0) result = -ERESTARTNOINTR;
+  if (result === 0 && (ThreadGroup.flags.load(Task.group.get(current)) & GROUP_EXITING) !== 0) result = -ERESTARTNOINTR;
   const pid = result === 0 ? pid_alloc() : (0 as Ptr<'Pid'>);
   if (pid === 0 && result === 0) result = -EAGAIN;
   if (result === 0) {
@@ -241,10 +254,7 @@ function publish(child: T, group: Group, args: CloneArgs): number {
     if (reservation !== null) pidfd_bind(reservation, pid);
   }
   unlock_tasklist();
-  if (reservation !== null) {
-    pidfd_finish(reservation);
-    if (result === 0) put_int(args.pidfd, reservation.fd);
-  }
+  if (reservation !== null) pidfd_finish(reservation);
   return result;
 }
 

@@ -19,6 +19,7 @@ import { notify_exit } from './notify.ts';
 import { find_task, pid_get } from './pid.ts';
 import { posix_timers_end } from './posix_timer.ts';
 import { process_group_is_orphaned, session_of } from './process_group.ts';
+import { peak_rss, tree_maxrss } from './resident.ts';
 import { release_resource } from './resources.ts';
 import { siginfo_kernel } from './siginfo.ts';
 import { flush_all, kill_group_locked, lock_signals, send_to_group, send_to_task, unlock_signals } from './signal.ts';
@@ -72,6 +73,11 @@ export function vfork_done(task: T): void {
 /** Gives up the current task's address space, after what must still be written to it. */
 export function exit_memory(task: T): void {
   for (const hook of hooks) hook.memory?.(task);
+  const group = Task.group.get(task);
+  const rss = peak_rss(task);
+  lock_signals(group);
+  if (rss > ThreadGroup.dead_maxrss.get(group)) ThreadGroup.dead_maxrss.set(group, rss);
+  unlock_signals(group);
   release_resource('mm', task_replace_mm(task, 0 as Ptr<'Mm'>));
   vfork_done(task);
 }
@@ -243,6 +249,8 @@ export function reap(group: Group): void {
     add(ThreadGroup.children_voluntary, parent, ThreadGroup.dead_voluntary.get(group));
     add(ThreadGroup.children_involuntary, parent, ThreadGroup.dead_involuntary.get(group));
     add(ThreadGroup.children_minor_faults, parent, ThreadGroup.dead_minor_faults.get(group));
+    const rss = tree_maxrss(group);
+    if (rss > ThreadGroup.children_maxrss.get(parent)) ThreadGroup.children_maxrss.set(parent, rss);
   }
   group_release(group);
 }

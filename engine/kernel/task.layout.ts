@@ -97,6 +97,10 @@ export const Task = l.done(
     /** vCPU that ran the task last. */
     vcpu: l.i32('guarded by run_queue'),
     nice: l.i32('guarded by tasklist'),
+    /** SCHED_DEADLINE's reservation, ns: kept and told. */
+    deadline_runtime: l.f64('guarded by tasklist'),
+    deadline_deadline: l.f64('guarded by tasklist'),
+    deadline_period: l.f64('guarded by tasklist'),
     policy: l.i32('guarded by tasklist'),
     priority: l.i32('guarded by tasklist'),
     io_priority: l.i32('guarded by tasklist'),

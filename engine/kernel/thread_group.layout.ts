@@ -95,12 +95,15 @@ export const ThreadGroup = l.done(
     children_voluntary: l.f64('guarded by tasklist'),
     children_involuntary: l.f64('guarded by tasklist'),
     children_minor_faults: l.f64('guarded by tasklist'),
+    /** Largest resident set, in pages, of address spaces given up, and of reaped children. */
+    dead_maxrss: l.f64('guarded by sighand'),
+    children_maxrss: l.f64('guarded by tasklist'),
     dumpable: l.u32('guarded by sighand'),
     oom_score_adj: l.i32('guarded by sighand'),
     /** Pairs (soft, hard) of doubles; 2^64 stands for RLIM_INFINITY. */
     rlimits: l.bytes(RLIMIT_COUNT * 16, 8, 'guarded by sighand'),
   },
-  768,
+  784,
 );
 
 const p = layout('Pid');

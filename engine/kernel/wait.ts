@@ -25,6 +25,7 @@ import { reap, status_of } from './exit.ts';
 import { lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { exit_cld_code, exit_cld_status, group_uid } from './notify.ts';
 import { pgid_of } from './process_group.ts';
+import { tree_maxrss } from './resident.ts';
 import { Task } from './task.layout.ts';
 import {
   GROUP_CONTINUE_REPORT,
@@ -50,6 +51,8 @@ export const wait_report = {
   voluntary: 0,
   involuntary: 0,
   minor_faults: 0,
+  /** Pages. */
+  maxrss: 0,
 };
 
 /**
@@ -120,6 +123,7 @@ function report(child: Group, status: number, code: number, code_status: number)
   wait_report.voluntary = ThreadGroup.dead_voluntary.get(child);
   wait_report.involuntary = ThreadGroup.dead_involuntary.get(child);
   wait_report.minor_faults = ThreadGroup.dead_minor_faults.get(child);
+  wait_report.maxrss = tree_maxrss(child);
 }
 
 function consume(child: Group, options: number): void {

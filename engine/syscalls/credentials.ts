@@ -17,6 +17,7 @@ import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
 import { find_task } from '../kernel/pid.ts';
 import { put_int, stage_in, stage_out, stage_set_u32, stage_u32 } from '../kernel/stage.ts';
 import { Task } from '../kernel/task.layout.ts';
+import { get_user_u32 } from '../mm/uaccess.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 
 type C = Ptr<'Credentials'>;
@@ -161,11 +162,16 @@ function sys_getgroups(): number {
   return stage_out(arg_u64(1), count * 4) < 0 ? -EFAULT : count;
 }
 
+/** Linux's limit on supplementary groups. */
+const NGROUPS_MAX = 65536;
+
 function sys_setgroups(): number {
   const count = arg_u32(0);
   if (!capable(CAP_SETGID)) return -EPERM;
-  if (count > MAX_GROUPS) return -EINVAL;
-  if (stage_in(arg_u64(1), count * 4) < 0) return -EFAULT;
+  if (count > NGROUPS_MAX) return -EINVAL;
+  const kept = Math.min(count, MAX_GROUPS);
+  if (stage_in(arg_u64(1), kept * 4) < 0) return -EFAULT;
+  if (count > MAX_GROUPS) return get_user_u32(arg_u64(1) + count * 4 - 4) < 0 ? -EFAULT : -ENOMEM;
   const c = credentials_prepare();
   if (c === 0) return -ENOMEM;
   Credentials.group_count.set(c, count);
@@ -254,7 +260,7 @@ export const CREDENTIAL_ROWS: readonly SyscallRow[] = [
   full(113, 'setreuid', () => set_real_effective(UIDS, arg_u32(0), arg_u32(1)), 'ruid:uid', 'euid:uid'),
   full(114, 'setregid', () => set_real_effective(GIDS, arg_u32(0), arg_u32(1)), 'rgid:gid', 'egid:gid'),
   full(115, 'getgroups', sys_getgroups, 'size:int', 'list:ptr'),
-  partial(116, 'setgroups', 'at most 64 groups', sys_setgroups, 'size:size', 'list:ptr'),
+  partial(116, 'setgroups', 'at most 64 groups; more are ENOMEM', sys_setgroups, 'size:size', 'list:ptr'),
   full(117, 'setresuid', () => set_all(UIDS, arg_u32(0), arg_u32(1), arg_u32(2)), 'ruid:uid', 'euid:uid', 'suid:uid'),
   full(118, 'getresuid', () => get_all(UIDS), 'ruid:ptr', 'euid:ptr', 'suid:ptr'),
   full(119, 'setresgid', () => set_all(GIDS, arg_u32(0), arg_u32(1), arg_u32(2)), 'rgid:gid', 'egid:gid', 'sgid:gid'),

@@ -2,10 +2,12 @@
  * Attributes of threads and processes: prctl(2), arch_prctl(2), personality(2).
  */
 import { CAP_LAST, CAP_SETPCAP } from '../abi/capability.ts';
-import { EFAULT, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
+import { EFAULT, EINVAL, ENODEV, ENOMEM, EPERM } from '../abi/errno.ts';
 import {
+  ARCH_GET_CPUID,
   ARCH_GET_FS,
   ARCH_GET_GS,
+  ARCH_SET_CPUID,
   ARCH_SET_FS,
   ARCH_SET_GS,
   PR_CAP_AMBIENT,
@@ -219,6 +221,11 @@ function sys_arch_prctl(): number {
       return put_long(address, CpuState.fs_base.get(current_cpu));
     case ARCH_GET_GS:
       return put_long(address, CpuState.gs_base.get(current_cpu));
+    case ARCH_GET_CPUID:
+      return 1;
+    case ARCH_SET_CPUID:
+      // The CPU has no CPUID faulting.
+      return -ENODEV;
     default:
       return -EINVAL;
   }

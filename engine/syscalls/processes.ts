@@ -177,6 +177,7 @@ function sys_exit_group(): number {
 function put_child_rusage(uaddr: number): number {
   stage_clear(144);
   stage_set_timeval(0, wait_report.cpu_ns);
+  stage_set_u64(32, wait_report.maxrss * 4);
   stage_set_u64(64, wait_report.minor_faults);
   stage_set_u64(128, wait_report.voluntary);
   stage_set_u64(136, wait_report.involuntary);

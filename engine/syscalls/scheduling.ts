@@ -8,6 +8,16 @@
 import { CAP_SYS_NICE } from '../abi/capability.ts';
 import { EACCES, EFAULT, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
 import { RLIMIT_NICE, RLIMIT_RTPRIO } from '../abi/resource.ts';
+import {
+  SCHED_BATCH,
+  SCHED_DEADLINE,
+  SCHED_FIFO,
+  SCHED_FLAG_RESET_ON_FORK,
+  SCHED_IDLE,
+  SCHED_OTHER,
+  SCHED_RESET_ON_FORK,
+  SCHED_RR,
+} from '../abi/sched.ts';
 import type { Ptr } from '../base/types.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
@@ -27,7 +37,9 @@ import {
   stage_set_parts,
   stage_set_timespec,
   stage_set_u32,
+  stage_set_u64,
   stage_u32,
+  stage_u64,
 } from '../kernel/stage.ts';
 import { Task, WORK_RESCHEDULE } from '../kernel/task.layout.ts';
 import { ThreadGroup } from '../kernel/thread_group.layout.ts';
@@ -36,12 +48,6 @@ import { full, partial, type SyscallRow } from './row.ts';
 
 type T = Ptr<'Task'>;
 
-const SCHED_OTHER = 0;
-const SCHED_FIFO = 1;
-const SCHED_RR = 2;
-const SCHED_BATCH = 3;
-const SCHED_IDLE = 5;
-const SCHED_RESET_ON_FORK = 0x4000_0000;
 const PRIO_PROCESS = 0;
 const PRIO_PGRP = 1;
 const PRIO_USER = 2;
@@ -117,7 +123,8 @@ function sys_sched_getscheduler(): number {
 function priority_range(realtime_value: number): number {
   const policy = arg_i32(0);
   if (policy === SCHED_FIFO || policy === SCHED_RR) return realtime_value;
-  return policy === SCHED_OTHER || policy === SCHED_BATCH || policy === SCHED_IDLE ? 0 : -EINVAL;
+  const known = [SCHED_OTHER, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE].includes(policy);
+  return known ? 0 : -EINVAL;
 }
 
 function sys_sched_rr_get_interval(): number {
@@ -135,21 +142,47 @@ function sys_sched_getattr(): number {
     stage_clear(48);
     stage_set_u32(0, 48);
     stage_set_u32(4, Task.policy.get(task) & ~SCHED_RESET_ON_FORK);
+    stage_set_u32(8, (Task.policy.get(task) & SCHED_RESET_ON_FORK) !== 0 ? SCHED_FLAG_RESET_ON_FORK : 0);
     stage_set_u32(16, Task.nice.get(task));
     stage_set_u32(20, Task.priority.get(task));
+    stage_set_u64(24, Task.deadline_runtime.get(task));
+    stage_set_u64(32, Task.deadline_deadline.get(task));
+    stage_set_u64(40, Task.deadline_period.get(task));
     return 0;
   });
   return found < 0 ? found : stage_out(arg_u64(1), 48);
 }
 
+/** Keeps a SCHED_DEADLINE reservation of the staged attributes (sched(7)): runtime <= deadline <= period. */
+function set_deadline_policy(tid: number, reset: number): number {
+  const runtime = stage_u64(24);
+  const deadline = stage_u64(32);
+  const period = stage_u64(40);
+  const within = runtime >= 1024 && runtime <= deadline && (period === 0 || deadline <= period) && deadline < 2 ** 63;
+  if (!within || stage_u32(20) !== 0) return -EINVAL;
+  if (!capable(CAP_SYS_NICE)) return -EPERM;
+  return with_task(tid, (task) => {
+    Task.policy.set(task, SCHED_DEADLINE | reset);
+    Task.priority.set(task, 0);
+    Task.deadline_runtime.set(task, runtime);
+    Task.deadline_deadline.set(task, deadline);
+    Task.deadline_period.set(task, period === 0 ? deadline : period);
+    return 0;
+  });
+}
+
 function sys_sched_setattr(): number {
-  if (arg_u64(1) === 0 || arg_u32(2) !== 0) return -EINVAL;
+  if (arg_u64(1) === 0 || arg_i32(0) < 0 || arg_u32(2) !== 0) return -EINVAL;
   if (stage_in(arg_u64(1), 48) < 0) return -EFAULT;
-  const policy = stage_u32(4);
+  const base = stage_u32(4);
+  if ((base & SCHED_RESET_ON_FORK) !== 0) return -EINVAL;
+  const reset = (stage_u32(8) & SCHED_FLAG_RESET_ON_FORK) !== 0 ? SCHED_RESET_ON_FORK : 0;
+  if (base === SCHED_DEADLINE) return set_deadline_policy(arg_i32(0), reset);
+  const policy = base | reset;
   const nice = stage_i32(16);
   const priority = stage_u32(20);
   const set = set_policy(arg_i32(0), policy, priority);
-  if (set < 0 || policy === SCHED_FIFO || policy === SCHED_RR) return set;
+  if (set < 0 || base === SCHED_FIFO || base === SCHED_RR) return set;
   return with_task(arg_i32(0), (task) => set_nice(task, nice));
 }
 

@@ -28,6 +28,7 @@ import { kernel_root, lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts
 import { may_signal } from '../kernel/kill.ts';
 import { apply_memory_limits, group_rlimit, group_rlimit_hard, set_group_rlimit } from '../kernel/limits.ts';
 import { find_task } from '../kernel/pid.ts';
+import { peak_rss } from '../kernel/resident.ts';
 import {
   stage,
   stage_clear,
@@ -41,7 +42,6 @@ import {
 import { Task } from '../kernel/task.layout.ts';
 import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { frames_free, frames_total } from '../machine/frames.ts';
-import { Mm } from '../mm/mm.layout.ts';
 import { monotonic_ns } from '../time/clock.ts';
 import { random_fill } from '../time/random.ts';
 import { full, partial, type SyscallRow } from './row.ts';
@@ -200,8 +200,8 @@ function sys_getrusage(): number {
       ThreadGroup.children_involuntary.get(group),
     );
   } else return -EINVAL;
-  const mm = Task.mm.get(current);
-  if (who !== RUSAGE_CHILDREN && mm !== 0) stage_set_u64(32, Mm.hiwater_rss.get(mm) * 4);
+  const own = Math.max(ThreadGroup.dead_maxrss.get(group), peak_rss(current));
+  stage_set_u64(32, (who === RUSAGE_CHILDREN ? ThreadGroup.children_maxrss.get(group) : own) * 4);
   return stage_out(arg_u64(1), 144);
 }
 

@@ -130,10 +130,10 @@ function sys_clock_nanosleep(): number {
   const kind = clock_kind(clock);
   if (Task.syscall_deadline.get(current) === 0) {
     if (kind === KIND_INVALID) return -EINVAL;
+    if (kind === KIND_CPU) return -EOPNOTSUPP;
     if (stage_in(arg_u64(2), 16) < 0) return -EFAULT;
     const ns = stage_timespec(0);
     if (ns < 0) return -EINVAL;
-    if (kind === KIND_CPU) return clock === 3 ? -EINVAL : -EOPNOTSUPP;
     if (absolute) set_deadline(absolute_to_monotonic(clock, stage_i64(0), stage_i64(8)));
     else set_timeout(ns);
   }

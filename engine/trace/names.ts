@@ -171,7 +171,14 @@ const SETS: Readonly<Record<string, NameSet>> = {
   access: { X_OK: 1, W_OK: 2, R_OK: 4 },
   pipe: { O_NONBLOCK: 0o4000, O_CLOEXEC: 0o2000000, O_DIRECT: 0o40000 },
   sigmask: { SIG_BLOCK: 0, SIG_UNBLOCK: 1, SIG_SETMASK: 2 },
-  arch_prctl: { ARCH_SET_GS: 0x1001, ARCH_SET_FS: 0x1002, ARCH_GET_FS: 0x1003, ARCH_GET_GS: 0x1004 },
+  arch_prctl: {
+    ARCH_SET_GS: 0x1001,
+    ARCH_SET_FS: 0x1002,
+    ARCH_GET_FS: 0x1003,
+    ARCH_GET_GS: 0x1004,
+    ARCH_GET_CPUID: 0x1011,
+    ARCH_SET_CPUID: 0x1012,
+  },
   madvise: { MADV_NORMAL: 0, MADV_RANDOM: 1, MADV_SEQUENTIAL: 2, MADV_WILLNEED: 3, MADV_DONTNEED: 4, MADV_FREE: 8 },
 };
 

@@ -1,4 +1,4 @@
-/** /proc/PID/maps, smaps, statm: what the address space holds. */
+/** /proc/PID/maps, statm: what the address space holds. */
 import { dev_major, dev_minor } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_read } from '../../heap/bytes.ts';
@@ -11,7 +11,8 @@ import { Inode, SuperBlock } from '../../vfs/vfs.layout.ts';
 import type { Subject } from '../pseudo/node.ts';
 import { with_mm, with_page, with_task } from './subject.ts';
 
-interface Region {
+/** A range of an address space, as maps shows it. */
+export interface Region {
   readonly start: number;
   readonly end: number;
   readonly flags: number;
@@ -58,8 +59,8 @@ function name_of(region: Region, mm: Ptr<'Mm'>): string {
   return region.start <= stack && stack < region.end ? '[stack]' : '';
 }
 
-/** One line of maps. */
-function line(region: Region, mm: Ptr<'Mm'>): string {
+/** One line of maps, without its end. */
+export function maps_line(region: Region, mm: Ptr<'Mm'>): string {
   const { flags } = region;
   const rights =
     ((flags & VM_READ) !== 0 ? 'r' : '-') +
@@ -75,7 +76,8 @@ function line(region: Region, mm: Ptr<'Mm'>): string {
   return name === '' ? `${head} ` : `${`${head} `.padEnd(73)}${name}`;
 }
 
-function each_line(subject: Subject, text: (region: Region, mm: Ptr<'Mm'>) => string): string | number {
+/** The text of each region of the subject's address space, one after the other; -errno when it is gone. */
+export function each_line(subject: Subject, text: (region: Region, mm: Ptr<'Mm'>) => string): string | number {
   return with_task(subject, (task) =>
     with_mm(task, '', (mm) => {
       let out = '';
@@ -90,15 +92,7 @@ function each_line(subject: Subject, text: (region: Region, mm: Ptr<'Mm'>) => st
 
 /** /proc/PID/maps (proc_pid_maps(5)). */
 export function maps(subject: Subject): string | number {
-  return each_line(subject, (region, mm) => `${line(region, mm)}\n`);
-}
-
-/** /proc/PID/smaps: sizes only; what is resident is told for the whole in status. */
-export function smaps(subject: Subject): string | number {
-  return each_line(subject, (region, mm) => {
-    const size = (region.end - region.start) / 1024;
-    return `${line(region, mm)}\nSize:           ${String(size).padStart(8)} kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n`;
-  });
+  return each_line(subject, (region, mm) => `${maps_line(region, mm)}\n`);
 }
 
 /** Resident pages. */

@@ -26,8 +26,9 @@ import {
 } from '../pseudo/node.ts';
 import { type PseudoFilesystem, pseudo_create, register_pseudo } from '../pseudo/pseudo.ts';
 import { CWD, EXE, FD_DIRECTORY, FDINFO_DIRECTORY, ROOT } from './fd.ts';
-import { maps, smaps, statm } from './maps.ts';
+import { maps, statm } from './maps.ts';
 import { mountinfo, mounts } from './mounts.ts';
+import { smaps } from './smaps.ts';
 import {
   auxv,
   cmdline,

@@ -1,6 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { EAGAIN, ECHILD, ESRCH } from '../../../engine/abi/errno.ts';
+import { CLONE_PIDFD } from '../../../engine/abi/clone.ts';
+import { EAGAIN, ECHILD, EFAULT, ESRCH } from '../../../engine/abi/errno.ts';
+import { SCHED_RESET_ON_FORK } from '../../../engine/abi/sched.ts';
 import { SIGCONT, SIGKILL, SIGSTOP, SIGTERM } from '../../../engine/abi/signal.ts';
 import { get_user_i32, get_user_u32, put_user_u32 } from '../../../engine/mm/uaccess.ts';
 import { read_panic } from '../../../engine/sentry/panic.ts';
@@ -21,6 +23,8 @@ const NR = {
   getppid: 110,
   setpgid: 109,
   setsid: 112,
+  sched_setscheduler: 144,
+  sched_getscheduler: 145,
   gettid: 186,
   exit_group: 231,
   waitid: 247,
@@ -48,6 +52,36 @@ test('fork, exit and wait4 hand over the status', () => {
   s.call(NR.exit_group, 42);
   assert.is(run_script(s), 0);
   assert.equal(seen, [2, 1, 2, 42 << 8, -ECHILD]);
+});
+
+test('clone with CLONE_PIDFD fails before there is a child when the descriptor cannot be stored', () => {
+  const seen: number[] = [];
+  const s = new Script();
+  s.call(NR.clone, CLONE_PIDFD | 17, 0, 8).do((g) => seen.push(g.result()));
+  s.call(NR.wait4, -1, 0, 0, 0).do((g) => seen.push(g.result()));
+  s.call(NR.exit_group, 0);
+  assert.is(run_script(s), 0);
+  assert.equal(seen, [-EFAULT, -ECHILD]);
+});
+
+test('SCHED_RESET_ON_FORK gives a child the default policy', () => {
+  const seen: number[] = [];
+  const s = new Script();
+  let child = 0;
+  s.do(() => put_user_u32(DATA, 10));
+  s.call(NR.sched_setscheduler, 0, 1 | SCHED_RESET_ON_FORK, DATA).do((g) => seen.push(g.result()));
+  s.call(NR.fork).jump_if(
+    (g) => g.result() === 0,
+    () => child,
+  );
+  s.call(NR.wait4, -1, 0, 0, 0);
+  s.call(NR.sched_getscheduler, 0).do((g) => seen.push(g.result()));
+  s.call(NR.exit_group, 0);
+  child = s.here();
+  s.call(NR.sched_getscheduler, 0).do((g) => seen.push(g.result()));
+  s.call(NR.exit_group, 0);
+  assert.is(run_script(s), 0);
+  assert.equal(seen, [0, 0, 1 | SCHED_RESET_ON_FORK]);
 });
 
 test('vfork holds the parent until the child exits', () => {
