@@ -24,16 +24,15 @@ static int grow(int depth, int id) {
 int main(void) {
     printf("sum %d\n", grow(4, 1));
     fflush(stdout);
-    /* Orphans: the grandchild outlives its parent and still writes. */
+    /* Orphans: the grandchild outlives its parent, gets another one, and still writes. */
     int fds[2];
     if (pipe(fds)) return 1;
     if (fork() == 0) {
+        pid_t middle = getpid();
         if (fork() == 0) {
-            pid_t parent = getppid();
             close(fds[0]);
-            usleep(20000);
-            int reparented = getppid() != parent || parent == 1;
-            if (write(fds[1], reparented ? "R" : "r", 1) != 1) _exit(1);
+            while (getppid() == middle) usleep(1000);
+            if (write(fds[1], "R", 1) != 1) _exit(1);
             _exit(0);
         }
         _exit(0);
@@ -43,6 +42,8 @@ int main(void) {
     char c;
     if (read(fds[0], &c, 1) != 1) return 1;
     printf("orphan %c\n", c);
+    /* As process 1, or below a subreaper that is itself, this one has adopted it. */
+    while (wait(NULL) > 0);
     printf("no children: %d\n", wait(NULL));
     return 0;
 }
