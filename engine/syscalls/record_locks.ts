@@ -68,10 +68,10 @@ function encode(scratch: number): void {
 export function record_lock(fd: number, file: Ptr<'File'>, command: number): number {
   const ofd = command === F_OFD_GETLK || command === F_OFD_SETLK || command === F_OFD_SETLKW;
   if (!ofd && command !== F_GETLK && command !== F_SETLK && command !== F_SETLKW) return -EINVAL;
-  const inode = File.inode.get(file);
-  if (inode === 0) return -EBADF;
   const scratch = Vcpu.scratch.at(current_vcpu);
   if (copy_in(scratch, arg_u64(2), FLOCK_SIZE) < 0) return -EFAULT;
+  const inode = File.inode.get(file);
+  if (inode === 0) return (U16[(scratch + 2) >> 1] as number) > 2 ? -EINVAL : -EBADF;
   const decoded = decode(file, scratch);
   if (decoded < 0) return decoded;
   // An OFD lock has no process (fcntl(2): l_pid must be zero).

@@ -102,10 +102,14 @@ function conflicts(held: L, flavor: number, owner: number, type: number, start: 
   return FileLock.start.get(held) <= end && FileLock.end.get(held) >= start;
 }
 
+/** The conflicting lock that begins first: the one F_GETLK tells about. */
 function first_conflict(x: X, flavor: number, owner: number, type: number, start: number, end: number): L {
-  let at = FileLockContext.head.get(x);
-  while (at !== 0 && !conflicts(at, flavor, owner, type, start, end)) at = FileLock.next.get(at);
-  return at;
+  let found = 0 as L;
+  for (let at = FileLockContext.head.get(x); at !== 0; at = FileLock.next.get(at)) {
+    if (found !== 0 && FileLock.start.get(at) >= FileLock.start.get(found)) continue;
+    if (conflicts(at, flavor, owner, type, start, end)) found = at;
+  }
+  return found;
 }
 
 /**
