@@ -19,6 +19,7 @@ import { MOUNT_READ_ONLY, SuperBlock, VfsRoot } from '../vfs/vfs.layout.ts';
 import './all.ts';
 import { populate_dev } from './dev/populate.ts';
 import { host_create_super } from './host/host_fs.ts';
+import { memfd_unmount } from './memfd/memfd.ts';
 import { overlay_create } from './overlay/overlay.ts';
 import { tmpfs_create } from './tmpfs/memory_super.ts';
 
@@ -82,6 +83,7 @@ export function boot_mounts(options: BootMounts): MountFailure | null {
 export function unmount_all(): void {
   const root = VfsRoot.root_mount.get(vfs_root());
   if (root !== 0) mount_detach(root, 0, true);
+  memfd_unmount();
 }
 
 function root_super(options: BootMounts): number {

@@ -2,8 +2,10 @@
  * mmap and munmap. Results are an address or 0, or -errno as the man pages say; the checks come in
  * Linux's order (mm/mmap.c: do_mmap, mmap_region, do_munmap).
  */
+
 import { EACCES, EAGAIN, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW, EPERM } from '../abi/errno.ts';
 import { O_APPEND } from '../abi/fcntl.ts';
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '../abi/memfd.ts';
 import {
   MAP_ANONYMOUS,
   MAP_DENYWRITE,
@@ -30,7 +32,7 @@ import { frames_total } from '../machine/frames.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
 import { File } from '../vfs/file.layout.ts';
 import { file_operations } from '../vfs/file.ts';
-import { MAPPING_ANONYMOUS } from '../vfs/mapping.layout.ts';
+import { MAPPING_ANONYMOUS, Mapping } from '../vfs/mapping.layout.ts';
 import { mapping_create, mapping_put } from '../vfs/mapping.ts';
 import { MOUNT_NOEXEC, Mount } from '../vfs/vfs.layout.ts';
 import {
@@ -58,6 +60,7 @@ import { vma_find, vma_insert, vma_overlap, vma_remove } from './vma_tree.ts';
 
 const FMODE_READ = 1;
 const FMODE_WRITE = 2;
+const WRITE_SEALS = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 const KNOWN_FLAGS =
   MAP_SHARED |
   MAP_PRIVATE |
@@ -102,10 +105,13 @@ export function do_mmap(
   length = page_align(length);
   if (length > TASK_SIZE) return -ENOMEM;
   if (offset / 4096 + length / 4096 > 2 ** 52) return -EOVERFLOW;
-  const vm_flags = file === 0 ? anonymous_flags(prot, flags) : file_flags(file, prot, flags);
+  let vm_flags = file === 0 ? anonymous_flags(prot, flags) : file_flags(file, prot, flags);
   if (vm_flags < 0) return first_error(mm, address, length, flags, vm_flags);
   const mapping = backing_of(file, vm_flags, length);
   if (mapping < 0) return mapping;
+  const sealed = mapping !== 0 && (Mapping.seals.get(mapping as Ptr<'Mapping'>) & WRITE_SEALS) !== 0;
+  // mprotect must not make a shared view of a sealed memfd writable.
+  if (sealed && (vm_flags & VM_MAYSHARE) !== 0) vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
   const result = map_locked(mm, address, length, flags, {
     flags: vm_flags,
     pgoff: file === 0 ? 0 : offset / 4096,

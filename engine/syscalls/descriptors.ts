@@ -38,6 +38,7 @@ import type { Ptr } from '../base/types.ts';
 import type { Pipe } from '../fs/anon/pipe.layout.ts';
 import { pipe_ends, pipe_open } from '../fs/anon/pipe.ts';
 import { pipe_capacity, pipe_resize } from '../fs/anon/pipe_size.ts';
+import { add_seals, get_seals } from '../fs/memfd/memfd.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_LOCK } from '../heap/lock_order.ts';
 import { I32 } from '../heap/memory.ts';
@@ -179,8 +180,9 @@ function file_control(fd: number, file: Ptr<'File'>, command: number): number {
     case F_GETLEASE:
       return 2;
     case F_ADD_SEALS:
+      return add_seals(file, arg_lo(2));
     case F_GET_SEALS:
-      return -EINVAL;
+      return get_seals(file);
     default:
       return record_lock(fd, file, command);
   }

@@ -13,6 +13,7 @@ import { EXEC_ROWS } from './exec.ts';
 import { FILE_ROWS } from './file_rows.ts';
 import { FUTEX_ROWS } from './futex.ts';
 import { IO_ROWS } from './io.ts';
+import { MEMFD_ROWS } from './memfd.ts';
 import { MEMORY_ROWS } from './memory.ts';
 import { POLL_ROWS } from './poll.ts';
 import { POSIX_TIMER_ROWS } from './posix_timer.ts';
@@ -35,6 +36,7 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   POLL_ROWS,
   EPOLL_ROWS,
   EVENTFD_ROWS,
+  MEMFD_ROWS,
   TIMERFD_ROWS,
   SPLICE_ROWS,
   SOCKET_ROWS,

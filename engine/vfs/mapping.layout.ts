@@ -22,6 +22,9 @@ export const MAPPING_SPECIAL = 5;
 /** A memory file over one of a lower layer: clean pages are a cache, dirty ones the data. */
 export const MAPPING_OVERLAY = 6;
 
+/** Bit of `seals`: the file is a memfd. */
+export const MAPPING_SEALABLE = 0x4000_0000;
+
 export const MAPPING_NODE_SHIFT = 6;
 export const MAPPING_NODE_SLOTS = 64;
 
@@ -50,8 +53,10 @@ export const Mapping = l.done(
     vma_generation: l.u32('guarded by lock'),
     /** Shared writable VMAs (seals, ETXTBSY). */
     writable_vmas: l.atomic(),
+    /** F_SEAL_*, with MAPPING_SEALABLE for a memfd. */
+    seals: l.u32('guarded by lock'),
   },
-  64,
+  72,
 );
 
 const n = layout('MappingNode');

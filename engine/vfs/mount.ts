@@ -14,7 +14,7 @@ import { slab } from '../heap/slab.ts';
 import { dget, dput } from './dcache.ts';
 import { vfs_root } from './root.ts';
 import { sb_put } from './super.ts';
-import { DENTRY_MOUNTED, Dentry, MOUNT_DETACHED, Mount, VfsRoot } from './vfs.layout.ts';
+import { DENTRY_MOUNTED, Dentry, MOUNT_DETACHED, Mount, SuperBlock, VfsRoot } from './vfs.layout.ts';
 
 type M = Ptr<'Mount'>;
 type D = Ptr<'Dentry'>;
@@ -82,6 +82,18 @@ export function mount_attach(sb: Ptr<'SuperBlock'>, root: D, flags: number, pare
   VfsRoot.mounts_tail.set(r, mount);
   VfsRoot.mount_events.add(r, 1);
   unlock(p, MOUNT_LOCK);
+  return mount;
+}
+
+/** A mount in no tree, for files that no path leads to: takes `sb` over; 0 when the heap is exhausted. */
+export function kernel_mount(sb: Ptr<'SuperBlock'>, source: string): M {
+  const mount = mounts.alloc();
+  if (mount === 0) return mount;
+  Mount.refs.store(mount, 1);
+  Mount.flags.store(mount, MOUNT_DETACHED);
+  Mount.sb.set(mount, sb);
+  Mount.root.set(mount, dget(SuperBlock.root.get(sb)));
+  bytes_write(Mount.source.at(mount), source.slice(0, 63));
   return mount;
 }
 

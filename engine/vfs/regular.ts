@@ -3,8 +3,9 @@
  * Regular files over the page cache: the file operations shared by every file system whose inodes have
  * a mapping. Data of read(2), write(2) and mmap(2) are the same frames.
  */
-import { EFBIG, EINVAL, ENODEV, ENOMEM, ENOTTY, ENXIO } from '../abi/errno.ts';
+import { EFBIG, EINVAL, ENODEV, ENOMEM, ENOTTY, ENXIO, EPERM } from '../abi/errno.ts';
 import { FMODE_WRITE, O_APPEND } from '../abi/fcntl.ts';
+import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_WRITE } from '../abi/memfd.ts';
 import { SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../abi/path.ts';
 import { S_ISGID, S_ISUID } from '../abi/stat.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
@@ -16,6 +17,7 @@ import { strip_set_id_on_write } from './attributes.ts';
 import { File } from './file.layout.ts';
 import { FILE_KIND_REGULAR, type FileOperations, register_file_operations } from './file.ts';
 import { inode_operations, inode_touch, inode_touch_locked, TOUCH_ATIME, TOUCH_CTIME, TOUCH_MTIME } from './inode.ts';
+import { Mapping } from './mapping.layout.ts';
 import {
   mapping_create,
   mapping_find,
@@ -27,6 +29,8 @@ import {
 } from './mapping.ts';
 import { HOLDS_WRITE_ACCESS, put_write_access } from './open.ts';
 import { Inode, MOUNT_NOATIME, MOUNT_READ_ONLY, Mount } from './vfs.layout.ts';
+
+const WRITE_SEALS = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 
 type F = Ptr<'File'>;
 type I = Ptr<'Inode'>;
@@ -64,8 +68,8 @@ export function inode_mapping_free(inode: I): void {
   mapping_put(mapping);
 }
 
-/** The mapping that mmap shows, with a reference for the caller; -ENODEV, -ENOMEM, -ENOSPC. */
-function regular_mmap(file: F, shared: boolean): Ptr<'Mapping'> | number {
+/** The mapping that mmap shows, with a reference for the caller; -ENODEV, -ENOMEM, -ENOSPC, -EPERM when sealed. */
+function regular_mmap(file: F, shared: boolean, write: boolean): Ptr<'Mapping'> | number {
   const inode = File.inode.get(file);
   // A shared mapping of a file open for writing may be written now or after an mprotect.
   const may_write = shared && (File.mode.get(file) & FMODE_WRITE) !== 0;
@@ -73,6 +77,7 @@ function regular_mmap(file: F, shared: boolean): Ptr<'Mapping'> | number {
   if (prepared !== 0) return prepared;
   const mapping = inode_mapping(inode);
   if (mapping === 0) return inode_operations(inode).mapping_kind === undefined ? -ENODEV : -ENOMEM;
+  if (shared && write && (Mapping.seals.get(mapping) & WRITE_SEALS) !== 0) return -EPERM;
   mapping_get(mapping);
   return mapping;
 }
@@ -135,10 +140,11 @@ export function regular_write(file: F, io: IoCursor, position: number): number {
   lock(p, INODE_LOCK);
   if (appends) position = Inode.size.get(inode);
   written_at = position;
-  const done =
-    operations.write_through === undefined
-      ? write_pages(mapping, io, position)
-      : write_host(inode, mapping, io, position);
+  const seals = Mapping.seals.get(mapping);
+  let done: number;
+  if (seals !== 0 && forbids_write(seals, position + io.remaining > Inode.size.get(inode))) done = -EPERM;
+  else if (operations.write_through === undefined) done = write_pages(mapping, io, position);
+  else done = write_host(inode, mapping, io, position);
   if (done > 0) {
     const end = position + done;
     if (end > Inode.size.get(inode)) {
@@ -149,6 +155,10 @@ export function regular_write(file: F, io: IoCursor, position: number): number {
   }
   unlock(p, INODE_LOCK);
   return done;
+}
+
+function forbids_write(seals: number, grows: boolean): boolean {
+  return (seals & WRITE_SEALS) !== 0 || (grows && (seals & F_SEAL_GROW) !== 0);
 }
 
 let written_at = 0;

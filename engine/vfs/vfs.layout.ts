@@ -231,8 +231,10 @@ export const VfsRoot = r.done(
     next_minor: r.u32('guarded by mount_lock'),
     /** Rises with each change of the mount tree (poll on /proc/mounts). */
     mount_events: r.atomic(),
+    /** The mount of memfds, which is in no tree; 0 until first use. */
+    memfd_mount: r.atomic(),
     /** The bytes "..". */
     dots: r.bytes(8, 8, 'immutable'),
   },
-  168,
+  176,
 );

@@ -5,7 +5,8 @@
  * Limit: every page a file made here has in the cache counts. A file of the lower layer counts once it
  * is changed, then with its whole size: that much may become memory that nothing can take back.
  */
-import { EFBIG, EINVAL, ENOMEM, ENOSPC, EOPNOTSUPP } from '../../abi/errno.ts';
+import { EFBIG, EINVAL, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM } from '../../abi/errno.ts';
+import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE } from '../../abi/memfd.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from '../../abi/path.ts';
 import type { FrameAddr, Ptr } from '../../base/types.ts';
 import { lock, unlock } from '../../heap/lock.ts';
@@ -114,9 +115,15 @@ export function memory_truncate(inode: I, size: number): number {
   }
   const p = Inode.lock.at(inode);
   lock(p, INODE_LOCK);
+  const mapping = Inode.mapping.get(inode);
+  const change = size - Inode.size.get(inode);
+  const seals = mapping === 0 || change === 0 ? 0 : Mapping.seals.get(mapping);
+  if ((seals & (change < 0 ? F_SEAL_SHRINK : F_SEAL_GROW)) !== 0) {
+    unlock(p, INODE_LOCK);
+    return -EPERM;
+  }
   if (size < MemoryNode.lower_limit.get(node)) MemoryNode.lower_limit.set(node, size);
   Inode.size.set(inode, size);
-  const mapping = Inode.mapping.get(inode);
   inode_touch_locked(inode, TOUCH_MTIME | TOUCH_CTIME);
   if (mapping !== 0) mapping_truncate(mapping, size);
   unlock(p, INODE_LOCK);
@@ -130,6 +137,10 @@ export function memory_allocate(inode: I, mode: number, offset: number, length: 
   const mapping = inode_mapping(inode);
   if (mapping === 0) return -ENOMEM;
   const size = Inode.size.get(inode);
+  const seals = Mapping.seals.get(mapping);
+  if ((seals & F_SEAL_GROW) !== 0 && (mode & FALLOC_FL_KEEP_SIZE) === 0 && end > size) return -EPERM;
+  const erases = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) !== 0;
+  if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0 && erases) return -EPERM;
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0)
     return mapping_punch(mapping, offset, Math.min(end, Math.ceil(size / 4096) * 4096));
   if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE)) !== 0) return -EOPNOTSUPP;

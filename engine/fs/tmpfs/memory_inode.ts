@@ -1,13 +1,14 @@
 /**
  * Inodes of the memory file system: making, changing and freeing them.
  */
-import { ENOMEM, ENOSPC, ENXIO } from '../../abi/errno.ts';
+import { ENOMEM, ENOSPC, ENXIO, EPERM } from '../../abi/errno.ts';
+import { F_SEAL_EXEC } from '../../abi/memfd.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_copy } from '../../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { slab } from '../../heap/slab.ts';
-import { ATTR_SIZE, type AttributeChange, set_attributes_in_memory } from '../../vfs/attributes.ts';
+import { ATTR_MODE, ATTR_SIZE, type AttributeChange, set_attributes_in_memory } from '../../vfs/attributes.ts';
 import { INODE_KIND_MEMORY, INODE_KIND_OVERLAY, iget, inode_alloc, inode_operations, iput } from '../../vfs/inode.ts';
 import { Mapping } from '../../vfs/mapping.layout.ts';
 import { inode_mapping_free } from '../../vfs/regular.ts';
@@ -109,8 +110,16 @@ export function note_change(inode: I): void {
   tree_unlock(sb);
 }
 
+/** Whether F_SEAL_EXEC forbids a mode: it changes whether a memfd may be executed. */
+function is_sealed_executable(inode: I, mode: number): boolean {
+  const mapping = Inode.mapping.get(inode);
+  if (mapping === 0 || (Mapping.seals.get(mapping) & F_SEAL_EXEC) === 0) return false;
+  return ((mode ^ Inode.mode.get(inode)) & 0o111) !== 0;
+}
+
 /** The operation: size and attributes, all in memory. */
 export function memory_set_attributes(inode: I, change: AttributeChange): number {
+  if ((change.valid & ATTR_MODE) !== 0 && is_sealed_executable(inode, change.mode)) return -EPERM;
   if ((change.valid & ATTR_SIZE) !== 0) {
     const result = memory_truncate(inode, change.size);
     if (result !== 0) return result;
