@@ -20,6 +20,7 @@ import {
   type Arg,
   type Call,
   default_value,
+  MAX_CALLS,
   make_call,
   make_data,
   make_group,
@@ -37,6 +38,7 @@ import {
 import type { Random } from './random.ts';
 import { assign_sizes, size_of } from './size.ts';
 import { State } from './state.ts';
+import { remove_call } from './walk.ts';
 
 /** Addresses that lead nowhere: not canonical, the kernel's, the last page. */
 const BAD_ADDRESSES: readonly bigint[] = [0n, 0x9999_9999_9999_9999n, 0xffff_8000_0000_0000n, 0xffff_ffff_ffff_ffffn];
@@ -54,8 +56,10 @@ export function generate_program(target: Target, table: ChoiceTable, random: Ran
     const beside = program.calls.length === 0 ? undefined : random.pick(program.calls).description;
     program.calls.push(...generator.calls(table.choose(random, beside)));
   }
+  while (program.calls.length > Math.max(length, MAX_CALLS)) remove_call(program, program.calls.length - 1);
   const last = target.calls.filter(({ traits }) => traits.terminal);
-  if (last.length > 0 && random.one_in(TERMINAL_ONE_IN)) program.calls.push(...generator.calls(random.pick(last)));
+  if (last.length > 0 && program.calls.length < MAX_CALLS && random.one_in(TERMINAL_ONE_IN))
+    program.calls.push(...generator.calls(random.pick(last)));
   return program;
 }
 

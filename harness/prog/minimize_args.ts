@@ -133,12 +133,9 @@ export class ArgMinimizer {
   private group(path: Path, node: GroupArg): void {
     if (node.type.kind !== 'array') return;
     const min = is_any(node) ? 0 : node.type.min;
-    for (let step = node.inner.length - min; step >= 1; step = Math.floor(step / 2)) {
-      for (let end = this.length(path); end - step >= min; end -= step) {
-        const start = end - step;
+    for (let step = node.inner.length - min; step >= 1; step = Math.floor(step / 2))
+      for (let start = this.length(path) - step; start >= 0; start -= step)
         this.attempt(path, (copy) => copy.kind === 'group' && remove_elements(copy, start, step, min));
-      }
-    }
   }
 
   private length(path: Path): number {

@@ -107,8 +107,10 @@ function mutate_arguments(context: MutateContext, program: Program): boolean {
   if (program.calls.length === 0) return false;
   const index = weighted_index(random, program.calls.map(complexity));
   if (index < 0) return false;
+  const call = program.calls[index]!;
   const generator = new Generator(random, state_before(target, table, program, index));
-  const changed = mutate_call_args(generator, program.calls[index]!);
+  generator.state.reserve(call);
+  const changed = mutate_call_args(generator, call);
   program.calls.splice(index, 0, ...generator.take_calls());
   trim(context, program);
   return changed;
@@ -163,7 +165,9 @@ export function squash_memory(context: MutateContext, program: Program): boolean
     blob.bytes = mutate_blob(random, blob.bytes, 0, blob.type.max);
   }
   assign_sizes(call);
-  relocate_grown(state_before(context.target, context.table, program, index), call, before);
+  const state = state_before(context.target, context.table, program, index);
+  state.reserve(call);
+  relocate_grown(state, call, before);
   return true;
 }
 

@@ -6,6 +6,7 @@ import type { Generator } from './generate.ts';
 import {
   type Arg,
   type Call,
+  DATA_SIZE,
   type DataArg,
   data_size,
   type GroupArg,
@@ -109,6 +110,9 @@ function mutate_node(generator: Generator, node: Arg): boolean {
   }
 }
 
+/** Mutation makes no run of pages longer than this. */
+const MAX_PAGES = 64;
+
 /** Steps from what a call made to what may lie beside it: the next descriptor, the break a page on. */
 const STEPS: readonly bigint[] = [1n, 2n, 8n, 4096n, 65536n];
 
@@ -172,18 +176,17 @@ function mutate_pointer(generator: Generator, node: PointerArg): boolean {
   return true;
 }
 
-/** The neighbour pages, one more or one less. */
+/** Other pages, or one page more or less. */
 function mutate_pages(generator: Generator, node: PointerArg): boolean {
   const { random } = generator;
-  const fresh = generator.arg(node.type, node.dir) as PointerArg;
-  if (random.one_in(2) || fresh.special !== undefined) {
-    replace(node, fresh);
+  if (random.one_in(2)) {
+    replace(node, generator.arg(node.type, node.dir));
     return true;
   }
-  const grown = node.vma_size + (random.one_in(2) ? PAGE_SIZE : -PAGE_SIZE);
-  if (grown < PAGE_SIZE || grown > fresh.address + fresh.vma_size) return false;
-  node.address = Math.min(node.address, fresh.address + fresh.vma_size - grown);
-  node.vma_size = grown;
+  const size = node.vma_size + (random.one_in(2) ? PAGE_SIZE : -PAGE_SIZE);
+  if (size < PAGE_SIZE || size > MAX_PAGES * PAGE_SIZE) return false;
+  node.vma_size = size;
+  node.address = Math.min(node.address, DATA_SIZE - size);
   return true;
 }
 

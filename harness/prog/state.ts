@@ -26,6 +26,11 @@ export class State {
     for_each_arg(call, (node) => this.note(node));
   }
 
+  /** Takes the memory of a call that is about to change: its new pointees go elsewhere. */
+  reserve(call: Call): void {
+    for_each_arg(call, (node) => this.note_memory(node));
+  }
+
   /** What is usable as the resource. */
   usable(resource: Resource): ResultArg[] {
     return this.results.filter((node) => resource_fits(node.type.resource, resource));
@@ -43,21 +48,15 @@ export class State {
   }
 
   private note(node: Arg): void {
-    switch (node.kind) {
-      case 'result':
-        if (node.dir === 'out') this.results.push(node);
-        break;
-      case 'pointer':
-        if (node.special !== undefined) break;
-        if (node.type.kind === 'vma') this.pages.note(node.address / PAGE_SIZE, node.vma_size / PAGE_SIZE);
-        else if (node.pointee !== undefined) this.memory.note(node.address, size_of(node.pointee));
-        break;
-      case 'data':
-        if (node.type.content === 'filename' && node.dir !== 'out') this.files.push(node);
-        break;
-      default:
-        break;
-    }
+    if (node.kind === 'result' && node.dir === 'out') this.results.push(node);
+    else if (node.kind === 'data' && node.type.content === 'filename' && node.dir !== 'out') this.files.push(node);
+    else this.note_memory(node);
+  }
+
+  private note_memory(node: Arg): void {
+    if (node.kind !== 'pointer' || node.special !== undefined) return;
+    if (node.type.kind === 'vma') this.pages.note(node.address / PAGE_SIZE, node.vma_size / PAGE_SIZE);
+    else if (node.pointee !== undefined) this.memory.note(node.address, size_of(node.pointee));
   }
 }
 

@@ -86,6 +86,11 @@ test('arguments: each kind has its minimiser', () => {
       'rt_sigaction(0x0, &(0x7f0000000000)={@standard, 0x4}, 0x0, 0x8)',
     ],
     ['r0 = getpid()\nkill(r0, 0x9)', /kill\(.*0x9/, 'kill(0x0, 0x9)'],
+    [
+      'semop(0x0, &(0x7f0000000000)=[{0x1, 0x1}, {0x2, 0x2}], 0x2)',
+      /0x2}/,
+      'semop(0xffffffffffffffff, &(0x7f0000000000)=[{0x0, 0x2}], 0x1)',
+    ],
     ['sync() (async, fail_nth: 3)', /sync/, 'sync()'],
     ['sync() (async, fail_nth: 3)', /fail_nth/, 'sync() (fail_nth: 3)'],
     [

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { make_target } from '../../../../harness/desc/target.ts';
 import { make_choice_table } from '../../../../harness/prog/choice_table.ts';
+import { exec_encode } from '../../../../harness/prog/exec_encode.ts';
 import { generate_program } from '../../../../harness/prog/generate.ts';
 import type { DataArg, PointerArg, Program } from '../../../../harness/prog/model.ts';
 import { parse_program } from '../../../../harness/prog/parse.ts';
@@ -95,6 +96,7 @@ function round_trip(made: Program): void {
   const parsed = parse_program(TARGET, text);
   expect_valid(parsed);
   assert.is(print_program(parsed), text);
+  assert.equal(exec_encode(parsed), exec_encode(made), text);
 }
 
 test('generated programs are valid and their text reads back', () => {
