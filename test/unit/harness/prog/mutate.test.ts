@@ -155,7 +155,7 @@ test('choices follow priorities, and every call is chosen at times', () => {
   const random = new Random(3);
   const beside = TARGET.by_name.get('epoll_create1')!;
   const counts = new Map<string, number>();
-  for (let i = 0; i < 60_000; i++) {
+  for (let i = 0; i < 250_000; i++) {
     const { name } = TABLE.choose(random, beside);
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
@@ -172,8 +172,9 @@ test('generation reaches every call and makes most uses of resources real', () =
   const calls = new Set<string>();
   let real = 0;
   let uses = 0;
-  for (let i = 0; i < 1500; i++)
-    for (const call of random_program(random, 10).calls) {
+  // Every first call is drawn evenly: 20 times each, by expectation.
+  for (let i = 0; i < 20 * TARGET.calls.length; i++)
+    for (const call of random_program(random, 2).calls) {
       calls.add(call.description.name);
       for_each_arg(call, (node) => {
         if (node.kind !== 'result' || node.dir === 'out') return;
