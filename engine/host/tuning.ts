@@ -1,11 +1,15 @@
 /** Settings of the JavaScript engine for a process that is all tvisor's: the command, not the library. */
 import { setFlagsFromString } from 'node:v8';
 
+/** The last V8 that knows `--interrupt-budget` (Node 20's is 11, Node 22's 12); a later one complains aloud. */
+const LAST_V8_WITH_BUDGET = 11;
+
 /**
  * Lets functions run longer before they are optimized (bytecode executed; V8's own value is a fifteenth). A short
  * program's kernel is cold code: half of the processor time of `tvisor do -- /bin/true` went into compiling
  * what then ran no more, 129 ms against 73. What is really hot gets there 10 ms later.
  */
 export function tune_for_short_programs(): void {
-  setFlagsFromString('--interrupt-budget=1000000');
+  const major = Number(process.versions.v8.split('.')[0]);
+  if (major <= LAST_V8_WITH_BUDGET) setFlagsFromString('--interrupt-budget=1000000');
 }
