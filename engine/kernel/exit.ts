@@ -24,7 +24,7 @@ import { release_resource } from './resources.ts';
 import { siginfo_kernel } from './siginfo.ts';
 import { flush_all, kill_group_locked, lock_signals, send_to_group, send_to_task, unlock_signals } from './signal.ts';
 import { leave_stop } from './stop.ts';
-import { TASK_ZOMBIE, Task } from './task.layout.ts';
+import { TASK_STATE_MASK, TASK_ZOMBIE, Task } from './task.layout.ts';
 import { child_link, child_unlink, group_release, task_put, task_release } from './task.ts';
 import { task_replace_mm } from './task_mm.ts';
 import {
@@ -106,18 +106,26 @@ export function exit_task(wait_status: number): void {
     posix_timers_end(group);
   }
   lock_tasklist();
-  if (last) {
+  Task.state.store(task, TASK_ZOMBIE);
+  if (ThreadGroup.leader.get(group) !== task) task_release(task);
+  const exec_waits = ThreadGroup.exec_task.get(group) !== 0;
+  // Who counted itself out last need not come here last: the process ends with the thread that does.
+  if (only_leader_left(group)) {
     lock_signals(group);
     flush_all(ThreadGroup.pending.at(group));
     unlock_signals(group);
     end_process(group);
+    zombie(group);
   }
-  Task.state.store(task, TASK_ZOMBIE);
-  if (ThreadGroup.leader.get(group) !== task) task_release(task);
-  const exec_waits = ThreadGroup.exec_task.get(group) !== 0;
-  if (last) zombie(group);
   unlock_tasklist();
   if (exec_waits) wake(ThreadGroup.exec_queue.at(group), POLLIN);
+}
+
+/** Whether every thread has ended, and the leader alone keeps the process's number. Under the tasklist lock. */
+function only_leader_left(group: Group): boolean {
+  const leader = ThreadGroup.leader.get(group);
+  if (Task.thread_next.get(leader) !== 0 || Task.thread_previous.get(leader) !== 0) return false;
+  return (Task.state.load(leader) & TASK_STATE_MASK) === TASK_ZOMBIE;
 }
 
 /** Counts the task out of its group; whether it was the last. */
