@@ -93,6 +93,14 @@ function special_fifo_open(inode: Ptr<'Inode'>, file: Ptr<'File'>): number {
 }
 
 function open_or_wait(inode: Ptr<'Inode'>, file: Ptr<'File'>, pipe: Ptr<'Pipe'>): number {
+  if (Inode.kind.get(inode) === INODE_KIND_PIPE) {
+    // A pipe(2) reached through /proc is open at once, whoever is left at its other end (fifo_open, is_pipe).
+    File.kind.set(file, FILE_KIND_PIPE);
+    File.mode.set(file, File.mode.get(file) | FMODE_STREAM);
+    open_end(pipe, file);
+    wake(Pipe.queue.at(pipe), READABLE | WRITABLE, Number.MAX_SAFE_INTEGER);
+    return 0;
+  }
   const pending = Task.syscall_aux.get(current) as Ptr<'File'>;
   if (pending !== 0) {
     if (!fifo_ready(pending)) return wait_on(Pipe.queue.at(pipe), FIFO_OPEN_EVENTS);
