@@ -59,7 +59,7 @@ import { do_mmap, do_munmap } from '../mm/mmap.ts';
 import { set_mmap_base } from '../mm/placement.ts';
 import { random_fill } from '../time/random.ts';
 import { file_get, file_put } from '../vfs/file.ts';
-import { vfs_open_exec } from '../vfs/open.ts';
+import { allow_write_access, vfs_open_exec } from '../vfs/open.ts';
 import type { PathContext } from '../vfs/path.ts';
 import {
   check_segments,
@@ -179,7 +179,10 @@ function load_elf(file: Ptr<'File'>, window: Uint8Array, request: LoadRequest): 
   const interpreter = program.interpreter === null ? null : open_interpreter(file, program.interpreter, request);
   if (typeof interpreter === 'number') return interpreter;
   const loaded = build(file, program, interpreter, request);
-  if (interpreter !== null) file_put(interpreter.file);
+  if (interpreter !== null) {
+    allow_write_access(interpreter.file);
+    file_put(interpreter.file);
+  }
   return loaded;
 }
 

@@ -1,19 +1,7 @@
 /**
  * Sizes and storage: truncate, fallocate, the sync family, advice, flock.
  */
-import {
-  EAGAIN,
-  EBADF,
-  EFBIG,
-  EINVAL,
-  EISDIR,
-  ENODEV,
-  ENOLCK,
-  ENOMEM,
-  EOPNOTSUPP,
-  ESPIPE,
-  ETXTBSY,
-} from '../abi/errno.ts';
+import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, ENODEV, ENOLCK, ENOMEM, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
 import { AT_FDCWD, FMODE_STREAM, FMODE_WRITE, O_PATH } from '../abi/fcntl.ts';
 import {
   F_RDLCK,
@@ -31,7 +19,6 @@ import { POLLOUT } from '../abi/poll.ts';
 import { RLIMIT_FSIZE } from '../abi/resource.ts';
 import { SIGXFSZ } from '../abi/signal.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../abi/stat.ts';
-import type { Ptr } from '../base/types.ts';
 import { arg_i32, arg_i64, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { wait_on } from '../kernel/block.ts';
 import { current } from '../kernel/current.ts';
@@ -46,7 +33,7 @@ import { File } from '../vfs/file.layout.ts';
 import { inode_operations } from '../vfs/inode.ts';
 import { flock_set, lock_queue } from '../vfs/locks.ts';
 import { mapping_sync } from '../vfs/mapping.ts';
-import { put_write_access, take_write_access } from '../vfs/open.ts';
+import { truncate_as_writer } from '../vfs/open.ts';
 import { LOOKUP_FOLLOW } from '../vfs/path.ts';
 import { PathRef } from '../vfs/path_ref.ts';
 import { MAY_WRITE, path_permission } from '../vfs/permission.ts';
@@ -75,21 +62,8 @@ function sys_truncate(): number {
   else if (type !== S_IFREG) result = -EINVAL;
   else result = path_permission(ref.mount, inode, MAY_WRITE, credentials);
   if (result === 0) result = check_size(size);
-  if (result === 0) result = vfs_truncate_file(inode, size);
+  if (result === 0) result = truncate_as_writer(inode, size, Task.credentials.get(current));
   ref.put();
-  return result;
-}
-
-/** Truncates as if the file were opened for writing: a running executable cannot be cut. */
-function vfs_truncate_file(inode: Ptr<'Inode'>, size: number): number {
-  if (!take_write_access(inode)) return -ETXTBSY;
-  const { close, prepare_open } = inode_operations(inode);
-  let result = prepare_open?.(inode, true) ?? 0;
-  if (result === 0) {
-    result = vfs_truncate(inode, size, Task.credentials.get(current));
-    close?.(inode);
-  }
-  put_write_access(inode);
   return result;
 }
 

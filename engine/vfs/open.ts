@@ -168,7 +168,9 @@ function finish_open(credentials: Ptr<'Credentials'>, flags: number, created: bo
   target.put();
   if (file < 0) return file;
   if ((flags & O_TRUNC) !== 0 && mode === S_IFREG && !created) {
-    result = vfs_truncate(inode, 0, credentials);
+    // Opened for reading only, the file is cut all the same, under the rules of writing (handle_truncate).
+    result =
+      (flags & O_ACCMODE) === 0 ? truncate_as_writer(inode, 0, credentials) : vfs_truncate(inode, 0, credentials);
     if (result !== 0) {
       file_put(file as Ptr<'File'>);
       return result;
@@ -246,6 +248,8 @@ function open_other(inode: Ptr<'Inode'>, file: Ptr<'File'>): number {
 
 /** Value of File.scratch of a regular file that counts among its inode's writers. */
 export const HOLDS_WRITE_ACCESS = 1;
+/** Value of File.scratch of a program's file: nobody may open it for writing while it is open. */
+const DENIES_WRITE_ACCESS = 2;
 
 /** Counts a writer; false when the file is being executed. */
 export function take_write_access(inode: Ptr<'Inode'>): boolean {
@@ -261,18 +265,40 @@ export function put_write_access(inode: Ptr<'Inode'>): void {
   Inode.writers.add(inode, -1);
 }
 
-/** Keeps writers out while the file is executed: 0, or -ETXTBSY when it has some. */
-export function deny_write_access(inode: Ptr<'Inode'>): number {
+/**
+ * Truncates as if the file were opened for writing: 0 or -errno, -ETXTBSY for a running executable. Permissions are
+ * the caller's business.
+ */
+export function truncate_as_writer(inode: Ptr<'Inode'>, size: number, credentials: Ptr<'Credentials'>): number {
+  if (!take_write_access(inode)) return -ETXTBSY;
+  const { close, prepare_open } = inode_operations(inode);
+  let result = prepare_open?.(inode, true) ?? 0;
+  if (result === 0) {
+    result = vfs_truncate(inode, size, credentials);
+    close?.(inode);
+  }
+  put_write_access(inode);
+  return result;
+}
+
+/** Keeps writers out while this file of a program is open: 0, or -ETXTBSY when there are some. */
+function deny_write_access(file: Ptr<'File'>): number {
+  if (File.kind.get(file) !== FILE_KIND_REGULAR) return 0;
+  const inode = File.inode.get(file);
   for (;;) {
     const count = Inode.writers.load(inode);
     if (count > 0) return -ETXTBSY;
-    if (Inode.writers.cas(inode, count, count - 1) === count) return 0;
+    if (Inode.writers.cas(inode, count, count - 1) !== count) continue;
+    File.scratch.set(file, DENIES_WRITE_ACCESS);
+    return 0;
   }
 }
 
-/** Ends `deny_write_access`. */
-export function allow_write_access(inode: Ptr<'Inode'>): void {
-  Inode.writers.add(inode, 1);
+/** Lets writers in again: at the file's release, or before, for an ELF interpreter once it is mapped (execve(2)). */
+export function allow_write_access(file: Ptr<'File'>): void {
+  if (File.scratch.get(file) !== DENIES_WRITE_ACCESS) return;
+  File.scratch.set(file, 0);
+  Inode.writers.add(File.inode.get(file), 1);
 }
 
 function open_path(context: PathContext, path: number, flags: number): number {
@@ -332,5 +358,9 @@ export function vfs_open_exec(context: PathContext, path: number, follow: boolea
   else result = inode_permission(inode, MAY_EXEC, context.credentials);
   const file = result === 0 ? open_dentry(target.mount, target.dentry, FILE_KIND_REGULAR, 0) : result;
   target.put();
-  return file;
+  if (file < 0) return file;
+  result = deny_write_access(file as Ptr<'File'>);
+  if (result === 0) return file;
+  file_put(file as Ptr<'File'>);
+  return result;
 }

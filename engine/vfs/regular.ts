@@ -27,7 +27,7 @@ import {
   mapping_put,
   mapping_sync,
 } from './mapping.ts';
-import { HOLDS_WRITE_ACCESS, put_write_access } from './open.ts';
+import { allow_write_access, HOLDS_WRITE_ACCESS, put_write_access } from './open.ts';
 import { Inode, MOUNT_NOATIME, MOUNT_READ_ONLY, Mount } from './vfs.layout.ts';
 
 const WRITE_SEALS = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
@@ -255,6 +255,7 @@ export function regular_release(file: F): void {
     if (mapping !== 0 && write_through !== undefined) mapping_sync(mapping, 0, Inode.size.get(inode));
     put_write_access(inode);
   }
+  allow_write_access(file);
   close?.(inode);
 }
 

@@ -224,4 +224,8 @@ export const COMMANDS: readonly string[] = [
   "mawk 'BEGIN { srand(1); x = 0; while (x < 10000) x++; print x }'",
   'printf "3\\n1\\n2\\n" | sort -n | tee /dev/stderr 2>&1 | wc -l',
   'ps -o comm= -p $$',
+  'cp /bin/sleep s; ./s 0.3 & sleep 0.05; truncate -s 0 s 2>&1; cp /bin/true s 2>&1; wait $!; cp /bin/true s; ./s; echo $?',
+  'cp /bin/true t; exec 5>>t; ./t 2>/dev/null; echo $?; exec 5>&-; ./t; echo $?',
+  'cp /usr/bin/perl p; ./p -e \'use Fcntl; sysopen F, "p", O_RDONLY|O_TRUNC or print "$!\\n"\'; ./p -e \'print 1\'',
+  "bash -c 'exec 3< <(echo late); sleep 0.1; cat /dev/fd/3; cat /dev/fd/3'",
 ];
