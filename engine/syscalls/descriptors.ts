@@ -1,6 +1,7 @@
 /**
  * Descriptors: close(2), close_range(2), dup(2), fcntl(2), ioctl(2), pipe(2).
  */
+import { CAP_SYS_RESOURCE } from '../abi/capability.ts';
 import { EBADF, EFAULT, EINVAL, ENOMEM } from '../abi/errno.ts';
 import {
   CLOSE_RANGE_CLOEXEC,
@@ -37,7 +38,7 @@ import { NSIG } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
 import type { Pipe } from '../fs/anon/pipe.layout.ts';
 import { pipe_ends, pipe_open } from '../fs/anon/pipe.ts';
-import { pipe_capacity, pipe_resize } from '../fs/anon/pipe_size.ts';
+import { pipe_capacity, pipe_limit_default, pipe_resize } from '../fs/anon/pipe_size.ts';
 import { add_seals, get_seals } from '../fs/memfd/memfd.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_LOCK } from '../heap/lock_order.ts';
@@ -64,6 +65,7 @@ import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_PIPE, file_operations, file_put } from '../vfs/file.ts';
+import { capable } from '../vfs/permission.ts';
 import { record_lock } from './record_locks.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 
@@ -188,10 +190,14 @@ function file_control(fd: number, file: Ptr<'File'>, command: number): number {
   }
 }
 
+function has_resource_capability(): boolean {
+  return capable(Task.credentials.get(current), CAP_SYS_RESOURCE);
+}
+
 function pipe_size(file: Ptr<'File'>, command: number): number {
   if (File.kind.get(file) !== FILE_KIND_PIPE) return -EBADF;
   const pipe = File.object.get(file) as Ptr<typeof Pipe.NAME>;
-  return command === F_GETPIPE_SZ ? pipe_capacity(pipe) : pipe_resize(pipe, arg_u32(2), false);
+  return command === F_GETPIPE_SZ ? pipe_capacity(pipe) : pipe_resize(pipe, arg_u32(2), has_resource_capability());
 }
 
 function set_status_flags(file: Ptr<'File'>, wanted: number): number {
@@ -260,6 +266,7 @@ function make_pipe(flags: number): number {
   const made = pipe_open(flags);
   if (made < 0) return made;
   const { read, write } = pipe_ends;
+  if (!has_resource_capability()) pipe_limit_default(File.object.get(read) as Ptr<typeof Pipe.NAME>);
   const read_fd = fd_reserve(files, 0);
   const write_fd = read_fd < 0 ? read_fd : fd_reserve(files, 0);
   let result = Math.min(write_fd, 0);

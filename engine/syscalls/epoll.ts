@@ -1,6 +1,6 @@
 /** epoll(7): epoll_create(2), epoll_ctl(2), epoll_wait(2). */
 import { EBADF, EFAULT, EINTR, EINVAL, ENOMEM, ERESTARTSYS } from '../abi/errno.ts';
-import { O_CLOEXEC } from '../abi/fcntl.ts';
+import { O_CLOEXEC, O_PATH } from '../abi/fcntl.ts';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLEXCLUSIVE, EPOLLWAKEUP, POLLIN } from '../abi/poll.ts';
 import {
   EPOLL_EVENT_SIZE,
@@ -20,6 +20,7 @@ import { fd_file, fd_install, hold_file } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, pin } from '../mm/uaccess.ts';
+import { File } from '../vfs/file.layout.ts';
 import { file_operations, file_put } from '../vfs/file.ts';
 import { full, type SyscallRow } from './row.ts';
 import { begin_mask, end_mask } from './temporary_mask.ts';
@@ -63,7 +64,7 @@ function sys_epoll_ctl(): number {
   const epoll = fd_file(arg_i32(0));
   const fd = arg_i32(2);
   const file = fd_file(fd);
-  if (epoll === 0 || file === 0) return -EBADF;
+  if (epoll === 0 || file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
   if (!is_epoll(epoll)) return -EINVAL;
   // A bit that would keep the system awake means nothing here.
   events = (events & ~EPOLLWAKEUP) >>> 0;

@@ -107,6 +107,9 @@ function sys_fsync(): number {
   if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
   const inode = File.inode.get(file);
   if (inode === 0) return -EINVAL;
+  // Devices and FIFOs have nothing to be synchronised (fsync(2), EINVAL).
+  const type = Inode.mode.get(inode) & S_IFMT;
+  if (type !== S_IFREG && type !== S_IFDIR) return -EINVAL;
   const { sync } = inode_operations(inode);
   if (sync !== undefined) return sync(inode);
   const mapping = Inode.mapping.get(inode);

@@ -50,21 +50,22 @@ function sys_write(): number {
   return write_transfer(fd, file as Ptr<'File'>, AT_POSITION, is_nonblocking(file as Ptr<'File'>));
 }
 
-/** Offset of the positioned calls: not negative, and the file has positions. */
-function check_offset(file: Ptr<'File'>, offset: number): number {
-  if (offset < 0) return -EINVAL;
-  return (File.mode.get(file) & FMODE_STREAM) !== 0 ? -ESPIPE : 0;
+/** The positioned calls look for a position before they look at the access mode: 0 or -ESPIPE. */
+function check_position(fd: number, offset: number): number {
+  if (offset === AT_POSITION) return 0;
+  const file = fd_file(fd);
+  return file !== 0 && (File.mode.get(file) & FMODE_STREAM) !== 0 ? -ESPIPE : 0;
 }
 
 function sys_pread64(): number {
   const fd = arg_i32(0);
   const offset = arg_i64(3);
   if (offset < 0) return -EINVAL;
+  const checked = check_position(fd, offset);
+  if (checked < 0) return checked;
   const file = readable_file(fd);
   if (file < 0) return file;
   const count = arg_u64(2);
-  const checked = check_offset(file as Ptr<'File'>, offset);
-  if (checked < 0) return checked;
   if (count >= LARGEST_LENGTH) return -EINVAL;
   single_buffer(arg_u64(1), count);
   return read_transfer(fd, file as Ptr<'File'>, offset, is_nonblocking(file as Ptr<'File'>));
@@ -74,11 +75,11 @@ function sys_pwrite64(): number {
   const fd = arg_i32(0);
   const offset = arg_i64(3);
   if (offset < 0) return -EINVAL;
+  const checked = check_position(fd, offset);
+  if (checked < 0) return checked;
   const file = writable_file(fd);
   if (file < 0) return file;
   const count = arg_u64(2);
-  const checked = check_offset(file as Ptr<'File'>, offset);
-  if (checked < 0) return checked;
   if (count >= LARGEST_LENGTH) return -EINVAL;
   single_buffer(arg_u64(1), count);
   return write_transfer(fd, file as Ptr<'File'>, offset, is_nonblocking(file as Ptr<'File'>));
@@ -87,10 +88,10 @@ function sys_pwrite64(): number {
 /** The vectored calls: `offset` AT_POSITION or not negative. */
 function read_vector(offset: number, flags: number): number {
   const fd = arg_i32(0);
+  const checked = check_position(fd, offset);
+  if (checked < 0) return checked;
   const file = readable_file(fd);
   if (file < 0) return file;
-  const checked = offset === AT_POSITION ? 0 : check_offset(file as Ptr<'File'>, offset);
-  if (checked < 0) return checked;
   const imported = import_iovec(arg_u64(1), arg_i32(2));
   if (imported < 0) return imported;
   const nonblocking = (flags & RWF_NOWAIT) !== 0 || is_nonblocking(file as Ptr<'File'>);
@@ -99,10 +100,10 @@ function read_vector(offset: number, flags: number): number {
 
 function write_vector(offset: number, flags: number): number {
   const fd = arg_i32(0);
+  const checked = check_position(fd, offset);
+  if (checked < 0) return checked;
   const file = writable_file(fd);
   if (file < 0) return file;
-  const checked = offset === AT_POSITION ? 0 : check_offset(file as Ptr<'File'>, offset);
-  if (checked < 0) return checked;
   const imported = import_iovec(arg_u64(1), arg_i32(2));
   if (imported < 0) return imported;
   const nonblocking = (flags & RWF_NOWAIT) !== 0 || is_nonblocking(file as Ptr<'File'>);

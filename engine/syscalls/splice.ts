@@ -164,8 +164,9 @@ function sys_sendfile(): number {
   if ((File.mode.get(from.file) & FMODE_STREAM) !== 0) return address === 0 ? -EINVAL : -ESPIPE;
   if ((File.flags.get(to.file) & O_APPEND) !== 0) return -EINVAL;
   const moved = move(from, to, Math.min(arg_u64(3), MAX_RW_COUNT), false, false);
-  const stored = store_offset(address, from.offset, moved);
-  return stored < 0 ? stored : moved;
+  // The offset is stored even where nothing was left to send (Linux's sys_sendfile64).
+  const stored = address !== 0 && moved === 0 ? put_user_u64(address, from.offset) : 0;
+  return stored < 0 || store_offset(address, from.offset, moved) < 0 ? -EFAULT : moved;
 }
 
 function sys_splice(): number {
@@ -210,10 +211,10 @@ function sys_vmsplice(): number {
   const imported = import_iovec(arg_u64(1), arg_i32(2));
   if (imported < 0) return imported;
   const nonblocking = (flags & SPLICE_F_NONBLOCK) !== 0 || (File.flags.get(file) & O_NONBLOCK) !== 0;
-  const writes = (File.mode.get(file) & FMODE_WRITE) !== 0;
-  return writes
-    ? write_transfer(fd, file, AT_POSITION, nonblocking)
-    : read_transfer(fd, file, AT_POSITION, nonblocking);
+  if ((File.mode.get(file) & FMODE_WRITE) === 0) return read_transfer(fd, file, AT_POSITION, nonblocking);
+  // It waits for room once, then gives what fits (Linux's vmsplice_to_pipe).
+  const given = write_transfer(fd, file, AT_POSITION, true);
+  return given !== -EAGAIN || nonblocking ? given : block(fd, file, file_operations(file), POLLOUT);
 }
 
 /** Whether two ranges of one file overlap. */

@@ -13,7 +13,20 @@ import { Lock } from '../../heap/lock.ts';
 import { WaitQueue } from '../../heap/wait_queue.ts';
 
 const r = layout('AnonRoot');
-export const AnonRoot = r.done({ watch_lock: r.embed(Lock) }, 8);
+export const AnonRoot = r.done(
+  {
+    watch_lock: r.embed(Lock),
+    /** /proc/sys/fs/pipe-max-size, in bytes: what a pipe without CAP_SYS_RESOURCE may hold. */
+    pipe_max_size: r.atomic(),
+    /** /proc/sys/fs/inotify: events in one queue, instances of one machine, watches of one machine. */
+    inotify_max_events: r.atomic(),
+    inotify_max_instances: r.atomic(),
+    inotify_max_watches: r.atomic(),
+    inotify_instances: r.atomic(),
+    inotify_watches: r.atomic(),
+  },
+  32,
+);
 
 const l = layout('Epoll');
 export const Epoll = l.done(

@@ -10,8 +10,10 @@ import { Lock } from '../../heap/lock.ts';
 import { WaitQueue } from '../../heap/wait_queue.ts';
 
 export const PIPE_DEFAULT_PAGES = 16;
-/** /proc/sys/fs/pipe-max-size, in pages. */
-export const PIPE_MAX_PAGES = 256;
+/** First value of /proc/sys/fs/pipe-max-size, in bytes. */
+export const PIPE_MAX_SIZE = 1 << 20;
+/** Pages of a pipe at most: their addresses fill one heap page. */
+export const PIPE_MAX_PAGES = 1024;
 
 const l = layout('Pipe');
 export const Pipe = l.done(

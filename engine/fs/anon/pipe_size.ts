@@ -8,23 +8,33 @@ import { ANON_LOCK } from '../../heap/lock_order.ts';
 import { U8, U32 } from '../../heap/memory.ts';
 import { wake } from '../../heap/wait_queue.ts';
 import { frame_alloc_uninitialized, frame_put } from '../../machine/frames.ts';
+import { AnonRoot } from './epoll.layout.ts';
 import { PIPE_DEFAULT_PAGES, PIPE_MAX_PAGES, Pipe } from './pipe.layout.ts';
+import { anon_root } from './root.ts';
 
 /** Capacity in bytes. */
 export function pipe_capacity(pipe: Ptr<'Pipe'>): number {
   return Pipe.page_count.get(pipe) * PAGE_SIZE;
 }
 
+/** Makes a new pipe no larger than pipe-max-size, where that is less than the default. */
+export function pipe_limit_default(pipe: Ptr<'Pipe'>): void {
+  const limit = AnonRoot.pipe_max_size.load(anon_root());
+  if (limit < pipe_capacity(pipe)) Pipe.page_count.set(pipe, limit / PAGE_SIZE);
+}
+
 /**
  * Changes the capacity to at least `size` bytes, in a power of two of pages. Answers the new capacity;
- * -EINVAL for 0 and beyond 2 GiB, -EPERM above pipe-max-size without CAP_SYS_RESOURCE, -EBUSY when the
+ * 0 is one page; -EINVAL beyond 2 GiB, -EPERM above pipe-max-size without CAP_SYS_RESOURCE, -EBUSY when the
  * data would not fit, -ENOMEM.
  */
 export function pipe_resize(pipe: Ptr<'Pipe'>, size: number, privileged: boolean): number {
-  if (size === 0 || size > 0x8000_0000) return -EINVAL;
+  if (size > 0x8000_0000) return -EINVAL;
   let count = 1;
   while (count * PAGE_SIZE < size) count *= 2;
-  if (count > PIPE_MAX_PAGES) return privileged ? -ENOMEM : -EPERM;
+  const grows = count > Pipe.page_count.get(pipe);
+  if (grows && !privileged && count * PAGE_SIZE > AnonRoot.pipe_max_size.load(anon_root())) return -EPERM;
+  if (count > PIPE_MAX_PAGES) return -ENOMEM;
   const fresh = count > PIPE_DEFAULT_PAGES ? heap_page_alloc() : 0;
   if (count > PIPE_DEFAULT_PAGES && fresh === 0) return -ENOMEM;
   lock(Pipe.lock.at(pipe), ANON_LOCK);

@@ -1,13 +1,15 @@
 /** /proc/sys: the kernel's parameters (proc_sys(5)). Those that can be set are few; the others are facts. */
 import { EINVAL } from '../../abi/errno.ts';
 import { KERNEL_NAME, KERNEL_RELEASE, KERNEL_VERSION } from '../../abi/utsname.ts';
-import { bytes_read } from '../../heap/bytes.ts';
+import { bytes_read, bytes_write } from '../../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { NR_OPEN } from '../../kernel/files.layout.ts';
 import { KernelRoot, PID_LIMIT } from '../../kernel/kernel.layout.ts';
 import { kernel_root, lock_tasklist, set_host_name, unlock_tasklist } from '../../kernel/kernel.ts';
 import { random_fill } from '../../time/random.ts';
+import { AnonRoot } from '../anon/epoll.layout.ts';
 import { PIPE_MAX_PAGES } from '../anon/pipe.layout.ts';
+import { anon_root } from '../anon/root.ts';
 import { constant, directory, file, type PseudoNode } from '../pseudo/node.ts';
 
 /** A random version 4 UUID as text. */
@@ -46,12 +48,55 @@ function domain(): string {
   return length === 0 ? '(none)\n' : `${bytes_read(KernelRoot.domain.at(root), length)}\n`;
 }
 
+const DOMAINNAME: PseudoNode = {
+  ...file('domainname', domain, 0o644),
+  write(_subject, text) {
+    const name = text.replace(/\n[\s\S]*$/, '').slice(0, 64);
+    const root = kernel_root();
+    lock_tasklist();
+    KernelRoot.domain_length.set(root, bytes_write(KernelRoot.domain.at(root), name));
+    unlock_tasklist();
+    return 0;
+  },
+};
+
+/** A parameter that is a number: `set` answers -errno to refuse one. */
+function number(name: string, get: () => number, set: (value: number) => number): PseudoNode {
+  return {
+    ...file(name, () => `${get()}\n`, 0o644),
+    write(_subject, text) {
+      const match = /^\s*(\d+)\s*$/.exec(text);
+      const value = match === null ? Number.NaN : Number(match[1]);
+      return value <= 0x7fff_ffff ? set(value) : -EINVAL;
+    },
+  };
+}
+
+/** A limit that any number may be. */
+function limit(name: string, field: typeof AnonRoot.inotify_max_events): PseudoNode {
+  return number(
+    name,
+    () => field.load(anon_root()),
+    (value) => {
+      field.store(anon_root(), value);
+      return 0;
+    },
+  );
+}
+
+/** Pipes have whole powers of two of pages (Linux's proc_dopipe_max_size). */
+function set_pipe_max_size(value: number): number {
+  if (value < 4096 || value > PIPE_MAX_PAGES * 4096) return -EINVAL;
+  AnonRoot.pipe_max_size.store(anon_root(), 2 ** Math.ceil(Math.log2(value)));
+  return 0;
+}
+
 const KERNEL = directory('kernel', [
   constant('ostype', KERNEL_NAME),
   constant('osrelease', KERNEL_RELEASE),
   constant('version', KERNEL_VERSION),
   HOSTNAME,
-  file('domainname', domain),
+  DOMAINNAME,
   constant('pid_max', PID_LIMIT),
   constant('threads-max', PID_LIMIT),
   constant('cap_last_cap', 40),
@@ -86,12 +131,19 @@ const VM = directory('vm', [
 const FS = directory('fs', [
   constant('nr_open', NR_OPEN),
   constant('file-max', NR_OPEN),
-  constant('pipe-max-size', PIPE_MAX_PAGES * 4096),
+  number('pipe-max-size', () => AnonRoot.pipe_max_size.load(anon_root()), set_pipe_max_size),
+  // 0: the pages of one user's pipes are not limited.
+  constant('pipe-user-pages-soft', 0),
+  constant('pipe-user-pages-hard', 0),
   constant('mount-max', 4096),
   constant('protected_hardlinks', 0),
   constant('protected_symlinks', 0),
   directory('epoll', [constant('max_user_watches', 1 << 20)]),
-  directory('inotify', [constant('max_user_watches', 8192), constant('max_user_instances', 128)]),
+  directory('inotify', [
+    limit('max_queued_events', AnonRoot.inotify_max_events),
+    limit('max_user_instances', AnonRoot.inotify_max_instances),
+    limit('max_user_watches', AnonRoot.inotify_max_watches),
+  ]),
 ]);
 
 export const SYSCTL = directory('sys', [

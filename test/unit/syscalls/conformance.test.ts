@@ -1,0 +1,69 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { EBADF, EBUSY, EFAULT, EINVAL, EPERM, ESPIPE } from '../../../engine/abi/errno.ts';
+import { F_GETPIPE_SZ, F_SETPIPE_SZ, O_CREAT, O_NONBLOCK, O_PATH, O_RDWR } from '../../../engine/abi/fcntl.ts';
+import { PROT_READ } from '../../../engine/abi/mman.ts';
+import { AnonRoot } from '../../../engine/fs/anon/epoll.layout.ts';
+import { anon_root } from '../../../engine/fs/anon/root.ts';
+import { call, peek_words, poke, user_pages } from '../../support/calls.ts';
+import { type TestKernel, test_kernel } from '../../support/kernel.ts';
+
+let buffer = 0;
+
+function boot(): TestKernel {
+  const k = test_kernel();
+  buffer = user_pages(k, 4);
+  return k;
+}
+
+function open(path: string, flags: number, mode = 0o755): number {
+  poke(buffer, `${path}\0`);
+  return call('open', buffer, flags, mode) as number;
+}
+
+function pipe(flags = 0): [number, number] {
+  assert.is(call('pipe2', buffer, flags), 0);
+  return peek_words(buffer, 2) as [number, number];
+}
+
+test('positions are looked for before access, and devices are not synchronised', () => {
+  boot();
+  const [read, write] = pipe();
+  assert.is(call('pwrite64', read, buffer, 1, 0), -ESPIPE);
+  assert.is(call('pread64', write, buffer, 1, 0), -ESPIPE);
+  assert.is(call('fsync', read), -EINVAL);
+  assert.is(call('epoll_ctl', 0, 1, open('/', O_PATH), buffer), -EBADF);
+});
+
+test('pipe sizes keep to pipe-max-size', () => {
+  boot();
+  AnonRoot.pipe_max_size.store(anon_root(), 8192);
+  assert.is(call('setresuid', 1000, 1000, 1000), 0);
+  const [read, write] = pipe();
+  assert.is(call('fcntl', read, F_GETPIPE_SZ, 0), 8192);
+  assert.is(call('fcntl', write, F_SETPIPE_SZ, 8193), -EPERM);
+  assert.is(call('fcntl', write, F_SETPIPE_SZ, 0), 4096);
+  assert.is(call('fcntl', write, F_SETPIPE_SZ, 0xffff_ffff), -EINVAL);
+  assert.is(call('write', write, buffer, 4096), 4096);
+  assert.is(call('fcntl', write, F_SETPIPE_SZ, 1), 4096);
+  assert.not(call('fcntl', write, F_SETPIPE_SZ, 8192) === -EBUSY);
+});
+
+test('vmsplice gives what fits, and sendfile stores the offset of nothing', () => {
+  boot();
+  const [, write] = pipe(O_NONBLOCK);
+  const large = 64 * 1024 + 100;
+  const data = call('mmap', 0, large, PROT_READ | 2, 0x22, -1, 0) as number;
+  const iov = new Uint8Array(16);
+  new DataView(iov.buffer).setBigUint64(0, BigInt(data), true);
+  new DataView(iov.buffer).setBigUint64(8, BigInt(large), true);
+  poke(buffer, String.fromCharCode(...iov));
+  assert.is(call('fcntl', write, 4, 0), 0, 'blocking again');
+  assert.is(call('vmsplice', write, buffer, 1, 0), 65536);
+  const empty = open('/empty', O_RDWR | O_CREAT);
+  const out = open('/out', O_RDWR | O_CREAT);
+  const fixed = call('mmap', 0, 4096, PROT_READ, 0x22, -1, 0) as number;
+  assert.is(call('sendfile', out, empty, fixed, 10), -EFAULT);
+});
+
+test.run();
