@@ -2,7 +2,6 @@
  * Turns a program into instructions (`exec_format.ts`). What a pointer leads to becomes one block of bytes, in which
  * only results are filled in as the program runs; blocks of a struct come before those that it points to.
  */
-import type { Direction } from '../desc/types.ts';
 import {
   CALL,
   CALL_ASYNC,
@@ -173,9 +172,8 @@ function address_of(node: PointerArg): bigint {
 
 /** True when nothing below has a value of the program's. */
 function is_written_by_kernel(node: Arg): boolean {
-  const dirs = new Set<Direction>();
-  for_each_leaf(node, 0, ({ dir }) => dirs.add(dir));
-  return !dirs.has('in') && !dirs.has('inout');
+  if (node.kind === 'union') return is_written_by_kernel(node.inner);
+  return node.kind === 'group' ? node.inner.every(is_written_by_kernel) : node.dir === 'out';
 }
 
 /** Calls `visit` for each node below that has bytes of its own, with its offset. Does not follow pointers. */

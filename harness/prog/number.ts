@@ -4,10 +4,11 @@ import type { IntSize, NumberType } from '../desc/types.ts';
 /** The `size` lowest bytes of `value`, in the byte order of the type. */
 export function bytes_of_number(type: NumberType, value: bigint): Uint8Array {
   const bytes = new Uint8Array(type.size);
-  let rest = BigInt.asUintN(64, value);
+  const low = Number(BigInt.asUintN(32, value));
+  const high = type.size === 8 ? Number(BigInt.asUintN(32, value >> 32n)) : 0;
   for (let i = 0; i < type.size; i++) {
-    bytes[is_big_endian(type) ? type.size - 1 - i : i] = Number(rest & 0xffn);
-    rest >>= 8n;
+    const byte = i < 4 ? low >>> (8 * i) : high >>> (8 * (i - 4));
+    bytes[is_big_endian(type) ? type.size - 1 - i : i] = byte;
   }
   return bytes;
 }

@@ -114,8 +114,13 @@ function print_pointer(node: PointerArg, names: Names): string {
   if (node.type.kind === 'vma') return `&(${address}/${hex(node.vma_size)})=nil`;
   if (node.pointee === undefined) return `&(${address})=nil`;
   if (is_any(node.pointee)) return `&(${address})=ANY=${print_arg(node.pointee, names)}`;
-  if (is_default(node.pointee)) return `&(${address})`;
+  if (is_default(node.pointee) && !has_bytes(node.pointee)) return `&(${address})`;
   return `&(${address})=${print_arg(node.pointee, names)}`;
+}
+
+/** A text that is the only one possible is shown nevertheless: it says which device. */
+function has_bytes(node: Arg): boolean {
+  return node.kind === 'data' && node.bytes.length > 0;
 }
 
 const ESCAPES: Readonly<Record<number, string>> = {
