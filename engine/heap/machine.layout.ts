@@ -67,6 +67,8 @@ export const MachineHeader = l.done(
 
     /** One pointer for each subsystem's root record; the owner names its slot in `ROOT_*`. */
     roots: l.bytes(64 * 4, 8, 'guarded by boot'),
+    /** Address spaces made so far: each has its number. */
+    spaces_made: l.atomic(),
     panic_flag: l.atomic(),
     panic_length: l.u32('guarded by panic_flag'),
     panic_text: l.bytes(2048, 8, 'guarded by panic_flag'),

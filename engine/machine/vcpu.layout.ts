@@ -15,7 +15,7 @@
  * that an access over a page boundary misses and takes the slow path.
  *
  * Jump cache entry, indexed by (rip ^ rip >> 12) modulo JUMP_CACHE_ENTRIES:
- *   +0  i64 rip, or -1;  +8  i32 address of the decoded record
+ *   +0  i64 rip, or -1;  +8  i32 address of the decoded record;  +12 i32 tag, valid while it is Vcpu.code_tag
  */
 
 import type { Ptr } from '../base/types.ts';
@@ -95,6 +95,11 @@ export const Vcpu = l.done(
     stage: l.bytes(1088, 16, 'owner'),
     /** Entries of MachineHeader.code_ring this vCPU has acted on. */
     code_seen: l.u32('owner'),
+    /** Mm.number of the address space that the TLB holds translations of, and its Mm.shootdowns as of then. */
+    tlb_space: l.u32('owner'),
+    tlb_changes: l.u32('owner'),
+    /** Tag of the entries of the jump cache that hold now. */
+    code_tag: l.u32('owner'),
     /** Passing the vCPU on to another thread: sentry/hand_over.ts. */
     hand_over: l.atomic(),
   },

@@ -26,7 +26,7 @@ import {
   table_end,
 } from '../machine/page_table.ts';
 import { frame_pinned } from '../machine/pins.ts';
-import { tlb_flush_all } from '../machine/tlb.ts';
+import { tlb_switch } from '../machine/tlb.ts';
 import { INTERRUPT_FLUSH_TLB, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
 import { file_get, file_put } from '../vfs/file.ts';
 import { active_mm, use_mm } from './active.ts';
@@ -52,6 +52,7 @@ export function mm_create(): Ptr<'Mm'> {
   Mm.refs.store(mm, 1);
   Mm.holds.store(mm, 1);
   Mm.page_table.set(mm, root);
+  Mm.number.set(mm, MachineHeader.spaces_made.add(MACHINE, 1) + 1);
   Mm.dumpable.set(mm, 1);
   Mm.limit_as.set(mm, Infinity);
   Mm.limit_data.set(mm, Infinity);
@@ -111,7 +112,7 @@ function deactivate(mm: Ptr<'Mm'>): void {
 
 /**
  * Makes `mm` (0 for none) the vCPU's address space, on the vCPU's own thread: page table, user access,
- * and a TLB flush if it was another one. Cheap when nothing changes.
+ * and a TLB flush if it was another one or has changed. Cheap when nothing changes.
  */
 export function mm_activate(mm: Ptr<'Mm'>, vcpu: Ptr<'Vcpu'>): void {
   // Always: what this thread remembers may be a dead record at the same address, or another machine's.
@@ -119,7 +120,8 @@ export function mm_activate(mm: Ptr<'Mm'>, vcpu: Ptr<'Vcpu'>): void {
   if (Vcpu.mm.load(vcpu) === mm) return;
   Vcpu.mm.store(vcpu, mm);
   Vcpu.page_table.set(vcpu, mm === 0 ? 0 : Mm.page_table.get(mm));
-  tlb_flush_all(vcpu);
+  // With none, nothing is looked up; what is cached may still hold when the address space comes back.
+  if (mm !== 0) tlb_switch(vcpu, Mm.number.get(mm), Mm.shootdowns.load(mm), Mm.code_changes.load(mm));
 }
 
 /**

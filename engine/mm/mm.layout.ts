@@ -75,8 +75,15 @@ export const Mm = m.done(
     refs: m.atomic(),
     /** Holders of the record alone: one for all of `refs`, one for each visitor from a mapping (rmap.ts). */
     holds: m.atomic(),
-    /** Rises with each shoot-down; its increment is the fence between page-table stores and Vcpu.mm loads. */
+    /** No other address space of this machine has it, living or dead. */
+    number: m.u32('immutable'),
+    /**
+     * Rises whenever a translation was replaced or lost rights, after the page-table stores: the fence between them
+     * and loads of Vcpu.mm. A vCPU that comes back to this address space compares it (mm_activate).
+     */
     shootdowns: m.atomic(),
+    /** The same for pages with code. */
+    code_changes: m.atomic(),
     lock: m.embed(Lock),
     /** Machine address of the root table. */
     page_table: m.u32('immutable'),

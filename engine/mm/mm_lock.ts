@@ -23,7 +23,7 @@ import {
   table_end,
 } from '../machine/page_table.ts';
 import { this_vcpu } from '../machine/this_vcpu.ts';
-import { tlb_flush_range } from '../machine/tlb.ts';
+import { tlb_flush_range, tlb_is_current } from '../machine/tlb.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { Mm, Vma } from './mm.layout.ts';
 import { shoot_down } from './shootdown.ts';
@@ -54,8 +54,11 @@ export function mm_unlock(mm: Ptr<'Mm'>): void {
 }
 
 function flush(mm: Ptr<'Mm'>): void {
-  if (this_vcpu !== 0 && Vcpu.mm.load(this_vcpu) === mm) tlb_flush_range(this_vcpu, flush_start, flush_end, flush_code);
-  shoot_down(mm);
+  const own = this_vcpu !== 0 && Vcpu.mm.load(this_vcpu) === mm;
+  if (own) tlb_flush_range(this_vcpu, flush_start, flush_end, flush_code);
+  if (flush_code) Mm.code_changes.add(mm, 1);
+  const changes = shoot_down(mm);
+  if (own) tlb_is_current(this_vcpu, Mm.number.get(mm), changes);
   flush_start = Infinity;
   flush_end = 0;
   flush_code = false;

@@ -12,16 +12,20 @@
  *
  * Ordering: the change of the page table comes before the increment of Mm.shootdowns (a full fence),
  * then Vcpu.mm is read. A vCPU that activates the Mm stores Vcpu.mm before its first walk, so either it
- * is seen here or it sees the change.
+ * is seen here or it sees the change. One that has the Mm's translations left over from before compares
+ * Mm.shootdowns after that store, and flushes them if it differs.
  */
 import type { Ptr } from '../base/types.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { flush_others } from '../machine/flush_others.ts';
 import { Mm } from './mm.layout.ts';
 
-/** Returns when no other vCPU can use a translation older than the caller's last page-table change. */
-export function shoot_down(mm: Ptr<'Mm'>): void {
-  if (MachineHeader.vcpu_count.get(MACHINE) === 1) return;
-  Mm.shootdowns.add(mm, 1);
-  flush_others(mm);
+/**
+ * Returns when no other vCPU can use a translation older than the caller's last page-table change: the new value of
+ * Mm.shootdowns.
+ */
+export function shoot_down(mm: Ptr<'Mm'>): number {
+  const changes = Mm.shootdowns.add(mm, 1) + 1;
+  if (MachineHeader.vcpu_count.get(MACHINE) > 1) flush_others(mm);
+  return changes;
 }

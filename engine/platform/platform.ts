@@ -43,8 +43,13 @@ export interface Platform {
   switch_to(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>): ExitReason;
   /** Forgets everything derived from this frame's bytes, on this thread. Called at safe points. */
   invalidate_frame(frame: FrameAddr): void;
-  /** Forgets every virtual translation of code (the jump cache); called with each TLB flush. */
+  /** Forgets every virtual translation of code in the present address space; called with each full TLB flush. */
   flush_translations(vcpu: Ptr<'Vcpu'>): void;
+  /**
+   * Another address space is active, number `space`. What is remembered of it holds if `changes` is the same as when
+   * it was left.
+   */
+  switch_space(vcpu: Ptr<'Vcpu'>, space: number, changes: number): void;
   /** Drops every cache, as if the thread were new. */
   drop_caches(vcpu: Ptr<'Vcpu'>): void;
 }

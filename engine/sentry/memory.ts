@@ -12,7 +12,7 @@ import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { register_code_invalidation } from '../machine/code_events.ts';
 import { set_this_vcpu } from '../machine/this_vcpu.ts';
-import { register_translation_flush } from '../machine/tlb.ts';
+import { register_space_switch, register_translation_flush } from '../machine/tlb.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { active_mm } from '../mm/active.ts';
 import { mm_activate, mm_deactivate, mm_fork, mm_get, mm_put } from '../mm/address_space.ts';
@@ -41,6 +41,7 @@ register_task_resource('mm', {
 export function bind_vcpu(vcpu: Ptr<'Vcpu'>, platform: Platform): void {
   set_this_vcpu(vcpu);
   register_translation_flush((flushed) => platform.flush_translations(flushed));
+  register_space_switch((vcpu_now, space, changes) => platform.switch_space(vcpu_now, space, changes));
   register_code_invalidation({
     frame: (frame: FrameAddr) => platform.invalidate_frame(frame),
     all: () => platform.drop_caches(vcpu),

@@ -140,6 +140,7 @@ export function script_platform(script: Script): Platform {
     },
     invalidate_frame() {},
     flush_translations() {},
+    switch_space() {},
     drop_caches() {},
   };
 }

@@ -120,6 +120,10 @@ class Interpreter implements Platform {
     this.cache(vcpu).flush_translations();
   }
 
+  switch_space(vcpu: Ptr<'Vcpu'>, space: number, changes: number): void {
+    this.cache(vcpu).switch_space(space, changes);
+  }
+
   drop_caches(vcpu: Ptr<'Vcpu'>): void {
     this.cache(vcpu).drop();
   }

@@ -378,7 +378,14 @@ function define_enter(m: ModuleBuilder, imports: Imports, sync: FunctionRef, han
     .get(vcpu)
     .op('i32.add')
     .set(slot);
-  c.get(slot).op('i64.load', JUMP_CACHE_OFFSET).get(rip).op('i64.eq').if();
+  c.get(slot).op('i64.load', JUMP_CACHE_OFFSET).get(rip).op('i64.xor');
+  c.get(slot)
+    .op('i32.load', JUMP_CACHE_OFFSET + 12)
+    .get(vcpu)
+    .op('i32.load', Vcpu.code_tag.offset)
+    .op('i32.xor')
+    .op('i64.extend_i32_u');
+  c.op('i64.or').op('i64.eqz').if();
   c.get(slot)
     .op('i32.load', JUMP_CACHE_OFFSET + 8)
     .set(op);
