@@ -14,10 +14,12 @@ function to_bytes(text: string, terminated: boolean): Uint8Array {
   return bytes;
 }
 
-/** The text before the NUL. */
+const PATH_MAX = 4096;
+
+/** The text before the NUL; of a path that is too long, its beginning. */
 function text_of(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
-  return String.fromCharCode(...bytes.subarray(0, end < 0 ? bytes.length : end));
+  return String.fromCharCode(...bytes.subarray(0, Math.min(end < 0 ? bytes.length : end, PATH_MAX)));
 }
 
 /** A size that the type allows: mostly small, at times one of the ends. */

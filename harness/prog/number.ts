@@ -1,5 +1,5 @@
-/** Numbers in memory: width, sign and byte order. */
-import type { IntSize, NumberType } from '../desc/types.ts';
+/** Numbers in memory: width, sign and byte order; and which values a type allows. */
+import type { BufferType, IntSize, NumberType } from '../desc/types.ts';
 
 /** The `size` lowest bytes of `value`, in the byte order of the type. */
 export function bytes_of_number(type: NumberType, value: bigint): Uint8Array {
@@ -50,4 +50,13 @@ export function allowed(type: NumberType, value: bigint): boolean {
     case 'len':
       return true;
   }
+}
+
+/** True when the type allows the contents: of a strict one only its values, with their NUL or without it. */
+export function allowed_bytes(type: BufferType, bytes: Uint8Array): boolean {
+  if (!type.strict) return true;
+  const end = bytes.at(-1) === 0 ? bytes.length - 1 : bytes.length;
+  const is_it = (value: string): boolean =>
+    value.length === end && bytes.subarray(0, end).every((byte, i) => byte === value.charCodeAt(i));
+  return type.values.some(is_it);
 }

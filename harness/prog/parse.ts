@@ -38,9 +38,12 @@ import {
   type Program,
   type ResultArg,
 } from './model.ts';
-import { allowed } from './number.ts';
+import { allowed, allowed_bytes } from './number.ts';
 import { TEXT_BASE } from './print.ts';
 import { Scanner } from './scanner.ts';
+
+/** Squashed memory may hold pointers to more of it: no program needs this many. */
+const MAX_DEPTH = 100;
 
 /** Parses a program. Throws a ParseError. */
 export function parse_program(target: Target, text: string): Program {
@@ -48,7 +51,10 @@ export function parse_program(target: Target, text: string): Program {
   const calls: Call[] = [];
   for (const [i, line] of text.split(/\r?\n/).entries()) {
     if (/^\s*(#|$)/.test(line)) continue;
-    calls.push(new CallParser(target, new Scanner(line, i + 1), results).parse());
+    const scanner: Scanner = new Scanner(line, i + 1);
+    const last = calls.at(-1)?.description;
+    if (last?.traits.terminal) scanner.fail(`${last.name} ends the program: no call can follow it`);
+    calls.push(new CallParser(target, scanner, results).parse());
   }
   return { calls };
 }
@@ -60,6 +66,8 @@ class CallParser {
   private readonly results: Map<string, ResultArg>;
   /** Results of this call: it cannot use them itself. */
   private readonly made = new Map<string, ResultArg>();
+
+  private depth = 0;
 
   constructor(target: Target, scanner: Scanner, results: Map<string, ResultArg>) {
     this.target = target;
@@ -129,6 +137,14 @@ class CallParser {
   }
 
   private arg(type: Type, dir: Direction): Arg {
+    if (this.depth >= MAX_DEPTH) this.scanner.fail(`more than ${MAX_DEPTH} values inside each other`);
+    this.depth++;
+    const node = this.value(type, dir);
+    this.depth--;
+    return node;
+  }
+
+  private value(type: Type, dir: Direction): Arg {
     switch (type.kind) {
       case 'resource':
         return this.result(type, dir);
@@ -227,6 +243,8 @@ class CallParser {
       scanner.fail('the kernel writes this: only its length counts', start);
     const fixed = fixed_size(type);
     if (fixed !== undefined && length !== fixed) scanner.fail(`expected ${fixed} bytes, found ${length}`, start);
+    if (!allowed_bytes(type, bytes))
+      scanner.fail(`expected ${type.values.map((value) => `'${value}'`).join(' or ')}`, start);
     if (length > bytes.length) {
       const longer = new Uint8Array(length);
       longer.set(bytes);
@@ -237,12 +255,15 @@ class CallParser {
 
   private array(type: Extract<Type, { kind: 'array' }>, dir: Direction): Arg {
     const scanner: Scanner = this.scanner;
+    const start = scanner.column;
     scanner.expect('[');
     const nodes: Arg[] = [];
     while (!scanner.accept(']')) {
       if (nodes.length > 0) scanner.expect(',');
       nodes.push(this.arg(type.elem, dir));
     }
+    if (type.min === type.max && nodes.length > type.max)
+      scanner.fail(`expected ${type.max} elements, found ${nodes.length}`, start);
     while (nodes.length < type.min) nodes.push(default_arg(type.elem, dir));
     return make_group(type, dir, nodes);
   }

@@ -18,7 +18,7 @@ import {
   type Program,
   type ResultArg,
 } from './model.ts';
-import { allowed } from './number.ts';
+import { allowed, allowed_bytes } from './number.ts';
 import { size_of } from './size.ts';
 import { for_each_arg } from './walk.ts';
 
@@ -139,9 +139,7 @@ class CallValidator {
     this.expect(fixed === undefined || size === fixed, `${name}: ${size} bytes, not ${fixed}`);
     this.expect(node.dir !== 'out' || node.bytes.length === 0, `${name}: bytes for the kernel to write`);
     this.expect(size <= DATA_SIZE, `${name}: larger than the data area`);
-    if (!node.type.strict) return;
-    const text = new TextDecoder('latin1').decode(node.bytes).replace(/\0$/, '');
-    this.expect(node.type.values.includes(text), `${name}: '${text}' is not allowed`);
+    this.expect(node.dir === 'out' || allowed_bytes(node.type, node.bytes), `${name}: these bytes are not allowed`);
   }
 
   private pointer(node: PointerArg, name: string): void {

@@ -59,6 +59,9 @@ test('errors name line, column and what was expected', () => {
     ['eventfd$x()', 1, 1, /described as 'eventfd\$x': known are eventfd$/],
     ['close(', 1, 7, /expected a number or a result, found the end of the line/],
     ['close(0x1, 0x2)', 1, 12, /close takes 1, this is one more/],
+    ['exit(0x0)\n\ngetpid()', 3, 1, /exit ends the program/],
+    ['utimensat(0x0, 0x0, &(0x7f0000000000)=[{}, {}, {}], 0x0)', 1, 39, /expected 2 elements, found 3/],
+    ["openat$kcov(0xffffffffffffff9c, &(0x7f0000000000)='x', 0x0)", 1, 51, /expected '.sys.kernel.debug.kcov'/],
     ['close(0x1) x', 1, 12, /expected the end of the call, found 'x'/],
     ['close(0x10000000000000000)', 1, 7, /does not fit into 64 bits/],
     ['r0 = close(0x1)', 1, 1, /close makes nothing that could be called r0/],
@@ -108,6 +111,46 @@ test('generated programs are valid and their text reads back', () => {
     expect_valid(copy);
     assert.is(print_program(copy), print_program(made));
   });
+});
+
+/** The text with one change: a letter, a piece from elsewhere, or a cut. */
+function corrupted(random: Random, text: string): string {
+  const at = random.below(text.length);
+  const end = Math.min(text.length, at + random.between(1, 12));
+  switch (random.below(4)) {
+    case 0:
+      return text.slice(0, at) + String.fromCharCode(random.between(0x20, 0x7e)) + text.slice(at + 1);
+    case 1:
+      return text.slice(0, at) + text.slice(end);
+    case 2:
+      return text.slice(0, random.below(text.length)) + text.slice(at);
+    default:
+      return text.slice(0, at) + text.slice(at, end) + text.slice(at);
+  }
+}
+
+test('a damaged text is an error with a place, or a valid program', () => {
+  each_seed(400, (random) => {
+    let text = print_program(random_program(random, 3));
+    for (let i = 0; i < 4; i++) {
+      text = corrupted(random, text);
+      if (text === '') return;
+      try {
+        const parsed = parse_program(TARGET, text);
+        expect_valid(parsed);
+        const printed = print_program(parsed);
+        assert.is(print_program(parse_program(TARGET, printed)), printed);
+      } catch (error) {
+        if (!(error instanceof ParseError)) throw new Error(`${error}\n${text}`, { cause: error });
+        assert.ok(error.line >= 1 && error.column >= 1);
+      }
+    }
+  });
+});
+
+test('values nested without end are refused', () => {
+  const deep = `${'ANY=[@ANYPTR=&(0x7f0000000000)='.repeat(5000)}`;
+  assert.throws(() => program(`clone3(&(0x7f0000000000)=${deep}`), /more than 100 values inside each other/);
 });
 
 test('the same seed makes the same program, on a target and a table of its own', () => {
