@@ -18,6 +18,7 @@
  *           icache      inode hash
  *     tty               one terminal
  *     pipe, eventfd, timerfd    one anonymous object
+ *     ipc               System V segments, semaphores and message queues
  *     mm                one address space: VMAs and page tables; two in address order (fork)
  *       mapping         page cache of one inode
  *         gofer         table of open host descriptors
@@ -47,6 +48,7 @@ export const DCACHE_LOCK: LockClass = { name: 'dcache', rank: 55 };
 export const ICACHE_LOCK: LockClass = { name: 'icache', rank: 56 };
 export const TTY_LOCK: LockClass = { name: 'tty', rank: 61 };
 export const ANON_LOCK: LockClass = { name: 'anon', rank: 62 };
+export const IPC_LOCK: LockClass = { name: 'ipc', rank: 63 };
 export const MM_LOCK: LockClass = { name: 'mm', rank: 70 };
 export const MAPPING_LOCK: LockClass = { name: 'mapping', rank: 75 };
 export const GOFER_LOCK: LockClass = { name: 'gofer', rank: 78 };

@@ -88,3 +88,4 @@ export const ROOT_HOSTIO = 7;
 export const ROOT_MM = 8;
 export const ROOT_CONTROL = 9;
 export const ROOT_ANON = 10;
+export const ROOT_IPC = 11;

@@ -47,6 +47,8 @@ type Group = Ptr<'ThreadGroup'>;
 export interface ExitHooks {
   /** The address space is still active: robust futexes, clear_child_tid. */
   memory?(task: T): void;
+  /** The last thread of a process ends. Called without locks. */
+  process?(group: Group): void;
   /** A session leader ends. */
   session?(session: Ptr<'Session'>): void;
 }
@@ -104,6 +106,7 @@ export function exit_task(wait_status: number): void {
   if (last) {
     timer_cancel(ThreadGroup.real_timer.at(group));
     posix_timers_end(group);
+    for (const hook of hooks) hook.process?.(group);
   }
   lock_tasklist();
   Task.state.store(task, TASK_ZOMBIE);

@@ -232,6 +232,25 @@ function backing_of(file: Ptr<'File'>, vm_flags: number, length: number): number
   return mapping === 0 ? -ENOMEM : mapping;
 }
 
+/**
+ * Maps a kernel object's pages shared (shmat(2)), all of them from the first: the address or -errno. Without
+ * PROT_WRITE the right to write cannot be had later either.
+ */
+export function map_object(
+  mm: Ptr<'Mm'>,
+  address: number,
+  length: number,
+  prot: number,
+  flags: number,
+  file: Ptr<'File'>,
+  mapping: Ptr<'Mapping'>,
+): number {
+  let vm_flags = vm_rights(prot) | VM_MAY_ACCESS | VM_MAYSHARE;
+  if ((prot & PROT_WRITE) !== 0) vm_flags |= VM_SHARED;
+  else vm_flags &= ~VM_MAYWRITE;
+  return map_locked(mm, address, length, flags, { flags: vm_flags, pgoff: 0, file, mapping, special: 0 });
+}
+
 /** Maps kernel-provided pages (vDSO and the like) at a free address; the address or -errno. */
 export function map_special(
   mm: Ptr<'Mm'>,

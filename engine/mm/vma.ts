@@ -7,7 +7,7 @@ import { lock, unlock } from '../heap/lock.ts';
 import { MAPPING_LOCK } from '../heap/lock_order.ts';
 import { slab } from '../heap/slab.ts';
 import { File } from '../vfs/file.layout.ts';
-import { file_get, file_put } from '../vfs/file.ts';
+import { file_get, file_operations, file_put } from '../vfs/file.ts';
 import { Mapping } from '../vfs/mapping.layout.ts';
 import { mapping_get, mapping_put } from '../vfs/mapping.ts';
 import { Mm, VM_EXEC, VM_FAULTED, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, Vma } from './mm.layout.ts';
@@ -100,7 +100,9 @@ export function vma_free(vma: V): void {
     mapping_put(mapping);
   }
   vmas.free(vma);
-  if (file !== 0) file_put(file);
+  if (file === 0) return;
+  file_operations(file).unmapped?.(file);
+  file_put(file);
 }
 
 /** Frees a VMA whose references are also held by a neighbour, so that none of them is the last. */

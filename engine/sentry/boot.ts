@@ -4,6 +4,7 @@
  */
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { boot_futex } from '../kernel/futex.ts';
+import { boot_ipc } from '../kernel/ipc/ids.ts';
 import { boot_kernel, type KernelOptions } from '../kernel/kernel.ts';
 import { boot_scheduler } from '../kernel/scheduler.ts';
 import { tlb_flush_all } from '../machine/tlb.ts';
@@ -27,5 +28,6 @@ export function boot_sentry(options: SentryOptions): void {
   boot_time(options.time);
   boot_kernel(options);
   boot_futex();
+  boot_ipc();
   boot_scheduler(options.slice_fuel);
 }

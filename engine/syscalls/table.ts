@@ -13,6 +13,9 @@ import { EXEC_ROWS } from './exec.ts';
 import { FILE_ROWS } from './file_rows.ts';
 import { FUTEX_ROWS } from './futex.ts';
 import { IO_ROWS } from './io.ts';
+import { MSG_ROWS } from './ipc_msg.ts';
+import { SEM_ROWS } from './ipc_sem.ts';
+import { SHM_ROWS } from './ipc_shm.ts';
 import { MEMFD_ROWS } from './memfd.ts';
 import { MEMORY_ROWS } from './memory.ts';
 import { POLL_ROWS } from './poll.ts';
@@ -52,6 +55,9 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   POSIX_TIMER_ROWS,
   SCHEDULING_ROWS,
   CREDENTIAL_ROWS,
+  SHM_ROWS,
+  SEM_ROWS,
+  MSG_ROWS,
 ];
 
 function not_implemented(): number {

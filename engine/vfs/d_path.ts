@@ -106,8 +106,9 @@ function place(target: number, from: number, length: number, reached: boolean, c
 export function file_path(fs: Ptr<'FsContext'>, file: Ptr<'File'>, target: number, capacity: number): number {
   const dentry = File.dentry.get(file);
   if (dentry !== 0) return d_path(fs, File.mount.get(file), dentry, target, capacity);
-  const { name } = file_operations(file);
-  const text = name === 'pipe' || name === 'socket' ? `${name}:[${File.object.get(file)}]` : `anon_inode:[${name}]`;
+  const { name, path } = file_operations(file);
+  const unnamed = name === 'pipe' || name === 'socket' ? `${name}:[${File.object.get(file)}]` : `anon_inode:[${name}]`;
+  const text = path === undefined ? unnamed : path(file);
   if (text.length > capacity) return -ENAMETOOLONG;
   return bytes_write(target, text);
 }

@@ -34,6 +34,10 @@ export interface FileOperations {
    * (/dev/zero); -errno (-EPERM for a sealed file, -ENODEV). Absent: ENODEV.
    */
   mmap?(file: Ptr<'File'>, shared: boolean, write: boolean): Ptr<'Mapping'> | number;
+  /** A mapped range of the file is unmapped. Called without locks. */
+  unmapped?(file: Ptr<'File'>): void;
+  /** Its path in /proc, where that is not anon_inode:[name]. */
+  path?(file: Ptr<'File'>): string;
   /** Last reference gone: free the object. The File record itself is freed by the caller. */
   release(file: Ptr<'File'>): void;
 }
@@ -57,6 +61,7 @@ export const FILE_KIND_PROC = 16;
 export const FILE_KIND_SYS = 17;
 export const FILE_KIND_PIDFD = 18;
 export const FILE_KIND_SOCKET = 19;
+export const FILE_KIND_SHM = 20;
 
 const operations: (FileOperations | undefined)[] = [];
 

@@ -6,6 +6,7 @@ import type { Ptr } from '../../engine/base/types.ts';
 import { tmpfs_create } from '../../engine/fs/tmpfs/memory_super.ts';
 import { set_current } from '../../engine/kernel/current.ts';
 import { files_create } from '../../engine/kernel/files.ts';
+import { boot_ipc } from '../../engine/kernel/ipc/ids.ts';
 import { boot_kernel } from '../../engine/kernel/kernel.ts';
 import { boot_scheduler } from '../../engine/kernel/scheduler.ts';
 import { Task } from '../../engine/kernel/task.layout.ts';
@@ -30,6 +31,7 @@ export function test_kernel(): TestKernel {
   boot_vfs();
   boot_time({ clock: 'virtual', seed: 7 });
   boot_kernel();
+  boot_ipc();
   boot_scheduler();
   const space = new TestSpace(tmpfs_create({}) as Ptr<'SuperBlock'>);
   const mm = mm_create();

@@ -44,6 +44,7 @@ import {
 import { peek_task, task_exists, task_owner } from './subject.ts';
 import { SYSCTL } from './sysctl.ts';
 import { cpuinfo, filesystems, loadavg, meminfo, system_stat, uptime, version } from './system.ts';
+import { SYSVIPC } from './sysvipc.ts';
 
 const NUMBER_BASE = 1;
 
@@ -154,6 +155,7 @@ const ROOT_NODE: PseudoNode = {
     file('stat', system_stat),
     file('swaps', () => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'),
     SYSCTL,
+    SYSVIPC,
     link('thread-self', () => `${self_tgid()}/task/${current === 0 ? 0 : Task.tid.get(current)}`),
     file('uptime', uptime),
     file('version', version),
