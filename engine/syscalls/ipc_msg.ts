@@ -14,7 +14,6 @@ import {
   MSG_STAT_ANY,
   MSGMAX,
   MSGMNB,
-  MSGMNI,
 } from '../abi/ipc.ts';
 import type { Ptr } from '../base/types.ts';
 import { arg_i32, arg_i64, arg_u64 } from '../kernel/args.ts';
@@ -142,11 +141,22 @@ function highest_index(): number {
 function msg_info(command: number): number {
   const root = ipc_root();
   const usage = command === MSG_INFO;
-  const pool = usage ? IpcTable.count.get(ipc_table(IPC_MSG)) : (MSGMNI * MSGMNB) / 1024;
+  const pool = usage
+    ? IpcTable.count.get(ipc_table(IPC_MSG))
+    : (IpcTable.limit.get(ipc_table(IPC_MSG)) * MSGMNB) / 1024;
   const headers = usage ? IpcRoot.messages.get(root) : MSGMNB;
   const bytes = usage ? IpcRoot.message_bytes.get(root) : MSGMNB;
   stage_clear(32);
-  for (const [i, value] of [pool, headers, MSGMAX, MSGMNB, MSGMNI, 16, bytes, 0xffff].entries())
+  for (const [i, value] of [
+    pool,
+    headers,
+    MSGMAX,
+    MSGMNB,
+    IpcTable.limit.get(ipc_table(IPC_MSG)),
+    16,
+    bytes,
+    0xffff,
+  ].entries())
     stage_set_u32(i * 4, value);
   return stage_out(arg_u64(2), 32) < 0 ? -EFAULT : highest_index();
 }

@@ -13,7 +13,6 @@ import {
   SEM_INFO,
   SEM_STAT,
   SEM_STAT_ANY,
-  SEMMNI,
   SEMMNS,
   SEMMSL,
   SEMOPM,
@@ -165,7 +164,18 @@ function sem_info(command: number): number {
   const usage = command === SEM_INFO;
   const used = usage ? IpcTable.count.get(ipc_table(IPC_SEM)) : 20;
   const semaphores = usage ? IpcRoot.semaphores.get(ipc_root()) : SEMVMX;
-  const values = [SEMMNS, SEMMNI, SEMMNS, SEMMNS, SEMMSL, SEMOPM, SEMOPM, used, SEMVMX, semaphores];
+  const values = [
+    SEMMNS,
+    IpcTable.limit.get(ipc_table(IPC_SEM)),
+    SEMMNS,
+    SEMMNS,
+    SEMMSL,
+    SEMOPM,
+    SEMOPM,
+    used,
+    SEMVMX,
+    semaphores,
+  ];
   for (const [i, value] of values.entries()) stage_set_u32(i * 4, value);
   return stage_out(arg_u64(3), 40) < 0 ? -EFAULT : highest_index();
 }

@@ -11,7 +11,6 @@ import {
   SHM_STAT,
   SHM_STAT_ANY,
   SHM_UNLOCK,
-  SHMMNI,
 } from '../abi/ipc.ts';
 import type { Ptr } from '../base/types.ts';
 import { arg_i32, arg_u64 } from '../kernel/args.ts';
@@ -77,10 +76,12 @@ function stage_limit(offset: number): void {
 /** struct shminfo: shmmax, shmmin, shmmni, shmseg, shmall, four unused. */
 function shm_limits(): number {
   stage_clear(72);
-  stage_limit(0);
+  const largest = IpcRoot.shm_max.get(ipc_root());
+  if (largest === Number(SHM_LIMIT)) stage_limit(0);
+  else stage_set_u64(0, largest);
   stage_set_u64(8, 1);
-  stage_set_u64(16, SHMMNI);
-  stage_set_u64(24, SHMMNI);
+  stage_set_u64(16, IpcTable.limit.get(ipc_table(IPC_SHM)));
+  stage_set_u64(24, IpcTable.limit.get(ipc_table(IPC_SHM)));
   stage_limit(32);
   return stage_out(arg_u64(2), 72) < 0 ? -EFAULT : highest_index();
 }

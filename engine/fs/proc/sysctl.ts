@@ -1,6 +1,5 @@
 /** /proc/sys: the kernel's parameters (proc_sys(5)). Those that can be set are few; the others are facts. */
 import { EINVAL } from '../../abi/errno.ts';
-import { MSGMAX, MSGMNB, MSGMNI, SEMMNI, SEMMNS, SEMMSL, SEMOPM, SHM_LIMIT, SHMMNI } from '../../abi/ipc.ts';
 import { KERNEL_NAME, KERNEL_RELEASE, KERNEL_VERSION } from '../../abi/utsname.ts';
 import { bytes_read, bytes_write } from '../../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
@@ -12,6 +11,7 @@ import { AnonRoot } from '../anon/epoll.layout.ts';
 import { PIPE_MAX_PAGES } from '../anon/pipe.layout.ts';
 import { anon_root } from '../anon/root.ts';
 import { constant, directory, file, type PseudoNode } from '../pseudo/node.ts';
+import { IPC_SYSCTLS } from './sysctl_ipc.ts';
 
 /** A random version 4 UUID as text. */
 function uuid(): string {
@@ -110,13 +110,7 @@ const KERNEL = directory('kernel', [
   constant('panic', 0),
   constant('tainted', 0),
   constant('sched_child_runs_first', 0),
-  constant('shmmax', String(SHM_LIMIT)),
-  constant('shmall', String(SHM_LIMIT)),
-  constant('shmmni', SHMMNI),
-  constant('msgmax', MSGMAX),
-  constant('msgmnb', MSGMNB),
-  constant('msgmni', MSGMNI),
-  constant('sem', [SEMMSL, SEMMNS, SEMOPM, SEMMNI].join('\t')),
+  ...IPC_SYSCTLS,
   directory('random', [
     file('uuid', () => `${uuid()}\n`),
     file('boot_id', () => '00000000-0000-4000-8000-000000000001\n'),

@@ -3,7 +3,7 @@
  */
 import { CAP_IPC_OWNER, CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import { EACCES, EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM } from '../../abi/errno.ts';
-import { IPC_CREAT, IPC_EXCL, IPC_PRIVATE } from '../../abi/ipc.ts';
+import { IPC_CREAT, IPC_EXCL, IPC_PRIVATE, MSGMNI, SEMMNI, SHM_LIMIT, SHMMNI } from '../../abi/ipc.ts';
 import { assert } from '../../base/assert.ts';
 import type { Ptr } from '../../base/types.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
@@ -41,9 +41,12 @@ export function boot_ipc(): void {
   const root = ipc_roots.alloc();
   assert(root !== 0, 'boot_ipc: no heap');
   I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_IPC] = root;
+  IpcRoot.shm_max.set(root, Number(SHM_LIMIT));
   for (let kind = 0; kind < IPC_KINDS; kind++) {
     IpcTable.highest.set(ipc_table(kind), -1);
     IpcTable.last.set(ipc_table(kind), -1);
+    IpcTable.next_id.set(ipc_table(kind), -1);
+    IpcTable.limit.set(ipc_table(kind), [SHMMNI, SEMMNI, MSGMNI][kind] as number);
   }
 }
 
@@ -106,14 +109,29 @@ function find_key(kind: number, key: number): O {
 }
 
 /**
- * Enters a new object under the next free index after the last one given out: its identifier, or -ENOSPC when there
- * are `limit` already, -ENOMEM. Under the lock.
+ * Chooses the index of a new object: the next free one after the last given out, a new sequence number with each round;
+ * or the first free one from that of `next_id` on, which is used up. Under the lock.
  */
-export function ipc_add(kind: number, object: O, key: number, mode: number, limit: number): number {
+function choose_index(kind: number): number {
   const table = ipc_table(kind);
-  if (IpcTable.count.get(table) >= limit) return -ENOSPC;
-  let index = (IpcTable.last.get(table) + 1) % limit;
-  while (ipc_at(kind, index) !== 0) index = (index + 1) % limit;
+  const wanted = IpcTable.next_id.get(table);
+  const limit = Math.min(IpcTable.limit.get(table), IPC_INDEX_LIMIT);
+  let index = wanted < 0 ? (IpcTable.last.get(table) + 1) % limit : wanted % IPC_INDEX_LIMIT;
+  const bound = wanted < 0 ? limit : IPC_INDEX_LIMIT;
+  while (ipc_at(kind, index) !== 0) index = (index + 1) % bound;
+  if (wanted >= 0) {
+    IpcTable.sequence.set(table, Math.floor(wanted / IPC_INDEX_LIMIT));
+    IpcTable.next_id.set(table, -1);
+  } else if (index <= IpcTable.last.get(table))
+    IpcTable.sequence.set(table, (IpcTable.sequence.get(table) + 1) % SEQUENCE_LIMIT);
+  return index;
+}
+
+/** Enters a new object: its identifier, -ENOSPC when there are as many as there may be, -ENOMEM. Under the lock. */
+export function ipc_add(kind: number, object: O, key: number, mode: number): number {
+  const table = ipc_table(kind);
+  if (IpcTable.count.get(table) >= IpcTable.limit.get(table)) return -ENOSPC;
+  const index = choose_index(kind);
   const slot = page_slot(table, index);
   if (U32[slot] === 0) {
     const page = heap_page_alloc();
@@ -121,8 +139,6 @@ export function ipc_add(kind: number, object: O, key: number, mode: number, limi
     U8.fill(0, page, page + 4096);
     U32[slot] = page;
   }
-  if (index <= IpcTable.last.get(table))
-    IpcTable.sequence.set(table, (IpcTable.sequence.get(table) + 1) % SEQUENCE_LIMIT);
   IpcTable.last.set(table, index);
   IpcTable.count.set(table, IpcTable.count.get(table) + 1);
   IpcTable.highest.set(table, Math.max(index, IpcTable.highest.get(table)));

@@ -46,10 +46,13 @@ export const IpcTable = t.done(
     /** Index given out last, and the sequence number of this round. */
     last: t.i32('guarded by ipc'),
     sequence: t.i32('guarded by ipc'),
+    /** Objects there may be; identifier wanted for the next one, -1 none (shm_next_id...). */
+    limit: t.i32('guarded by ipc'),
+    next_id: t.i32('guarded by ipc'),
     /** Pages of pointers; 0 until first used. */
     pages: t.bytes(IPC_PAGES * 4, 4, 'guarded by ipc'),
   },
-  144,
+  152,
 );
 
 const r = layout('IpcRoot');
@@ -58,10 +61,12 @@ export const IpcRoot = r.done(
     lock: r.embed(Lock),
     /** Pages of all segments; semaphores of all sets; messages and their bytes in all queues. */
     shm_pages: r.f64('guarded by lock'),
+    /** Largest size of a new segment, bytes. */
+    shm_max: r.f64('guarded by lock'),
     semaphores: r.f64('guarded by lock'),
     messages: r.f64('guarded by lock'),
     message_bytes: r.f64('guarded by lock'),
-    tables: r.bytes(IPC_KINDS * 144, 8, 'guarded by lock'),
+    tables: r.bytes(IPC_KINDS * 152, 8, 'guarded by lock'),
     queues: r.bytes(IPC_WAIT_QUEUES * WaitQueue.SIZE, 8, 'guarded by each queue'),
   },
   1536,
@@ -86,6 +91,8 @@ export const ShmSegment = s.done(
 /** Semaphores in one page of a set. */
 export const SEMAPHORES_PER_PAGE = 256;
 export const SEMAPHORE_BYTES = 16;
+/** A set of so few has its semaphores in its own record. */
+export const SEMAPHORES_INLINE = 32;
 const a = layout('SemSet');
 export const SemSet = a.done(
   {
@@ -93,8 +100,8 @@ export const SemSet = a.done(
     count: a.i32('immutable'),
     undos: a.ptr('SemUndo', 'guarded by ipc'),
     otime: a.f64('guarded by ipc'),
-    /** Pages of Semaphore records. */
-    pages: a.bytes(128 * 4, 4, 'immutable'),
+    /** Pages of Semaphore records; a small set's records themselves. */
+    pages: a.bytes(128 * 4, 8, 'immutable'),
   },
   568,
 );

@@ -3,7 +3,7 @@
  * at, and out after it was taken off.
  */
 import { E2BIG, EFAULT, ENOMEM, ENOMSG } from '../../abi/errno.ts';
-import { MSG_COPY, MSG_EXCEPT, MSG_NOERROR, MSGMNB, MSGMNI } from '../../abi/ipc.ts';
+import { MSG_COPY, MSG_EXCEPT, MSG_NOERROR, MSGMNB } from '../../abi/ipc.ts';
 import type { Ptr } from '../../base/types.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { U8, U32 } from '../../heap/memory.ts';
@@ -25,7 +25,7 @@ export const messages = slab(Message);
 export function msg_make(key: number, flags: number): number {
   const queue = msg_queues.alloc();
   if (queue === 0) return -ENOMEM;
-  const id = ipc_add(IPC_MSG, MsgQueue.object.at(queue), key, flags, MSGMNI);
+  const id = ipc_add(IPC_MSG, MsgQueue.object.at(queue), key, flags);
   if (id < 0) msg_queues.free(queue);
   else MsgQueue.capacity.set(queue, MSGMNB);
   return id;

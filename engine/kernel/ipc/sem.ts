@@ -4,7 +4,7 @@
  * change of the set. Undo amounts hang off the set, one record for each process and semaphore.
  */
 import { EAGAIN, EINVAL, ENOMEM, ENOSPC, ERANGE } from '../../abi/errno.ts';
-import { IPC_NOWAIT, SEM_UNDO, SEMMNI, SEMMNS, SEMMSL, SEMVMX } from '../../abi/ipc.ts';
+import { IPC_NOWAIT, SEM_UNDO, SEMMNS, SEMMSL, SEMVMX } from '../../abi/ipc.ts';
 import type { Ptr } from '../../base/types.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { U8, U32 } from '../../heap/memory.ts';
@@ -31,6 +31,7 @@ import {
   IpcRoot,
   IpcTable,
   SEMAPHORE_BYTES,
+  SEMAPHORES_INLINE,
   SEMAPHORES_PER_PAGE,
   Semaphore,
   SemSet,
@@ -52,12 +53,14 @@ function page_slot(set: S, page: number): number {
 
 /** Semaphore `number` of a set. */
 export function semaphore_at(set: S, number: number): Ptr<'Semaphore'> {
+  if (SemSet.count.get(set) <= SEMAPHORES_INLINE)
+    return (SemSet.pages.at(set) + number * SEMAPHORE_BYTES) as Ptr<'Semaphore'>;
   const page = U32[page_slot(set, Math.floor(number / SEMAPHORES_PER_PAGE))] as number;
   return (page + (number % SEMAPHORES_PER_PAGE) * SEMAPHORE_BYTES) as Ptr<'Semaphore'>;
 }
 
 function pages_of(count: number): number {
-  return Math.ceil(count / SEMAPHORES_PER_PAGE);
+  return count <= SEMAPHORES_INLINE ? 0 : Math.ceil(count / SEMAPHORES_PER_PAGE);
 }
 
 function free_set(set: S): void {
@@ -85,7 +88,7 @@ export function sem_make(key: number, count: number, flags: number): number {
     U8.fill(0, page, page + 4096);
     U32[page_slot(set, i)] = page;
   }
-  const id = ipc_add(IPC_SEM, SemSet.object.at(set), key, flags, SEMMNI);
+  const id = ipc_add(IPC_SEM, SemSet.object.at(set), key, flags);
   if (id < 0) free_set(set);
   else IpcRoot.semaphores.set(root, IpcRoot.semaphores.get(root) + count);
   return id;

@@ -9,12 +9,10 @@ import {
   SHM_DEST,
   SHM_EXEC,
   SHM_HUGETLB,
-  SHM_LIMIT,
   SHM_LOCKED,
   SHM_RDONLY,
   SHM_REMAP,
   SHM_RND,
-  SHMMNI,
 } from '../../abi/ipc.ts';
 import { MAP_FIXED, MAP_FIXED_NOREPLACE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';
@@ -54,7 +52,7 @@ function tgid(): number {
 
 /** Makes a segment: its identifier, -EINVAL for its size, -ENOMEM, -ENOSPC. Under the lock. */
 export function shm_make(key: number, size: number, flags: number): number {
-  if (size < 1 || size > Number(SHM_LIMIT)) return -EINVAL;
+  if (size < 1 || size > IpcRoot.shm_max.get(ipc_root())) return -EINVAL;
   const pages = page_align(size) / 4096;
   if (pages > 2 ** 52 - IpcRoot.shm_pages.get(ipc_root())) return -ENOSPC;
   if ((flags & SHM_HUGETLB) !== 0 || pages > frames_total()) return -ENOMEM;
@@ -62,7 +60,7 @@ export function shm_make(key: number, size: number, flags: number): number {
   if (segment === 0) return -ENOMEM;
   const mapping = mapping_create(MAPPING_ANONYMOUS, 0 as Ptr<'Inode'>, pages * 4096);
   const file = mapping === 0 ? (0 as Ptr<'File'>) : anon_file(FILE_KIND_SHM, segment, O_RDWR);
-  const id = file === 0 ? -ENOMEM : ipc_add(IPC_SHM, shm_object(segment), key, flags, SHMMNI);
+  const id = file === 0 ? -ENOMEM : ipc_add(IPC_SHM, shm_object(segment), key, flags);
   if (id < 0) {
     if (file !== 0) {
       File.object.set(file, 0);
