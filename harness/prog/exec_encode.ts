@@ -40,15 +40,13 @@ export function exec_encode(program: Program, options: EncodeOptions = {}): Uint
   return encoder.finish(program.calls.length);
 }
 
-/** The lowest and the highest 32 of 64 bits. */
-function halves(value: bigint): [number, number] {
-  return [Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn)];
-}
-
 class Encoder {
   private readonly process: number;
   private readonly words: number[] = [MAGIC, 0, 0];
   private readonly slots = new Map<ResultArg, number>();
+  /** One number seen as 64 bits and as its halves: cheaper than arithmetic on 64 bits. */
+  private readonly wide = new BigUint64Array(1);
+  private readonly halves = new Uint32Array(this.wide.buffer);
 
   constructor(process: number) {
     this.process = process;
@@ -58,7 +56,7 @@ class Encoder {
     this.words.push(END);
     this.words[1] = calls;
     this.words[2] = this.slots.size;
-    return Uint32Array.from(this.words);
+    return new Uint32Array(this.words);
   }
 
   call(call: Call): void {
@@ -91,19 +89,29 @@ class Encoder {
     else throw new Error(`a ${node.kind} does not fit a register`);
   }
 
+  private push_u64(value: bigint): void {
+    this.wide[0] = value;
+    this.words.push(this.halves[0]!, this.halves[1]!);
+  }
+
   private constant(value: bigint): void {
-    this.words.push(CONST | (8 << 8), ...halves(value));
+    this.words.push(CONST | (8 << 8));
+    this.push_u64(value);
   }
 
   private result(node: ResultArg, size: number): void {
     if (node.source === undefined) {
-      this.words.push(CONST | (size << 8), ...halves(node.value));
+      this.words.push(CONST | (size << 8));
+      this.push_u64(node.value);
       return;
     }
     const slot = this.slots.get(node.source);
     if (slot === undefined) throw new Error('a result is used before it is made');
     const { value, divide, add } = node;
-    this.words.push(RESULT | (size << 8), slot, ...halves(value), ...halves(divide), ...halves(add));
+    this.words.push(RESULT | (size << 8), slot);
+    this.push_u64(value);
+    this.push_u64(divide);
+    this.push_u64(add);
   }
 
   private value_of({ type, value }: NumberArg): bigint {

@@ -8,9 +8,12 @@ const GRANULE = 64;
 const HEAP_SIZE = 256 * 1024;
 const GRANULES = HEAP_SIZE / GRANULE;
 
+/** A word whose granules are all taken. */
+const ALL = -1;
+
 /** Bytes for pointees: the first free place. */
 export class DataMemory {
-  private readonly used = new Uint32Array(GRANULES / 32);
+  private readonly used = new Array<number>(GRANULES / 32).fill(0);
 
   /** Marks the bytes as taken. */
   note(address: number, size: number): void {
@@ -34,7 +37,7 @@ export class DataMemory {
     let free = 0;
     for (let i = 0; i < GRANULES; i++) {
       const word = this.used[i >>> 5]!;
-      if (word === -1 >>> 0 && (i & 31) === 0) {
+      if (word === ALL && (i & 31) === 0) {
         free = 0;
         i += 31;
         continue;
