@@ -228,4 +228,14 @@ export const COMMANDS: readonly string[] = [
   'cp /bin/true t; exec 5>>t; ./t 2>/dev/null; echo $?; exec 5>&-; ./t; echo $?',
   'cp /usr/bin/perl p; ./p -e \'use Fcntl; sysopen F, "p", O_RDONLY|O_TRUNC or print "$!\\n"\'; ./p -e \'print 1\'',
   "bash -c 'exec 3< <(echo late); sleep 0.1; cat /dev/fd/3; cat /dev/fd/3'",
+  // busybox, static: its own shell and tools
+  'busybox sh -c "for i in 1 2 3; do echo $i | busybox sed s/2/two/; done"',
+  'busybox awk "{ n += NF } END { print n }" words.txt',
+  'busybox sort -rn words.txt | busybox head -n 2',
+  'busybox tar cf - tree | busybox tar tf - | busybox sort',
+  'busybox md5sum bytes.bin',
+  'busybox find tree -type f | busybox sort',
+  'busybox gzip -c words.txt | busybox gunzip | busybox cksum',
+  'busybox vi -c :q! words.txt < /dev/null > /dev/null 2>&1; echo $?',
+  'busybox dc -e "2 32 ^ p"',
 ];
