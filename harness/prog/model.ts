@@ -38,6 +38,8 @@ export const DATA_PAGES = DATA_SIZE / 4096;
 export const PAGE_SIZE = 4096;
 /** The most calls that generation and mutation put into a program. */
 export const MAX_CALLS = 40;
+/** No call has more places to fail than this. */
+export const MAX_FAIL_NTH = 0xffff;
 
 /** int, flags, const, len, proc. */
 export interface NumberArg {
@@ -111,7 +113,7 @@ export type Arg = NumberArg | ResultArg | PointerArg | DataArg | GroupArg | Unio
 export interface CallProperties {
   /** Made by a task of its own, beside the calls that follow. */
   async: boolean;
-  /** The n-th place that can fail does, counted from 1; 0 is off. */
+  /** The n-th place that can fail does, counted from 1 to MAX_FAIL_NTH; 0 is off. */
   fail_nth: number;
 }
 

@@ -24,6 +24,7 @@ import {
   type Call,
   DATA_SIZE,
   default_arg,
+  MAX_FAIL_NTH,
   make_call,
   make_data,
   make_group,
@@ -116,7 +117,9 @@ class CallParser {
       if (name === 'async') call.properties.async = true;
       else if (name === 'fail_nth') {
         scanner.expect(':');
-        call.properties.fail_nth = Number(scanner.number('a count'));
+        const count = Number(scanner.number('a count'));
+        if (count > MAX_FAIL_NTH) scanner.fail(`fail_nth is at most ${MAX_FAIL_NTH}`, start);
+        call.properties.fail_nth = count;
       } else scanner.fail(`unknown property '${name}': async and fail_nth are known`, start);
     } while (scanner.accept(','));
     scanner.expect(')');

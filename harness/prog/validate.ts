@@ -13,6 +13,7 @@ import {
   type DataArg,
   type GroupArg,
   is_any,
+  MAX_FAIL_NTH,
   PAGE_SIZE,
   type PointerArg,
   type Program,
@@ -60,7 +61,8 @@ class CallValidator {
     if (call.args.length !== description.args.length)
       this.fail(`${call.args.length} arguments, not ${description.args.length}`);
     if ((call.result === undefined) !== (description.result === undefined)) this.fail('wrong kind of result');
-    if (!Number.isInteger(properties.fail_nth) || properties.fail_nth < 0) this.fail('fail_nth is not a count');
+    const { fail_nth } = properties;
+    if (!Number.isInteger(fail_nth) || fail_nth < 0 || fail_nth > MAX_FAIL_NTH) this.fail('fail_nth is not a count');
     if (call.result !== undefined) this.result(call.result);
     this.fields(call.args, description.args, 'in');
   }

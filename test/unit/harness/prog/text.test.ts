@@ -62,6 +62,7 @@ test('errors name line, column and what was expected', () => {
     ['exit(0x0)\n\ngetpid()', 3, 1, /exit ends the program/],
     ['utimensat(0x0, 0x0, &(0x7f0000000000)=[{}, {}, {}], 0x0)', 1, 39, /expected 2 elements, found 3/],
     ["openat$kcov(0xffffffffffffff9c, &(0x7f0000000000)='x', 0x0)", 1, 51, /expected '.sys.kernel.debug.kcov'/],
+    ['close(0x1) (fail_nth: 65536)', 1, 13, /fail_nth is at most 65535/],
     ['close(0x1) x', 1, 12, /expected the end of the call, found 'x'/],
     ['close(0x10000000000000000)', 1, 7, /does not fit into 64 bits/],
     ['r0 = close(0x1)', 1, 1, /close makes nothing that could be called r0/],
