@@ -5,7 +5,7 @@
  *   +0x0000   Vcpu record
  *   +0x1000   software TLB: TLB_ENTRIES entries of 32 bytes
  *   +0x10000  jump cache: JUMP_CACHE_ENTRIES entries of 16 bytes
- *   +0x20000  arena of decoded code, up to VCPU_STRIDE
+ *   +0x50000  arena of decoded code, up to VCPU_STRIDE
  *
  * TLB entry, indexed by virtual page number modulo TLB_ENTRIES:
  *   +0  i64 read tag    page address when reads may go straight through, else TLB_INVALID
@@ -29,9 +29,9 @@ export const TLB_ENTRY_SHIFT = 5;
 /** Every byte of an invalid entry is 0xff: no page address has low bits set. */
 export const TLB_INVALID = -1;
 export const JUMP_CACHE_OFFSET = 0x1_0000;
-export const JUMP_CACHE_ENTRIES = 4096;
+export const JUMP_CACHE_ENTRIES = 16384;
 export const JUMP_CACHE_ENTRY_SHIFT = 4;
-export const ARENA_OFFSET = 0x2_0000;
+export const ARENA_OFFSET = 0x5_0000;
 
 /** Bits of `interrupt`: why guest code must leave at the next block boundary. */
 export const INTERRUPT_FLUSH_TLB = 1;

@@ -49,6 +49,8 @@ const RUN_LIMIT = 256;
 /** Address spaces remembered at most, and the last tag before they start again. */
 const TAGS_LIMIT = 256;
 const LAST_TAG = 0x7fff_ffff;
+const RECENT_PAGES = 512;
+const NO_RECORDS = new Int32Array(0);
 /** Bytes of arena that a run may take: two records an instruction and one to end it. */
 const RUN_BYTES = (2 * RUN_LIMIT + 2) * RECORD_SIZE;
 
@@ -69,6 +71,13 @@ interface Crossing {
   readonly end: number;
 }
 
+/** A page found lately: valid while the tag is. */
+interface Recent {
+  page: number;
+  tag: number;
+  records: Int32Array;
+}
+
 export type FaultHook = (address: number, access: number) => number;
 
 export class CodeCache {
@@ -83,6 +92,8 @@ export class CodeCache {
   /** Tag by number of the address space, with its changes as of then. */
   private readonly tags = new Map<number, { changes: number; tag: number }>();
   private space = 0;
+  /** By virtual page modulo RECENT_PAGES: most misses of the jump cache are in pages known well. */
+  private readonly recent: Recent[] = [];
   private last_tag = 0;
   /** Rises when everything is dropped: pointers into the arena from before are void. */
   private drops = 0;
@@ -91,6 +102,7 @@ export class CodeCache {
     this.vcpu = vcpu;
     this.handlers = handlers;
     this.fault = fault;
+    for (let i = 0; i < RECENT_PAGES; i++) this.recent.push({ page: -1, tag: 0, records: NO_RECORDS });
     this.clear_jumps();
     this.drop();
   }
@@ -115,7 +127,15 @@ export class CodeCache {
   /** The same in every address space: records have become void. */
   private flush_spaces(): void {
     this.tags.clear();
+    this.forget_recent();
     this.flush_translations();
+  }
+
+  private forget_recent(): void {
+    for (const recent of this.recent) {
+      recent.page = -1;
+      recent.records = NO_RECORDS;
+    }
   }
 
   /** Another address space is active; see Platform. */
@@ -134,6 +154,7 @@ export class CodeCache {
     if (this.last_tag === LAST_TAG) {
       this.tags.clear();
       this.clear_jumps();
+      this.forget_recent();
       this.last_tag = 0;
     }
     return ++this.last_tag;
@@ -197,6 +218,12 @@ export class CodeCache {
   }
 
   private find(rip: number): number {
+    const virtual_page = Math.floor(rip / PAGE);
+    const recent = this.recent[(virtual_page >>> 0) % RECENT_PAGES]!;
+    if (recent.page === virtual_page && recent.tag === Vcpu.code_tag.get(this.vcpu)) {
+      const known = recent.records[rip % PAGE]!;
+      if (known !== 0) return known;
+    }
     const frame = this.executable_frame(rip);
     if (frame === 0) return 0;
     const crossing = this.crossings.get(rip);
@@ -205,12 +232,15 @@ export class CodeCache {
       if (second === 0) return 0;
       if (second === crossing.second) return crossing.record;
     }
-    const page = this.code_page(frame, Math.floor(rip / PAGE));
+    const page = this.code_page(frame, virtual_page);
+    recent.page = virtual_page;
+    recent.tag = Vcpu.code_tag.get(this.vcpu);
+    recent.records = page.records;
     const known = page.records[rip % PAGE]!;
     if (known !== 0) return known;
     if (Vcpu.arena_next.get(this.vcpu) + RUN_BYTES > this.vcpu + VCPU_STRIDE) {
       this.drop();
-      return this.decode_run(this.code_page(frame, Math.floor(rip / PAGE)), rip);
+      return this.decode_run(this.code_page(frame, virtual_page), rip);
     }
     return this.decode_run(page, rip);
   }
