@@ -4,6 +4,7 @@
 import '../vfs/directory.ts';
 import '../vfs/regular.ts';
 import './anon/fifo.ts';
+import './anon/inotify.ts';
 import './dev/memory_devices.ts';
 import './host/host_fs.ts';
 import './overlay/overlay.ts';

@@ -16,6 +16,7 @@
  *         inode         one inode's data and attributes
  *           dcache      dentry hash, names, parents, child lists
  *           icache      inode hash
+ *           inotify     instances, watches and queues of inotify
  *     tty               one terminal
  *     pipe, eventfd, timerfd    one anonymous object
  *     ipc               System V segments, semaphores and message queues
@@ -46,6 +47,7 @@ export const FILE_LOCK: LockClass = { name: 'file', rank: 48 };
 export const INODE_LOCK: LockClass = { name: 'inode', rank: 50 };
 export const DCACHE_LOCK: LockClass = { name: 'dcache', rank: 55 };
 export const ICACHE_LOCK: LockClass = { name: 'icache', rank: 56 };
+export const INOTIFY_LOCK: LockClass = { name: 'inotify', rank: 57 };
 export const TTY_LOCK: LockClass = { name: 'tty', rank: 61 };
 export const ANON_LOCK: LockClass = { name: 'anon', rank: 62 };
 export const IPC_LOCK: LockClass = { name: 'ipc', rank: 63 };

@@ -1,8 +1,10 @@
 /**
  * Changing attributes: the chmod, chown and utime families.
  */
+
 import { EBADF, EFAULT, EINVAL, EOPNOTSUPP, EROFS } from '../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_PATH } from '../abi/fcntl.ts';
+import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../abi/inotify.ts';
 import { UTIME_NOW, UTIME_OMIT } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
 import { I32, U32 } from '../heap/memory.ts';
@@ -14,6 +16,7 @@ import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, get_user_u8 } from '../mm/uaccess.ts';
 import { TIME_NOW, TIME_OMIT, TIME_SET, vfs_chmod, vfs_chown, vfs_utimes } from '../vfs/attributes.ts';
 import { File } from '../vfs/file.layout.ts';
+import { notify_dentry } from '../vfs/notify.ts';
 import { is_symlink, LOOKUP_EMPTY, LOOKUP_FOLLOW } from '../vfs/path.ts';
 import { PathRef } from '../vfs/path_ref.ts';
 import { is_read_only } from '../vfs/permission.ts';
@@ -26,26 +29,29 @@ type Change = (inode: Ptr<'Inode'>, credentials: Ptr<'Credentials'>) => number;
 const ref = new PathRef();
 
 /** Applies a change to what a path names. `flags` may have AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH. */
-function on_path(dirfd: number, address: number, flags: number, change: Change): number {
+function on_path(dirfd: number, address: number, flags: number, change: Change, event = IN_ATTRIB): number {
   const empty = (flags & AT_EMPTY_PATH) !== 0;
-  if (empty && dirfd !== AT_FDCWD && get_user_u8(address) === 0) return on_descriptor(dirfd, change, true);
+  if (empty && dirfd !== AT_FDCWD && get_user_u8(address) === 0) return on_descriptor(dirfd, change, true, event);
   const follow = (flags & AT_SYMLINK_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0;
   const result = resolve(dirfd, address, follow | (empty ? LOOKUP_EMPTY : 0), ref, empty);
   if (result !== 0) return result;
   const answer = is_read_only(ref.mount) ? -EROFS : change(Dentry.inode.get(ref.dentry), Task.credentials.get(current));
+  if (answer === 0) notify_dentry(ref.dentry, event);
   ref.put();
   return answer;
 }
 
 /** Applies a change to an open file. What has no inode (a pipe, a socket) takes the change and shows nothing. */
-function on_descriptor(fd: number, change: Change, path_allowed = false): number {
+function on_descriptor(fd: number, change: Change, path_allowed = false, event = IN_ATTRIB): number {
   const file = fd_file(fd);
   if (file === 0 || (!path_allowed && (File.flags.get(file) & O_PATH) !== 0)) return -EBADF;
   const inode = File.inode.get(file);
   if (inode === 0) return 0;
   const mount = File.mount.get(file);
   if (mount !== 0 && is_read_only(mount)) return -EROFS;
-  return change(inode, Task.credentials.get(current));
+  const answer = change(inode, Task.credentials.get(current));
+  if (answer === 0) notify_dentry(File.dentry.get(file), event);
+  return answer;
 }
 
 function do_chmod(dirfd: number, address: number, mode: number, flags: number): number {
@@ -110,14 +116,21 @@ function read_times(address: number, unit: number): number {
 
 const set_times: Change = (inode, credentials) => vfs_utimes(inode, atime, mtime, credentials);
 
+/** One time alone is told as what it is a time of (Linux's fsnotify_change). */
+function time_event(): number {
+  if (atime.kind === TIME_OMIT) return IN_MODIFY;
+  return mtime.kind === TIME_OMIT ? IN_ACCESS : IN_ATTRIB;
+}
+
 function do_utimes(dirfd: number, path: number, times: number, unit: number, flags: number): number {
   const result = read_times(times, unit);
   if (result !== 0) return result;
   if (atime.kind === TIME_OMIT && mtime.kind === TIME_OMIT) return 0;
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL;
   // Linux's own convention: no path is the descriptor itself (futimens(3)).
-  if (path === 0 && dirfd !== AT_FDCWD) return flags !== 0 ? -EINVAL : on_descriptor(dirfd, set_times);
-  return on_path(dirfd, path, flags, set_times);
+  if (path === 0 && dirfd !== AT_FDCWD)
+    return flags !== 0 ? -EINVAL : on_descriptor(dirfd, set_times, false, time_event());
+  return on_path(dirfd, path, flags, set_times, time_event());
 }
 
 const sys_utimensat = (): number => do_utimes(arg_i32(0), arg_u64(1), arg_u64(2), 1, arg_lo(3));

@@ -4,6 +4,7 @@
 import { CAP_SYS_CHROOT } from '../abi/capability.ts';
 import { EBADF, EFAULT, EINVAL, ENOMEM, ENOTDIR, EPERM, ERANGE } from '../abi/errno.ts';
 import { AT_FDCWD, FMODE_READ } from '../abi/fcntl.ts';
+import { IN_ACCESS } from '../abi/inotify.ts';
 import { PATH_MAX } from '../abi/path.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_copy, bytes_zero } from '../heap/bytes.ts';
@@ -21,6 +22,7 @@ import { read_directory } from '../vfs/directory.ts';
 import { File } from '../vfs/file.layout.ts';
 import { fs_cwd, fs_set_cwd, fs_set_root, fs_set_umask } from '../vfs/fs_context.ts';
 import type { DirectorySink } from '../vfs/inode.ts';
+import { notify_dentry } from '../vfs/notify.ts';
 import { is_directory, LOOKUP_DIRECTORY, LOOKUP_FOLLOW } from '../vfs/path.ts';
 import { PathRef } from '../vfs/path_ref.ts';
 import { capable, inode_permission, MAY_EXEC } from '../vfs/permission.ts';
@@ -96,6 +98,7 @@ function do_getdents(wide: boolean): number {
   const result = fill_entries(file, arg_u64(1), arg_lo(2));
   unlock(position_lock, FILE_POSITION_LOCK);
   heap_page_free(page);
+  if (result >= 0) notify_dentry(File.dentry.get(file), IN_ACCESS);
   return result;
 }
 

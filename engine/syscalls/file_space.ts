@@ -1,8 +1,10 @@
 /**
  * Sizes and storage: truncate, fallocate, the sync family, advice, flock.
  */
+
 import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, ENODEV, ENOLCK, ENOMEM, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
 import { AT_FDCWD, FMODE_STREAM, FMODE_WRITE, O_PATH } from '../abi/fcntl.ts';
+import { IN_MODIFY } from '../abi/inotify.ts';
 import {
   F_RDLCK,
   F_UNLCK,
@@ -19,6 +21,7 @@ import { POLLOUT } from '../abi/poll.ts';
 import { RLIMIT_FSIZE } from '../abi/resource.ts';
 import { SIGXFSZ } from '../abi/signal.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../abi/stat.ts';
+import type { Ptr } from '../base/types.ts';
 import { arg_i32, arg_i64, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { wait_on } from '../kernel/block.ts';
 import { current } from '../kernel/current.ts';
@@ -33,6 +36,7 @@ import { File } from '../vfs/file.layout.ts';
 import { inode_operations } from '../vfs/inode.ts';
 import { flock_set, lock_queue } from '../vfs/locks.ts';
 import { mapping_sync } from '../vfs/mapping.ts';
+import { notify_dentry } from '../vfs/notify.ts';
 import { truncate_as_writer } from '../vfs/open.ts';
 import { LOOKUP_FOLLOW } from '../vfs/path.ts';
 import { PathRef } from '../vfs/path_ref.ts';
@@ -50,6 +54,12 @@ function check_size(size: number): number {
   return -EFBIG;
 }
 
+/** Tells watchers of a change that succeeded. */
+function modified(file: Ptr<'File'>, result: number): number {
+  if (result === 0) notify_dentry(File.dentry.get(file), IN_MODIFY);
+  return result;
+}
+
 function sys_truncate(): number {
   const size = arg_i64(1);
   if (size < 0) return -EINVAL;
@@ -63,6 +73,7 @@ function sys_truncate(): number {
   else result = path_permission(ref.mount, inode, MAY_WRITE, credentials);
   if (result === 0) result = check_size(size);
   if (result === 0) result = truncate_as_writer(inode, size, Task.credentials.get(current));
+  if (result === 0) notify_dentry(ref.dentry, IN_MODIFY);
   ref.put();
   return result;
 }
@@ -76,7 +87,7 @@ function sys_ftruncate(): number {
   if (inode === 0 || (Inode.mode.get(inode) & S_IFMT) !== S_IFREG) return -EINVAL;
   if ((File.mode.get(file) & FMODE_WRITE) === 0) return -EINVAL;
   const result = check_size(size);
-  return result !== 0 ? result : vfs_truncate(inode, size, Task.credentials.get(current));
+  return result !== 0 ? result : modified(file, vfs_truncate(inode, size, Task.credentials.get(current)));
 }
 
 function sys_fallocate(): number {
@@ -99,7 +110,7 @@ function sys_fallocate(): number {
   if (result === 0) result = operations.prepare_write?.(inode, offset + length) ?? 0;
   if (result !== 0) return result;
   strip_set_id_on_write(inode);
-  return operations.allocate(inode, mode, offset, length);
+  return modified(file, operations.allocate(inode, mode, offset, length));
 }
 
 function sys_fsync(): number {

@@ -1,9 +1,11 @@
 /**
  * Extended attributes (xattr(7)): kept in memory by tmpfs and the overlay, EOPNOTSUPP elsewhere.
  */
+
 import { CAP_SYS_ADMIN } from '../abi/capability.ts';
 import { E2BIG, EBADF, EFAULT, EINVAL, ENODATA, ENOMEM, EOPNOTSUPP, EPERM, ERANGE, EROFS } from '../abi/errno.ts';
 import { AT_FDCWD, O_PATH } from '../abi/fcntl.ts';
+import { IN_ATTRIB } from '../abi/inotify.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_read } from '../heap/bytes.ts';
@@ -15,6 +17,7 @@ import { Task } from '../kernel/task.layout.ts';
 import { copy_in, copy_in_string, copy_out } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { inode_operations, inode_touch, TOUCH_CTIME } from '../vfs/inode.ts';
+import { notify_dentry } from '../vfs/notify.ts';
 import { LOOKUP_FOLLOW } from '../vfs/path.ts';
 import { PathRef } from '../vfs/path_ref.ts';
 import { capable, inode_permission, is_read_only, MAY_READ, MAY_WRITE } from '../vfs/permission.ts';
@@ -33,6 +36,7 @@ function on_path(follow: number, use: Use): number {
   const result = resolve(AT_FDCWD, arg_u64(0), follow, ref);
   if (result !== 0) return result;
   const answer = use(Dentry.inode.get(ref.dentry), ref.mount);
+  if (answer === 0 && (use === set || use === remove)) notify_dentry(ref.dentry, IN_ATTRIB);
   ref.put();
   return answer;
 }
@@ -41,7 +45,10 @@ function on_descriptor(use: Use): number {
   const file = fd_file(arg_i32(0));
   if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
   const inode = File.inode.get(file);
-  return inode === 0 ? -EOPNOTSUPP : use(inode, File.mount.get(file));
+  if (inode === 0) return -EOPNOTSUPP;
+  const answer = use(inode, File.mount.get(file));
+  if (answer === 0 && (use === set || use === remove)) notify_dentry(File.dentry.get(file), IN_ATTRIB);
+  return answer;
 }
 
 /** Who may touch which name space: 0 or -errno. `mask` is MAY_READ or MAY_WRITE. */

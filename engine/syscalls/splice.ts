@@ -5,8 +5,10 @@
  * side has taken it, so that nothing is lost when that side takes less; what comes from a file is read at
  * an offset that moves by what was written. Progress over blocks is in Task.syscall_progress.
  */
+
 import { EAGAIN, EBADF, EFAULT, EINVAL, EISDIR, ENOMEM, EPIPE, ESPIPE } from '../abi/errno.ts';
 import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_NONBLOCK } from '../abi/fcntl.ts';
+import { IN_ACCESS } from '../abi/inotify.ts';
 import { POLLERR, POLLIN, POLLOUT } from '../abi/poll.ts';
 import { SIGPIPE } from '../abi/signal.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
@@ -23,6 +25,7 @@ import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, put_user_u64 } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_DIRECTORY, FILE_KIND_PIPE, FILE_KIND_REGULAR, file_operations } from '../vfs/file.ts';
+import { notify_dentry } from '../vfs/notify.ts';
 import { full, type SyscallRow } from './row.ts';
 import {
   AT_POSITION,
@@ -66,7 +69,9 @@ function look(from: Side, done: number, frames: readonly number[], length: numbe
   aim(frames, length);
   if (is_pipe(from.file)) return pipe_read(File.object.get(from.file) as Ptr<'Pipe'>, io, false);
   const at = from.offset === AT_POSITION ? File.position.get(from.file) : from.offset + done;
-  return file_operations(from.file).read(from.file, io, at);
+  const n = file_operations(from.file).read(from.file, io, at);
+  if (n > 0) notify_dentry(File.dentry.get(from.file), IN_ACCESS);
+  return n;
 }
 
 /** Takes what the other side accepted. */

@@ -12,6 +12,7 @@ import { EVENTFD_ROWS } from './eventfd.ts';
 import { EXEC_ROWS } from './exec.ts';
 import { FILE_ROWS } from './file_rows.ts';
 import { FUTEX_ROWS } from './futex.ts';
+import { INOTIFY_ROWS } from './inotify.ts';
 import { IO_ROWS } from './io.ts';
 import { MSG_ROWS } from './ipc_msg.ts';
 import { SEM_ROWS } from './ipc_sem.ts';
@@ -40,6 +41,7 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   EPOLL_ROWS,
   EVENTFD_ROWS,
   MEMFD_ROWS,
+  INOTIFY_ROWS,
   TIMERFD_ROWS,
   SPLICE_ROWS,
   SOCKET_ROWS,

@@ -7,8 +7,10 @@
  * the file. Bytes before an unreadable page are transferred, as in Linux; the error comes only when
  * nothing was. A blocked write keeps its progress in Task.syscall_progress.
  */
+
 import { EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EIO, ENOMEM, EPIPE } from '../abi/errno.ts';
 import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_NONBLOCK } from '../abi/fcntl.ts';
+import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { POLLIN, POLLOUT } from '../abi/poll.ts';
 import { RLIM_INFINITY, RLIMIT_FSIZE } from '../abi/resource.ts';
 import { SIGPIPE, SIGXFSZ } from '../abi/signal.ts';
@@ -28,6 +30,7 @@ import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, pin } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_REGULAR, type FileOperations, file_operations } from '../vfs/file.ts';
+import { notify_active, notify_dentry } from '../vfs/notify.ts';
 import { last_write_position } from '../vfs/regular.ts';
 import { Inode } from '../vfs/vfs.layout.ts';
 
@@ -136,6 +139,7 @@ export function step(operations: FileOperations, file: Ptr<'File'>, offset: numb
     File.position.set(file, (appended ? last_write_position() : at) + n);
   }
   unlock(position_lock, FILE_POSITION_LOCK);
+  if (n > 0 && notify_active()) notify_dentry(File.dentry.get(file), write ? IN_MODIFY : IN_ACCESS);
   return n;
 }
 

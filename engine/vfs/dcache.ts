@@ -7,6 +7,7 @@
  * last reference. Memory file systems pin their entries: a pinned dentry is the directory entry itself
  * and is on its parent's child list, in order of insertion.
  */
+
 import { assert, CHECKED } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_copy, bytes_equal } from '../heap/bytes.ts';
@@ -15,6 +16,7 @@ import { DCACHE_LOCK } from '../heap/lock_order.ts';
 import { U8, U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { iput } from './inode.ts';
+import { notify_gone } from './notify.ts';
 import { DENTRY_HASH_PAGES, vfs_root } from './root.ts';
 import {
   DENTRY_CHILD,
@@ -24,6 +26,7 @@ import {
   DENTRY_PINNED,
   DENTRY_REFERENCED,
   Dentry,
+  Inode,
   LongName,
   SB_DYING,
   SB_NO_CACHE,
@@ -34,7 +37,8 @@ import {
 type D = Ptr<'Dentry'>;
 
 const dentries = slab(Dentry);
-const long_names = slab(LongName);
+/** Names too long for a record of their own kind. */
+export const long_names = slab(LongName);
 const BUCKETS = DENTRY_HASH_PAGES * 1024;
 const RECLAIM_BATCH = 32;
 /** Cookies 0 and 1 stand for "." and "..". */
@@ -122,7 +126,10 @@ function free_dentry(d: D): D {
   const long = Dentry.long_name.get(d);
   if (long !== 0) long_names.free(long);
   dentries.free(d);
-  if (inode !== 0) iput(inode);
+  if (inode !== 0) {
+    if (Inode.watchers.get(inode) !== 0) notify_gone(inode);
+    iput(inode);
+  }
   return parent === d ? (0 as D) : parent;
 }
 

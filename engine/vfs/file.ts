@@ -5,7 +5,9 @@
  * Operations never block: one that would returns -EAGAIN, and the syscall layer waits on `queue` for
  * the events it needs and calls again (one waiting loop, in syscalls/).
  */
-import { FMODE_STREAM, O_ACCMODE, O_CLOEXEC } from '../abi/fcntl.ts';
+
+import { FMODE_STREAM, FMODE_WRITE, O_ACCMODE, O_CLOEXEC } from '../abi/fcntl.ts';
+import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE } from '../abi/inotify.ts';
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { slab } from '../heap/slab.ts';
@@ -14,6 +16,7 @@ import { dput } from './dcache.ts';
 import { File } from './file.layout.ts';
 import { file_locks_release } from './locks.ts';
 import { mntput } from './mount.ts';
+import { notify_dentry } from './notify.ts';
 
 export interface FileOperations {
   readonly name: string;
@@ -62,6 +65,7 @@ export const FILE_KIND_SYS = 17;
 export const FILE_KIND_PIDFD = 18;
 export const FILE_KIND_SOCKET = 19;
 export const FILE_KIND_SHM = 20;
+export const FILE_KIND_INOTIFY = 21;
 
 const operations: (FileOperations | undefined)[] = [];
 
@@ -117,6 +121,9 @@ export function register_watch_release(end_watches: (file: Ptr<'File'>) => void)
 /** Drops a reference; the last one releases the object. Call it with no lock held. */
 export function file_put(file: Ptr<'File'>): void {
   if (File.refs.add(file, -1) !== 1) return;
+  const named = File.dentry.get(file);
+  if (named !== 0 && File.kind.get(file) !== FILE_KIND_PATH)
+    notify_dentry(named, (File.mode.get(file) & FMODE_WRITE) !== 0 ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
   if (File.inode.get(file) !== 0) file_locks_release(file);
   if (File.watchers.get(file) !== 0 && watch_release !== null) watch_release(file);
   file_operations(file).release(file);

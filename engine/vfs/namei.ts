@@ -4,6 +4,7 @@
  * Each call resolves the directory, takes the superblock's tree lock, looks the last component up again
  * under it, checks, and lets the file system act; the dentry cache then follows.
  */
+
 import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD } from '../abi/capability.ts';
 import {
   EBUSY,
@@ -25,6 +26,7 @@ import { Credentials } from '../kernel/credentials.layout.ts';
 import { d_drop, d_move, dput, is_subdir } from './dcache.ts';
 import { inode_operations } from './inode.ts';
 import { is_mountpoint } from './mount.ts';
+import { notify_active, notify_create, notify_delete, notify_move, notify_moved } from './notify.ts';
 import {
   is_directory,
   LAST_DOT,
@@ -145,6 +147,7 @@ export function vfs_mknod(context: PathContext, path: number, mode: number, rdev
   let made = may_create(entry.parent.mount, entry.parent.dentry, context.credentials);
   if (made === 0 && is_device && !capable(context.credentials, CAP_MKNOD)) made = -EPERM;
   if (made === 0) made = create_locked(entry.parent.dentry, entry.child, mode, rdev, context.credentials);
+  if (made === 0) notify_create(Dentry.inode.get(entry.parent.dentry), entry.child, false);
   entry.release();
   return made;
 }
@@ -158,6 +161,7 @@ export function vfs_mknod_keep(context: PathContext, path: number, mode: number,
   let made = may_create(entry.parent.mount, entry.parent.dentry, context.credentials);
   if (made === 0) made = create_locked(entry.parent.dentry, entry.child, mode, 0, context.credentials);
   if (made === 0) out.set(entry.parent.mount, entry.child);
+  if (made === 0) notify_create(Dentry.inode.get(entry.parent.dentry), entry.child, false);
   entry.release();
   return made;
 }
@@ -171,6 +175,7 @@ export function vfs_mkdir(context: PathContext, path: number, mode: number): num
   if (made === 0 && Inode.nlink.get(dir) >= LINK_MAX) made = -EMLINK;
   if (made === 0)
     made = create_locked(entry.parent.dentry, entry.child, S_IFDIR | (mode & 0o1777), 0, context.credentials);
+  if (made === 0) notify_create(Dentry.inode.get(entry.parent.dentry), entry.child, false);
   entry.release();
   return made;
 }
@@ -188,6 +193,7 @@ export function vfs_symlink(context: PathContext, path: number, target: number, 
     const { uid, gid } = new_owner;
     made = symlink === undefined ? -EPERM : symlink(dir, entry.child, target, length, uid, gid);
   }
+  if (made === 0) notify_create(Dentry.inode.get(entry.parent.dentry), entry.child, false);
   entry.release();
   return made;
 }
@@ -229,7 +235,9 @@ function link_locked(credentials: C, by_descriptor: boolean): number {
   if (Inode.nlink.get(inode) >= LINK_MAX) return -EMLINK;
   const link = inode_operations(dir).link;
   if (link === undefined) return -EPERM;
-  return link(dir, entry.child, inode);
+  const linked = link(dir, entry.child, inode);
+  if (linked === 0) notify_create(dir, entry.child, true);
+  return linked;
 }
 
 /** The rule of /proc/sys/fs/protected_hardlinks at its usual value, 1. */
@@ -286,6 +294,7 @@ function remove_locked(credentials: C, directory: boolean, trailing: boolean): n
   if (result === 0) {
     if (directory) Inode.flags.or(victim, INODE_ORPHAN);
     d_drop(child);
+    notify_delete(dir, child, victim, Dentry.refs.load(child) === 1);
   }
   return result;
 }
@@ -403,7 +412,19 @@ function rename_locked(from: D, to: D, credentials: C, flags: number): number {
   if (result !== 0) return result;
   if (!exchange && replaced !== 0 && is_directory(replaced)) Inode.flags.or(replaced, INODE_ORPHAN);
   d_move(from, to, exchange);
+  if (notify_active()) tell_rename(from, to, inode, replaced, exchange);
   return 0;
+}
+
+/** After the move the two dentries have each other's names. */
+function tell_rename(from: D, to: D, inode: I, replaced: I, exchange: boolean): void {
+  const old_dir = Dentry.inode.get(old_parent.dentry);
+  const new_dir = Dentry.inode.get(new_parent.dentry);
+  notify_move(old_dir, to, new_dir, from, inode);
+  notify_moved(inode, exchange ? (0 as I) : replaced);
+  if (!exchange) return;
+  notify_move(new_dir, from, old_dir, to, replaced);
+  notify_moved(replaced, 0 as I);
 }
 
 function may_rename(from: D, to: D, credentials: C, exchange: boolean): number {

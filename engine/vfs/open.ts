@@ -1,6 +1,7 @@
 /**
  * Opening a path: open(2), openat2(2). Blocking opens (FIFOs) answer as their opener does.
  */
+
 import {
   EACCES,
   EEXIST,
@@ -26,6 +27,7 @@ import {
   O_PATH,
   O_TRUNC,
 } from '../abi/fcntl.ts';
+import { IN_MODIFY, IN_OPEN } from '../abi/inotify.ts';
 import { O_TMPFILE_BIT } from '../abi/path.ts';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
@@ -37,6 +39,7 @@ import { FILE_KIND_DIRECTORY, FILE_KIND_PATH, FILE_KIND_REGULAR, file_alloc, fil
 import { inode_operations, iput } from './inode.ts';
 import { mntget } from './mount.ts';
 import { create_locked, inherit_owner, may_create, new_owner } from './namei.ts';
+import { notify_create, notify_dentry } from './notify.ts';
 import {
   is_directory,
   is_symlink,
@@ -143,6 +146,7 @@ function look_or_create(flags: number, mode: number): number {
     result = may_create(at.mount, at.dentry, walker.credentials);
     if (result === 0) result = create_locked(at.dentry, child as D, S_IFREG | mode, 0, walker.credentials);
     was_created = result === 0;
+    if (was_created) notify_create(Dentry.inode.get(at.dentry), child as D, false);
     if (result === 0) result = child;
     else dput(child as D);
   } else if (child > 0 && (flags & O_EXCL) !== 0) {
@@ -175,6 +179,7 @@ function finish_open(credentials: Ptr<'Credentials'>, flags: number, created: bo
       file_put(file as Ptr<'File'>);
       return result;
     }
+    notify_dentry(File.dentry.get(file as Ptr<'File'>), IN_MODIFY);
   }
   return file;
 }
@@ -219,7 +224,10 @@ export function open_dentry(mount: Ptr<'Mount'>, dentry: D, kind: number, flags:
     return file;
   }
   const result = (Inode.mode.get(inode) & S_IFMT) === S_IFREG ? open_regular(inode, file) : open_other(inode, file);
-  if (result === 0) return file;
+  if (result === 0) {
+    notify_dentry(dentry, IN_OPEN);
+    return file;
+  }
   // Nothing was opened: the kind's release must not run.
   File.kind.set(file, FILE_KIND_PATH);
   file_put(file);

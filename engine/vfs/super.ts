@@ -11,6 +11,7 @@ import { lock, unlock } from '../heap/lock.ts';
 import { MOUNT_LOCK, TREE_LOCK } from '../heap/lock_order.ts';
 import { slab } from '../heap/slab.ts';
 import { d_shrink, d_unpin_tree, dput } from './dcache.ts';
+import { notify_unmount } from './notify.ts';
 import { vfs_root } from './root.ts';
 import { SB_DYING, SuperBlock, VfsRoot } from './vfs.layout.ts';
 
@@ -99,6 +100,7 @@ export function sb_get(sb: S): S {
 /** Drops a reference; the last one dismantles the file system. No lock may be held. */
 export function sb_put(sb: S): void {
   if (SuperBlock.refs.add(sb, -1) !== 1) return;
+  notify_unmount(sb);
   SuperBlock.flags.or(sb, SB_DYING);
   const root_dentry = SuperBlock.root.get(sb);
   if (root_dentry !== 0) {

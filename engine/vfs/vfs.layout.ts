@@ -101,8 +101,8 @@ export const Inode = i.done(
     endpoint: i.u32('guarded by lock'),
     /** Record locks and flocks. */
     locks: i.ptr('FileLockContext', 'guarded by lock'),
-    /** Inotify marks. */
-    watchers: i.u32('guarded by lock'),
+    /** Inotify watches. */
+    watchers: i.ptr('InotifyWatch', 'guarded by inotify_lock'),
     /** Extended attributes. */
     xattrs: i.ptr('Xattr', 'guarded by lock'),
     /** Inode hash: key within the superblock, and the chain. */
@@ -231,10 +231,12 @@ export const VfsRoot = r.done(
     next_minor: r.u32('guarded by mount_lock'),
     /** Rises with each change of the mount tree (poll on /proc/mounts). */
     mount_events: r.atomic(),
+    /** Inotify watches alive. */
+    watches: r.atomic(),
     /** The mount of memfds, which is in no tree; 0 until first use. */
     memfd_mount: r.atomic(),
     /** The bytes "..". */
     dots: r.bytes(8, 8, 'immutable'),
   },
-  176,
+  184,
 );

@@ -23,9 +23,12 @@ export const AnonRoot = r.done(
     inotify_max_instances: r.atomic(),
     inotify_max_watches: r.atomic(),
     inotify_instances: r.atomic(),
-    inotify_watches: r.atomic(),
+    inotify_cookie: r.atomic(),
+    /** Guards all of inotify; see inotify.layout.ts. */
+    inotify_lock: r.embed(Lock),
+    inotify_head: r.ptr('Inotify', 'guarded by inotify_lock'),
   },
-  32,
+  48,
 );
 
 const l = layout('Epoll');
