@@ -11,4 +11,6 @@ import './overlay/overlay.ts';
 import './proc/proc.ts';
 import './sys/sys.ts';
 import './tmpfs/memory_super.ts';
+import './tty/devpts.ts';
+import './tty/ptmx.ts';
 import './tty/tty.ts';

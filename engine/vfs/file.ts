@@ -66,6 +66,8 @@ export const FILE_KIND_PIDFD = 18;
 export const FILE_KIND_SOCKET = 19;
 export const FILE_KIND_SHM = 20;
 export const FILE_KIND_INOTIFY = 21;
+export const FILE_KIND_PTMX = 22;
+export const FILE_KIND_DEVPTS = 23;
 
 const operations: (FileOperations | undefined)[] = [];
 

@@ -23,6 +23,7 @@ import {
   O_DIRECTORY,
   O_EXCL,
   O_NOATIME,
+  O_NOCTTY,
   O_NOFOLLOW,
   O_PATH,
   O_TRUNC,
@@ -224,6 +225,8 @@ export function open_dentry(mount: Ptr<'Mount'>, dentry: D, kind: number, flags:
     return file;
   }
   const result = (Inode.mode.get(inode) & S_IFMT) === S_IFREG ? open_regular(inode, file) : open_other(inode, file);
+  // The device has seen it; it is no status flag.
+  File.flags.set(file, File.flags.get(file) & ~O_NOCTTY);
   if (result === 0) {
     notify_dentry(dentry, IN_OPEN);
     return file;

@@ -45,6 +45,8 @@ export interface PseudoNode {
   follow?(subject: Subject, out: PathRef): number;
   /** Whether the name exists for this subject; absent: always. */
   exists?(subject: Subject): boolean;
+  /** Device number of a device node. */
+  rdev?(subject: Subject): number;
   /** Owner: absent is root. */
   owner?(subject: Subject): { readonly uid: number; readonly gid: number };
 }

@@ -6,7 +6,7 @@
  */
 import { EINVAL, EIO, ENOENT, ENOMEM, ENOTDIR, ENOTTY, EPERM } from '../../abi/errno.ts';
 import { READABLE, WRITABLE } from '../../abi/poll.ts';
-import { DT_SHIFT, S_IFDIR, S_IFMT } from '../../abi/stat.ts';
+import { DT_SHIFT, S_IFCHR, S_IFDIR, S_IFMT } from '../../abi/stat.ts';
 import { assert } from '../../base/assert.ts';
 import { PAGE_SIZE, type Ptr } from '../../base/types.ts';
 import { bytes_read, bytes_write } from '../../heap/bytes.ts';
@@ -15,6 +15,7 @@ import { I32 } from '../../heap/memory.ts';
 import type { IoCursor } from '../../machine/io.ts';
 import { ATTR_ATIME, ATTR_MTIME, ATTR_SIZE } from '../../vfs/attributes.ts';
 import { d_alloc_root } from '../../vfs/dcache.ts';
+import { special_open } from '../../vfs/device.ts';
 import { File } from '../../vfs/file.layout.ts';
 import { type FileOperations, register_file_operations } from '../../vfs/file.ts';
 import { type DirectorySink, inode_alloc, iput, register_inode_operations } from '../../vfs/inode.ts';
@@ -57,6 +58,8 @@ function make_inode(sb: Ptr<'SuperBlock'>, kind: number, entry: Entry): number {
   I32[at + 1] = subject.item;
   if (node.follow !== undefined) Inode.flags.or(inode, INODE_MAGIC_LINK);
   if ((node.mode & S_IFMT) === S_IFDIR) Inode.nlink.set(inode, 2);
+  const rdev = node.rdev?.(subject);
+  if (rdev !== undefined) Inode.rdev.set(inode, rdev);
   const owner = node.owner?.(subject);
   if (owner !== undefined) {
     Inode.uid.set(inode, owner.uid);
@@ -181,7 +184,9 @@ export function register_pseudo(fs: PseudoFilesystem): void {
     read_link,
     follow_link: (inode, out) => node_at(inode).follow?.(subject_of(inode), out) ?? -EINVAL,
     open: (inode, file) => {
-      if ((Inode.mode.get(inode) & S_IFMT) !== S_IFDIR) File.kind.set(file, fs.file_kind);
+      const type = Inode.mode.get(inode) & S_IFMT;
+      if (type === S_IFCHR) return special_open(inode, file);
+      if (type !== S_IFDIR) File.kind.set(file, fs.file_kind);
       return 0;
     },
     // Opening with O_TRUNC means nothing here; other attributes belong to what the files stand for.

@@ -33,7 +33,7 @@ export function signal_foreground(tty: T, signo: number): void {
   unlock_tasklist();
 }
 
-/** The terminal has gone: its session's leader is told, and the foreground group with it. */
+/** The terminal has gone: its session's leader is told, and the foreground group with it; the session has none. */
 export function signal_session(tty: T): void {
   lock_tasklist();
   const pid = find_pid(Tty.session.get(tty));
@@ -42,6 +42,13 @@ export function signal_session(tty: T): void {
     for (const signo of [SIGHUP, SIGCONT]) send_to_group(Task.group.get(leader), signo, siginfo_kernel(signo));
   const process_group = find_process_group(Tty.foreground.get(tty));
   if (process_group !== 0) for (const signo of [SIGHUP, SIGCONT]) signal_group_locked(process_group, signo);
+  const session = pid === 0 ? (0 as Ptr<'Session'>) : Pid.session.get(pid);
+  if (session !== 0 && Session.terminal.get(session) === tty) {
+    Session.terminal.set(session, 0);
+    Session.foreground.set(session, 0);
+  }
+  Tty.session.set(tty, 0);
+  Tty.foreground.set(tty, 0);
   unlock_tasklist();
 }
 

@@ -201,6 +201,16 @@ export function process_output(tty: T, byte: number, out: number[]): void {
   out.push(byte);
 }
 
+/**
+ * Bytes that may be typed: what the ring has room for, or where it holds nothing but the beginning of a line, any
+ * number, since only more input can end the line.
+ */
+export function input_room(tty: T): number {
+  const head = Tty.head.get(tty);
+  if ((Tty.lflag.get(tty) & ICANON) !== 0 && Tty.line_end.get(tty) === head) return INPUT_BYTES;
+  return INPUT_BYTES - 1 - (Tty.tail.get(tty) - head);
+}
+
 /** Bytes a read may take now, and where it stops: a whole line, or in raw mode everything. */
 export function readable_bytes(tty: T): number {
   const canonical = (Tty.lflag.get(tty) & ICANON) !== 0;

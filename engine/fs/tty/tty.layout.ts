@@ -11,12 +11,38 @@ import { Lock } from '../../heap/lock.ts';
 
 export const INPUT_BYTES = 4096;
 
+const r = layout('TtyRoot');
+/** All terminals of the machine (ROOT_TTY). */
+export const TtyRoot = r.done(
+  {
+    lock: r.embed(Lock),
+    /** What /dev/console opens; 0 none. */
+    console: r.ptr('Tty', 'guarded by lock'),
+    /** Pseudo-terminals, by rising number. */
+    first: r.ptr('Tty', 'guarded by lock'),
+  },
+  16,
+);
+
 const l = layout('Tty');
 export const Tty = l.done(
   {
     lock: l.embed(Lock),
-    /** Open files, and the host or master. */
-    refs: l.u32('guarded by lock'),
+    /** Open files, and the host or master. A terminal without any is found no more. */
+    refs: l.atomic(),
+    /** Set once a program reads from the terminal, looks at it or changes its settings. */
+    wanted: l.atomic(),
+    /** N of /dev/pts/N, and the next higher one in the list of all. */
+    number: l.u32('immutable'),
+    next: l.ptr('Tty', 'guarded by root lock'),
+    /** Owner of /dev/pts/N. */
+    uid: l.u32('immutable'),
+    gid: l.u32('immutable'),
+    /** Files of the slave side that are open, and whether there has ever been one. */
+    opens: l.u32('guarded by lock'),
+    opened: l.u32('guarded by lock'),
+    /** The slave side cannot be opened yet (unlockpt(3)). */
+    shut: l.u32('guarded by lock'),
     output: l.ptr('Pipe', 'immutable'),
     iflag: l.u32('guarded by lock'),
     oflag: l.u32('guarded by lock'),
@@ -43,5 +69,5 @@ export const Tty = l.done(
     hung_up: l.u32('guarded by lock'),
     marks: l.bytes(INPUT_BYTES / 8, 8, 'guarded by lock'),
   },
-  624,
+  664,
 );

@@ -3,8 +3,10 @@
  * tty_ioctl.ts.
  */
 import { EAGAIN, EIO, ENXIO, ESPIPE } from '../../abi/errno.ts';
-import { FMODE_STREAM } from '../../abi/fcntl.ts';
+import { FMODE_STREAM, O_NOCTTY } from '../../abi/fcntl.ts';
+import { TCSETS, TCSETSF } from '../../abi/ioctl.ts';
 import { POLLERR, POLLHUP, READABLE, WRITABLE } from '../../abi/poll.ts';
+import { dev_minor } from '../../abi/stat.ts';
 import {
   B38400,
   CREAD,
@@ -35,24 +37,34 @@ import { I32, U8, U16 } from '../../heap/memory.ts';
 import { slab } from '../../heap/slab.ts';
 import { wake } from '../../heap/wait_queue.ts';
 import { deadline_passed, set_timeout } from '../../kernel/block.ts';
+import { current } from '../../kernel/current.ts';
 import type { IoCursor } from '../../machine/io.ts';
 import { register_character_device } from '../../vfs/device.ts';
 import { File } from '../../vfs/file.layout.ts';
 import { FILE_KIND_TTY, file_alloc, register_file_operations } from '../../vfs/file.ts';
+import { Inode } from '../../vfs/vfs.layout.ts';
 import { Pipe } from '../anon/pipe.layout.ts';
 import { pipe_create, pipe_put } from '../anon/pipe.ts';
 import { pipe_hold_end, pipe_push, pipe_room } from '../anon/pipe_bytes.ts';
-import { check_read, check_write, controlling_terminal, signal_foreground, signal_session } from './job_control.ts';
+import {
+  check_read,
+  check_write,
+  controlling_terminal,
+  signal_foreground,
+  signal_session,
+  take_terminal,
+} from './job_control.ts';
 import {
   control,
   type Effects,
+  input_room,
   is_marked,
   process_output,
   readable_bytes,
   receive,
   ring_at,
 } from './line_discipline.ts';
-import { Tty } from './tty.layout.ts';
+import { Tty, TtyRoot } from './tty.layout.ts';
 import { tty_ioctl } from './tty_ioctl.ts';
 
 type T = Ptr<'Tty'>;
@@ -62,6 +74,8 @@ export const tty_slab = slab(Tty);
 const NS_PER_DECISECOND = 1e8;
 /** Bytes of a write processed at a time. */
 const WRITE_BATCH = 1024;
+/** Those who type are told when there is room for this much again. */
+const LOW_ROOM = 128;
 
 /** A terminal with Linux's settings for a new one, one reference and 24 by 80 characters; 0: no memory. */
 export function tty_create(): T {
@@ -78,7 +92,7 @@ export function tty_create(): T {
     return 0 as T;
   }
   pipe_hold_end(output, false, 1);
-  Tty.refs.set(tty, 1);
+  Tty.refs.store(tty, 1);
   Tty.output.set(tty, output);
   Tty.input.set(tty, input);
   Tty.iflag.set(tty, ICRNL | IXON);
@@ -91,21 +105,86 @@ export function tty_create(): T {
   return tty;
 }
 
+const roots = slab(TtyRoot);
+
+/** The machine's TtyRoot, made on first use; 0 when memory is exhausted. */
+function tty_root(): Ptr<'TtyRoot'> {
+  const slot = (MachineHeader.roots.at(MACHINE) >> 2) + ROOT_TTY;
+  const root = Atomics.load(I32, slot) as Ptr<'TtyRoot'>;
+  if (root !== 0) return root;
+  const fresh = roots.alloc();
+  if (fresh === 0) return fresh;
+  const winner = Atomics.compareExchange(I32, slot, 0, fresh) as Ptr<'TtyRoot'>;
+  if (winner === 0) return fresh;
+  roots.free(fresh);
+  return winner;
+}
+
+/** Gives a new terminal the lowest free number in /dev/pts, and its owner: false when memory is exhausted. */
+export function tty_publish(tty: T, uid: number, gid: number): boolean {
+  const root = tty_root();
+  if (root === 0) return false;
+  Tty.uid.set(tty, uid);
+  Tty.gid.set(tty, gid);
+  lock(TtyRoot.lock.at(root), TTY_LOCK);
+  let number = 0;
+  let before = 0 as T;
+  let next = TtyRoot.first.get(root);
+  while (next !== 0 && Tty.number.get(next) === number) {
+    number++;
+    before = next;
+    next = Tty.next.get(next);
+  }
+  Tty.number.set(tty, number);
+  Tty.next.set(tty, next);
+  if (before === 0) TtyRoot.first.set(root, tty);
+  else Tty.next.set(before, tty);
+  unlock(TtyRoot.lock.at(root), TTY_LOCK);
+  return true;
+}
+
+function unpublish(tty: T): void {
+  const root = tty_root();
+  lock(TtyRoot.lock.at(root), TTY_LOCK);
+  let before = 0 as T;
+  let at = TtyRoot.first.get(root);
+  for (; at !== 0 && at !== tty; at = Tty.next.get(at)) before = at;
+  if (at !== 0 && before === 0) TtyRoot.first.set(root, Tty.next.get(tty));
+  else if (at !== 0) Tty.next.set(before, Tty.next.get(tty));
+  unlock(TtyRoot.lock.at(root), TTY_LOCK);
+}
+
+/** The terminal of the lowest number from `number` on whose master is open, with a reference; 0 none. */
+export function tty_find(number: number): T {
+  const root = tty_root();
+  if (root === 0) return 0 as T;
+  lock(TtyRoot.lock.at(root), TTY_LOCK);
+  let at = TtyRoot.first.get(root);
+  for (; at !== 0; at = Tty.next.get(at))
+    if (Tty.number.get(at) >= number && Tty.hung_up.get(at) === 0 && take_reference(at)) break;
+  unlock(TtyRoot.lock.at(root), TTY_LOCK);
+  return at;
+}
+
+/** Takes a reference unless the last one has gone. */
+function take_reference(tty: T): boolean {
+  for (;;) {
+    const refs = Tty.refs.load(tty);
+    if (refs === 0) return false;
+    if (Tty.refs.cas(tty, refs, refs + 1) === refs) return true;
+  }
+}
+
 /** Takes a reference. */
 export function tty_get(tty: T): T {
-  lock(Tty.lock.at(tty), TTY_LOCK);
-  Tty.refs.set(tty, Tty.refs.get(tty) + 1);
-  unlock(Tty.lock.at(tty), TTY_LOCK);
+  Tty.refs.add(tty, 1);
   return tty;
 }
 
 /** Drops a reference; the last one ends the terminal. */
 export function tty_put(tty: T): void {
-  lock(Tty.lock.at(tty), TTY_LOCK);
-  const left = Tty.refs.get(tty) - 1;
-  Tty.refs.set(tty, left);
-  unlock(Tty.lock.at(tty), TTY_LOCK);
-  if (left > 0) return;
+  if (Tty.refs.add(tty, -1) > 1) return;
+  unpublish(tty);
   const output = Tty.output.get(tty);
   pipe_hold_end(output, false, -1);
   wake(Pipe.queue.at(output), READABLE | POLLHUP, Number.MAX_SAFE_INTEGER);
@@ -114,13 +193,22 @@ export function tty_put(tty: T): void {
   tty_slab.free(tty);
 }
 
-/** Makes a terminal the machine's console: what /dev/console opens, and /dev/tty without a session's own. */
+/** Makes a terminal the machine's console, which /dev/console opens. */
 export function set_console(tty: T): void {
-  I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_TTY] = tty;
+  TtyRoot.console.set(tty_root(), tty);
+}
+
+/** A terminal that goes is the console no more. */
+export function unset_console(tty: T): void {
+  const root = tty_root();
+  lock(TtyRoot.lock.at(root), TTY_LOCK);
+  if (TtyRoot.console.get(root) === tty) TtyRoot.console.set(root, 0 as T);
+  unlock(TtyRoot.lock.at(root), TTY_LOCK);
 }
 
 function console_tty(): T {
-  return I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_TTY] as T;
+  const root = tty_root();
+  return root === 0 ? (0 as T) : TtyRoot.console.get(root);
 }
 
 /** An open file of the terminal, or 0 when memory is exhausted. `flags` are O_*. */
@@ -134,13 +222,47 @@ function bind(file: Ptr<'File'>, tty: T): void {
   File.kind.set(file, FILE_KIND_TTY);
   File.mode.set(file, File.mode.get(file) | FMODE_STREAM);
   File.object.set(file, tty_get(tty));
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  Tty.opens.set(tty, Tty.opens.get(tty) + 1);
+  Tty.opened.set(tty, 1);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
 }
 
-/** Takes bytes typed at the terminal: cooks, echoes, signals. From the host or the master's side. */
-export function tty_input(tty: T, bytes: Uint8Array): void {
-  const effects: Effects = { echo: [], signals: [] };
+/** A file closes; without any, the master reads EIO. */
+function release(file: Ptr<'File'>): void {
+  const tty = object_of(file);
   lock(Tty.lock.at(tty), TTY_LOCK);
-  for (const byte of bytes) receive(tty, byte, effects);
+  const left = Tty.opens.get(tty) - 1;
+  Tty.opens.set(tty, left);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  if (left === 0) wake(Pipe.queue.at(Tty.output.get(tty)), READABLE | POLLHUP, Number.MAX_SAFE_INTEGER);
+  tty_put(tty);
+}
+
+/** A program turns to the terminal: the host's side may hold its own back until then. */
+function note_wanted(tty: T): void {
+  if (Tty.wanted.load(tty) !== 0) return;
+  Tty.wanted.store(tty, 1);
+  wake(Pipe.queue.at(Tty.output.get(tty)), READABLE);
+}
+
+/** Bytes that may be typed now without loss. A line too long for the terminal has its end dropped, as on Linux. */
+export function tty_room(tty: T): number {
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  const room = input_room(tty);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  return room;
+}
+
+/**
+ * Takes bytes typed at the terminal from `from` on: cooks, echoes, signals. From the host or the master's
+ * side. Answers how many were taken: the rest waits until programs have read.
+ */
+export function tty_input(tty: T, bytes: Uint8Array, from = 0): number {
+  const effects: Effects = { echo: [], signals: [] };
+  let taken = from;
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  while (taken < bytes.length && input_room(tty) > 0) receive(tty, bytes[taken++] as number, effects);
   const ready = readable_bytes(tty) > 0;
   unlock(Tty.lock.at(tty), TTY_LOCK);
   const output = Tty.output.get(tty);
@@ -148,6 +270,7 @@ export function tty_input(tty: T, bytes: Uint8Array): void {
   for (const signo of effects.signals) signal_foreground(tty, signo);
   if (ready) wake(Pipe.queue.at(output), READABLE);
   wake(Pipe.queue.at(output), WRITABLE);
+  return taken - from;
 }
 
 /** The other side has gone: reads end, writes fail, the session is told (SIGHUP, SIGCONT). */
@@ -203,16 +326,20 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
   if (io.remaining === 0) return 0;
   const allowed = check_read(tty);
   if (allowed !== 0) return allowed;
+  note_wanted(tty);
   lock(Tty.lock.at(tty), TTY_LOCK);
   const canonical = (Tty.lflag.get(tty) & ICANON) !== 0;
   const minimum = control(tty, VMIN);
   const time = control(tty, VTIME);
   const ready = readable_bytes(tty);
   const hung_up = Tty.hung_up.get(tty) !== 0;
+  const room = input_room(tty);
   let n = -1;
   if (canonical && ready > 0) n = take_line(tty, io);
   else if (!canonical && ready > 0 && ready >= Math.min(minimum, io.remaining)) n = take_raw(tty, io);
+  const drained = room < LOW_ROOM && input_room(tty) >= LOW_ROOM;
   unlock(Tty.lock.at(tty), TTY_LOCK);
+  if (drained) wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
   if (n >= 0) return n;
   if (hung_up) return 0;
   return canonical ? -EAGAIN : raw_wait(minimum, time);
@@ -243,6 +370,7 @@ function write(file: Ptr<'File'>, io: IoCursor): number {
 
 function poll(file: Ptr<'File'>): number {
   const tty = object_of(file);
+  note_wanted(tty);
   let events = 0;
   lock(Tty.lock.at(tty), TTY_LOCK);
   if (readable_bytes(tty) > 0) events |= READABLE;
@@ -260,14 +388,21 @@ register_file_operations(FILE_KIND_TTY, {
   poll,
   queue: (file) => Pipe.queue.at(Tty.output.get(object_of(file))),
   seek: () => -ESPIPE,
-  ioctl: (file, command, argument) => tty_ioctl(object_of(file), command, argument),
-  release: (file) => tty_put(object_of(file)),
+  ioctl(file, command, argument) {
+    const tty = object_of(file);
+    if (Tty.hung_up.get(tty) !== 0) return -EIO;
+    if (command >= TCSETS && command <= TCSETSF) note_wanted(tty);
+    return tty_ioctl(tty, command, argument);
+  },
+  release,
 });
 
 /** Numbers of /dev/tty and /dev/console. */
 const TTY_MAJOR = 5;
 const TTY_MINOR = 0;
 const CONSOLE_MINOR = 1;
+/** Slave sides of pseudo-terminals; their minor is N of /dev/pts/N. */
+export const PTS_MAJOR = 136;
 
 function open_device(file: Ptr<'File'>, tty: T): number {
   if (tty === 0) return -ENXIO;
@@ -275,5 +410,21 @@ function open_device(file: Ptr<'File'>, tty: T): number {
   return 0;
 }
 
+/** Opens the slave side; a session leader without a terminal makes it its own (open(2), O_NOCTTY). */
+function open_slave(inode: Ptr<'Inode'>, file: Ptr<'File'>): number {
+  const number = dev_minor(Inode.rdev.get(inode));
+  const tty = tty_find(number);
+  if (tty === 0) return -EIO;
+  let result = 0;
+  if (Tty.number.get(tty) !== number || Tty.shut.get(tty) !== 0) result = -EIO;
+  else {
+    bind(file, tty);
+    if (current !== 0 && (File.flags.get(file) & O_NOCTTY) === 0) take_terminal(tty);
+  }
+  tty_put(tty);
+  return result;
+}
+
 register_character_device(TTY_MAJOR, TTY_MINOR, (_inode, file) => open_device(file, controlling_terminal()));
+register_character_device(PTS_MAJOR, -1, open_slave);
 register_character_device(TTY_MAJOR, CONSOLE_MINOR, (_inode, file) => open_device(file, console_tty()));

@@ -90,6 +90,7 @@ function set_termios(tty: T, argument: number, flush: boolean): number {
   if (flush) flush_input(tty);
   unlock(Tty.lock.at(tty), TTY_LOCK);
   if (changed_mode) wake(Pipe.queue.at(Tty.output.get(tty)), READABLE);
+  if (flush) wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
   return 0;
 }
 
@@ -134,6 +135,7 @@ function flush(tty: T, queue: number): number {
     lock(Tty.lock.at(tty), TTY_LOCK);
     flush_input(tty);
     unlock(Tty.lock.at(tty), TTY_LOCK);
+    wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
   }
   return 0;
 }
