@@ -9,6 +9,13 @@ import { ELIBBAD, ENOENT, ENOEXEC, ENOTDIR } from '../abi/errno.ts';
 import type { Ptr } from '../base/types.ts';
 import { HOST_INPUT, HOST_OUTPUT } from '../fs/hostio/hostio.layout.ts';
 import { bell_count, bell_word, host_stream_create, host_stream_made } from '../fs/hostio/stream.ts';
+import {
+  type HostTerminal,
+  host_terminal_create,
+  host_terminal_open,
+  host_terminal_resize,
+  host_terminal_signal,
+} from '../fs/hostio/terminal.ts';
 import { unbind_memory } from '../heap/memory.ts';
 import { interpreter_module } from '../host/module.ts';
 import {
@@ -21,6 +28,7 @@ import {
   stream_source,
 } from '../host/stdio.ts';
 import { available_cores, caller_ids } from '../host/system.ts';
+import { terminal_sink, terminal_source } from '../host/terminal.ts';
 import { VcpuPool, vcpu_module } from '../host/workers.ts';
 import { reap_root } from '../kernel/exit.ts';
 import { MACHINE_ENDED, MACHINE_PANICKED } from '../kernel/kernel.layout.ts';
@@ -34,11 +42,13 @@ import { read_panic } from '../sentry/panic.ts';
 import { kill_root, type SpawnFailure, spawn_root } from '../sentry/spawn.ts';
 import type { VcpuTask } from '../sentry/vcpu_job.ts';
 import { errno_name } from '../trace/names.ts';
+import { file_get, file_put } from '../vfs/file.ts';
 import { type MachineConfig, type MachineOptions, machine_config } from './config.ts';
 import { TvisorError } from './errors.ts';
 import { InlineVcpu } from './inline.ts';
 import { signal_name, signal_number } from './signals.ts';
 import { InputPump, OutputPump, type Pump } from './streams.ts';
+import { TerminalPump } from './terminal.ts';
 import { WordWatch } from './watch.ts';
 
 /** A text, bytes, a stream, or the caller's own standard input; nothing is an empty input. */
@@ -46,7 +56,23 @@ export type Input = string | Uint8Array | NodeJS.ReadableStream | 'inherit' | nu
 /** Kept for the result, passed to the caller's own stream, or written to a stream. */
 export type Output = 'pipe' | 'inherit' | NodeJS.WritableStream;
 
+/** A terminal for a program: the controlling one of its session. */
+export interface Terminal {
+  /** Size of its window, in characters. */
+  readonly rows: number;
+  readonly columns: number;
+  /**
+   * What is typed, from when a program first reads from the terminal: a text, bytes, a stream, whose end hangs the
+   * terminal up, or 'inherit', the caller's own terminal. Default: nothing.
+   */
+  readonly input?: Input;
+  /** Where it is shown; default the result's `stdout`. */
+  readonly output?: Output;
+}
+
 export interface RunOptions {
+  /** The program's terminal. What of stdin, stdout and stderr is not given then is the terminal. */
+  readonly terminal?: Terminal;
   /** Standard input: the string 'inherit' is the caller's, any other string is the input itself. */
   readonly stdin?: Input;
   readonly stdout?: Output;
@@ -79,12 +105,15 @@ const DEFAULT_UMASK = 0o022;
  * starting its first thread cost about as much, and most programs end before.
  */
 const HAND_OVER_NS = 80e6;
+/** Signals that keys of a terminal send. */
+const FROM_KEYBOARD = new Set(['SIGINT', 'SIGQUIT', 'SIGTSTP']);
 
 /** A program in progress. */
 interface Running {
   readonly pid: number;
   readonly pumps: readonly Pump[];
   readonly outputs: readonly Pump[];
+  readonly terminal: HostTerminal | null;
   /** Wait status, -1 while it runs. */
   status: number;
   readonly done: (status: number) => void;
@@ -102,6 +131,71 @@ function sink_of(output: Output | undefined, fd: 1 | 2): Sink | BufferSink {
   if (output === undefined || output === 'pipe') return new BufferSink();
   return output === 'inherit' ? caller_sink(fd) : stream_sink(output);
 }
+
+/** What is typed at a terminal: a text is typed and no more, a stream's end is the terminal's. */
+function keyboard_of(input: Input): Source {
+  if (input === 'inherit') return terminal_source();
+  const source = source_of(input);
+  if (input !== null && typeof input !== 'string' && !(input instanceof Uint8Array)) return source;
+  return { ...source, start: (data) => source.start(data, () => {}) };
+}
+
+/** Where a program's output goes, and what of it is kept. */
+interface Sinks {
+  readonly stdout: Sink | BufferSink;
+  readonly stderr: Sink | BufferSink;
+  /** What the terminal shows; standard output where that is not given. */
+  readonly screen: Sink | BufferSink;
+}
+
+function sinks_of(options: RunOptions): Sinks {
+  const stdout = sink_of(options.stdout, 1);
+  const { terminal } = options;
+  let screen = stdout;
+  if (terminal?.output === 'inherit') screen = terminal_sink();
+  else if (terminal !== undefined && (terminal.output !== undefined || options.stdout !== undefined))
+    screen = sink_of(terminal.output, 1);
+  return { stdout, stderr: sink_of(options.stderr, 2), screen };
+}
+
+function out_of_memory(): TvisorError {
+  return new TvisorError('the machine is out of memory', 'ask for more with memory');
+}
+
+function make_terminal(options: Terminal, ids: { uid: number; gid: number }): HostTerminal {
+  const terminal = host_terminal_create(options.rows, options.columns, ids.uid, ids.gid);
+  if (terminal === null) throw out_of_memory();
+  return terminal;
+}
+
+/** Descriptors 0, 1 and 2: a stream each, or the terminal (null in its place). */
+function open_files(
+  options: RunOptions,
+  terminal: HostTerminal | null,
+): { files: Ptr<'File'>[]; streams: [Stream, Stream, Stream] } {
+  const files: Ptr<'File'>[] = [];
+  const shared = terminal === null ? (0 as Ptr<'File'>) : host_terminal_open(terminal);
+  if (terminal !== null && shared === 0) throw out_of_memory();
+  const open = (given: unknown, direction: number): Stream => {
+    if (terminal !== null && given === undefined) {
+      files.push(file_get(shared));
+      return null;
+    }
+    const stream = host_stream_create(direction);
+    if (stream === 0) throw out_of_memory();
+    files.push(host_stream_made.file);
+    return stream;
+  };
+  const streams: [Stream, Stream, Stream] = [
+    open(options.stdin, HOST_INPUT),
+    open(options.stdout, HOST_OUTPUT),
+    open(options.stderr, HOST_OUTPUT),
+  ];
+  if (shared !== 0) file_put(shared);
+  return { files, streams };
+}
+
+type Stream = Ptr<'HostStream'> | null;
 
 /** A machine: a kernel, its memory, its file tree and its processors. */
 export class Machine {
@@ -170,14 +264,14 @@ export class Machine {
     if (this.closed) throw new TvisorError('the machine is closed', 'create another one');
     if (this.broken !== null) throw this.broken;
     if (argv.length === 0) throw new TvisorError('no command given', 'pass at least a program name');
-    const stdout = sink_of(options.stdout, 1);
-    const stderr = sink_of(options.stderr, 2);
+    const sinks = sinks_of(options);
+    const { stdout, stderr, screen } = sinks;
     let timed_out = false;
     let timer: NodeJS.Timeout | undefined;
     // Waiting for a word of shared memory does not keep an event loop alive; a program in progress shall.
     const alive = setInterval(() => {}, 1 << 30);
     const status = await new Promise<number>((resolve, reject) => {
-      const pid = this.start(argv, options, stdout, stderr, resolve, reject);
+      const pid = this.start(argv, options, sinks, resolve, reject);
       if (options.timeout !== undefined)
         timer = setTimeout(() => {
           timed_out = true;
@@ -190,7 +284,7 @@ export class Machine {
       clearTimeout(timer);
       clearInterval(alive);
     });
-    await Promise.all([stdout.finish(), stderr.finish()]);
+    await Promise.all([stdout.finish(), stderr.finish(), screen.finish()]);
     const bytes = (sink: Sink | BufferSink): Uint8Array =>
       sink instanceof BufferSink ? sink.bytes() : new Uint8Array(0);
     const decoder = new TextDecoder();
@@ -206,11 +300,23 @@ export class Machine {
     };
   }
 
-  /** Sends a signal to the process groups of the programs in progress, as a terminal does. */
+  /** Sends a signal to the process groups of the programs in progress: those in front where there is a terminal. */
   kill(signal: string): void {
     if (this.closed) return;
     this.enter();
-    for (const pid of this.running.keys()) kill_root(pid, signal_number(signal), false);
+    for (const { pid, terminal } of this.running.values()) {
+      if (terminal !== null && FROM_KEYBOARD.has(signal)) host_terminal_signal(terminal, signal_number(signal));
+      else kill_root(pid, signal_number(signal), false);
+    }
+    this.inline?.wake();
+  }
+
+  /** Changes the window of every terminal; programs in front get SIGWINCH. */
+  resize(rows: number, columns: number): void {
+    if (this.closed) return;
+    this.enter();
+    for (const { terminal } of this.running.values())
+      if (terminal !== null) host_terminal_resize(terminal, rows, columns);
     this.inline?.wake();
   }
 
@@ -221,9 +327,7 @@ export class Machine {
     this.enter();
     end_machine(MACHINE_ENDED);
     interrupt_all(INTERRUPT_STOP);
-    for (const program of this.running.values())
-      program.failed(new TvisorError('the machine was closed while a program ran', ''));
-    this.running.clear();
+    this.reject_all(new TvisorError('the machine was closed while a program ran', ''));
     this.inline?.stop();
     await (await this.pool)?.destroy();
     unbind_memory();
@@ -236,36 +340,38 @@ export class Machine {
   private start(
     argv: readonly string[],
     options: RunOptions,
-    stdout: Sink,
-    stderr: Sink,
+    sinks: Sinks,
     done: (status: number) => void,
     failed: (error: Error) => void,
   ): number {
     this.enter();
-    const files: Ptr<'File'>[] = [];
-    const open = (direction: number): Ptr<'HostStream'> => {
-      const stream = host_stream_create(direction);
-      if (stream === 0) throw new TvisorError('the machine is out of memory', 'ask for more with memory');
-      files.push(host_stream_made.file);
-      return stream;
-    };
-    const streams = [open(HOST_INPUT), open(HOST_OUTPUT), open(HOST_OUTPUT)] as const;
+    const ids = caller_ids();
+    const terminal = options.terminal === undefined ? null : make_terminal(options.terminal, ids);
+    const opened = open_files(options, terminal);
+    const cwd = options.cwd ?? '/';
     const pid = spawn_root({
       argv,
       env: options.env ?? DEFAULT_ENV,
-      cwd: options.cwd ?? '/',
+      cwd,
       umask: DEFAULT_UMASK,
-      files,
-      ...caller_ids(),
+      files: opened.files,
+      terminal,
+      ...ids,
     });
-    const outputs = [new OutputPump(streams[1], stdout, this.serve), new OutputPump(streams[2], stderr, this.serve)];
+    const outputs: Pump[] = [];
+    const [input, output, error] = opened.streams;
+    if (output !== null) outputs.push(new OutputPump(output, sinks.stdout, this.serve));
+    if (error !== null) outputs.push(new OutputPump(error, sinks.stderr, this.serve));
+    const keyboard = typeof pid === 'number' ? (options.terminal?.input ?? null) : null;
+    if (terminal !== null) outputs.push(new TerminalPump(terminal, keyboard_of(keyboard), sinks.screen, this.serve));
+    const pumps = [...outputs];
+    const source = typeof pid === 'number' ? source_of(options.stdin ?? null) : source_of(null);
+    if (input !== null) pumps.push(new InputPump(input, source, this.serve));
     if (typeof pid !== 'number') {
-      for (const pump of outputs) pump.close();
-      new InputPump(streams[0], buffer_source(new Uint8Array(0)), this.serve).serve();
-      throw spawn_error(argv[0] as string, options.cwd ?? '/', pid);
+      for (const pump of pumps) pump.close();
+      throw spawn_error(argv[0] as string, cwd, pid);
     }
-    const input = new InputPump(streams[0], source_of(options.stdin ?? null), this.serve);
-    this.running.set(pid, { pid, pumps: [input, ...outputs], outputs, status: -1, done, failed });
+    this.running.set(pid, { pid, pumps, outputs, terminal, status: -1, done, failed });
     this.inline?.wake();
     return pid;
   }
@@ -309,8 +415,7 @@ export class Machine {
     this.enter();
     const report = read_panic() || (error instanceof Error ? (error.stack ?? error.message) : String(error));
     this.broken ??= new TvisorError(report, 'this is a bug in tvisor: please report it');
-    for (const program of this.running.values()) program.failed(this.broken);
-    this.running.clear();
+    this.reject_all(this.broken);
   }
 
   private serve_once(): void {
@@ -318,7 +423,7 @@ export class Machine {
     for (const program of [...this.running.values()]) {
       for (const pump of program.pumps) pump.serve();
       if (program.status < 0) program.status = reap_root(program.pid);
-      if (program.status >= 0 && program.outputs.every((pump) => pump.serve())) {
+      if (program.status >= 0 && program.outputs.every((pump) => pump.serve(true))) {
         this.running.delete(program.pid);
         for (const pump of program.pumps) pump.close();
         program.done(program.status);
@@ -329,7 +434,15 @@ export class Machine {
   /** The machine is of no more use: every program in progress fails, and every later one. */
   private fail(error: Error): void {
     this.broken ??= error;
-    for (const program of this.running.values()) program.failed(error);
+    this.reject_all(error);
+  }
+
+  /** Ends the host's side of every program in progress. */
+  private reject_all(error: Error): void {
+    for (const program of this.running.values()) {
+      for (const pump of program.pumps) pump.abandon();
+      program.failed(error);
+    }
     this.running.clear();
   }
 

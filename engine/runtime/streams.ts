@@ -10,11 +10,13 @@ import type { Sink, Source } from '../host/stdio.ts';
 const QUEUE_LIMIT = 4;
 const TAKE_BYTES = 1 << 18;
 
-/** Moves bytes as far as they go now; whether it is finished for good. */
 export interface Pump {
-  serve(): boolean;
+  /** Moves bytes as far as they go now; whether it is finished for good. `last`: the program has ended. */
+  serve(last?: boolean): boolean;
   /** Gives the stream up. The machine's memory is bound. */
   close(): void;
+  /** Gives the host's side up and leaves the machine, which is broken or closed, alone. */
+  abandon(): void;
 }
 
 /** Host to guest. */
@@ -70,9 +72,13 @@ export class InputPump implements Pump {
 
   close(): void {
     if (this.closed) return;
+    this.abandon();
+    host_close(this.stream);
+  }
+
+  abandon(): void {
     this.closed = true;
     this.source.stop();
-    host_close(this.stream);
   }
 }
 
@@ -114,7 +120,11 @@ export class OutputPump implements Pump {
 
   close(): void {
     if (this.closed) return;
-    this.closed = true;
+    this.abandon();
     host_close(this.stream);
+  }
+
+  abandon(): void {
+    this.closed = true;
   }
 }

@@ -4,6 +4,7 @@
  */
 import { E2BIG, EACCES, ENOENT, ENOMEM, ENOTDIR } from '../abi/errno.ts';
 import type { Ptr } from '../base/types.ts';
+import { type HostTerminal, host_terminal_control } from '../fs/hostio/terminal.ts';
 import { U64 } from '../heap/memory.ts';
 import { credentials_create, credentials_put } from '../kernel/credentials.ts';
 import { fd_install } from '../kernel/fd_table.ts';
@@ -42,6 +43,8 @@ export interface ProcessRequest {
   readonly groups: readonly number[];
   /** Descriptors 0, 1, 2...; one reference each is taken over, whatever the outcome. */
   readonly files: readonly Ptr<'File'>[];
+  /** The controlling terminal of its session. */
+  readonly terminal: HostTerminal | null;
 }
 
 /** What went wrong, for a message: the errno and the thing it is about. */
@@ -88,6 +91,7 @@ export function spawn_root(request: ProcessRequest): number | SpawnFailure {
   U64[(CpuState.gpr.at(cpu) >> 3) + RSP] = BigInt(program.rsp);
   set_task_comm(task, base_name(request.argv[0] ?? ''));
   const pid = Task.tid.get(task);
+  if (request.terminal !== null) host_terminal_control(request.terminal, task);
   enqueue(task);
   return pid;
 }

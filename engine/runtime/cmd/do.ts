@@ -1,5 +1,6 @@
 /** `tvisor do`: one command in a machine of its own, with the caller's streams. */
 import { caller_environment } from '../../host/system.ts';
+import { caller_terminals, caller_window, watch_window } from '../../host/terminal.ts';
 import type { MachineOptions, Volume } from '../config.ts';
 import { TvisorError } from '../errors.ts';
 import { parse_count, parse_size, parse_time, parse_volume } from '../flag.ts';
@@ -21,7 +22,7 @@ export interface DoFlags {
 
 /** Signals that reach the guest's process when they reach tvisor. */
 const FORWARDED: readonly NodeJS.Signals[] = [
-  ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGWINCH', 'SIGCONT', 'SIGUSR2'] as const),
+  ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGCONT', 'SIGUSR2'] as const),
 ];
 
 /** The options that the flags ask for. Throws a TvisorError for a bad value. */
@@ -47,13 +48,19 @@ export async function do_command(command: readonly string[], flags: DoFlags): Pr
   if (command.length === 0)
     throw new TvisorError('no command given', "write 'tvisor do [flags] [--] CMD [ARGS]', or see 'tvisor do --help'");
   const machine = await Machine.create(options);
+  const terminals = caller_terminals();
+  const terminal = terminals.includes(true)
+    ? { ...caller_window(), input: 'inherit' as const, output: 'inherit' as const }
+    : undefined;
   const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [signal, () => machine.kill(signal)]);
   for (const [signal, listener] of listeners) process.on(signal, listener);
+  const unwatch = terminal === undefined ? null : watch_window(({ rows, columns }) => machine.resize(rows, columns));
   try {
     const result = await machine.run(command, {
-      stdin: 'inherit',
-      stdout: 'inherit',
-      stderr: 'inherit',
+      ...(terminal === undefined ? {} : { terminal }),
+      ...(terminals[0] ? {} : { stdin: 'inherit' }),
+      ...(terminals[1] ? {} : { stdout: 'inherit' }),
+      ...(terminals[2] ? {} : { stderr: 'inherit' }),
       env: caller_environment(),
       cwd: flags.cwd ?? process.cwd(),
       ...(timeout === 0 ? {} : { timeout }),
@@ -62,6 +69,7 @@ export async function do_command(command: readonly string[], flags: DoFlags): Pr
       process.stderr.write(`tvisor: the command was killed after ${flags.timeout}; raise --timeout\n`);
     return result.signal === null ? (result.exitCode ?? 0) : 128 + signal_number(result.signal);
   } finally {
+    unwatch?.();
     for (const [signal, listener] of listeners) process.off(signal, listener);
     await machine.close();
   }
