@@ -25,6 +25,7 @@ import {
   type Subject,
 } from '../pseudo/node.ts';
 import { type PseudoFilesystem, pseudo_create, register_pseudo } from '../pseudo/pseudo.ts';
+import { config_gz } from './config.ts';
 import { CWD, EXE, FD_DIRECTORY, FDINFO_DIRECTORY, ROOT } from './fd.ts';
 import { maps, statm } from './maps.ts';
 import { mountinfo, mounts } from './mounts.ts';
@@ -144,6 +145,7 @@ function self_tgid(): number {
 const ROOT_NODE: PseudoNode = {
   ...directory('', [
     file('cmdline', () => 'tvisor\n'),
+    file('config.gz', config_gz),
     file('cpuinfo', cpuinfo),
     constant('devices', 'Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\nBlock devices:'),
     file('filesystems', filesystems),
