@@ -133,6 +133,8 @@ export const Task = l.done(
     vfork_queue: l.embed(WaitQueue),
     comm: l.bytes(16, 8, 'owner'),
 
+    /** In F_SETLKW: the Files that holds the lock waited for, 0 otherwise. A number to compare, never followed. */
+    lock_blocker: l.atomic(),
     /** Files that the call in progress keeps referenced (kernel/fd_table.ts): pairs of descriptor + 1, file. */
     held_count: l.u32('owner'),
     held_more: l.ptr('HeldFiles', 'owner'),

@@ -171,6 +171,24 @@ function sys_flock(): number {
   return hold_file(fd, file) ? wait_on(queue, POLLOUT) : -ENOMEM;
 }
 
+const SYNC_FILE_RANGE_ALL = 7;
+
+/** sync_file_range(2): dirty pages of the range are written back, whatever the phases asked for. */
+function sys_sync_file_range(): number {
+  const offset = arg_i64(1);
+  const length = arg_i64(2);
+  const flags = arg_lo(3);
+  const file = fd_file(arg_i32(0));
+  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  if ((flags & ~SYNC_FILE_RANGE_ALL) !== 0 || offset < 0 || length < 0) return -EINVAL;
+  const inode = File.inode.get(file);
+  const type = inode === 0 ? 0 : Inode.mode.get(inode) & S_IFMT;
+  if (type !== S_IFREG && type !== S_IFDIR) return -ESPIPE;
+  const mapping = Inode.mapping.get(inode);
+  if (mapping === 0 || flags === 0) return 0;
+  return mapping_sync(mapping, offset, length === 0 ? Inode.size.get(inode) : offset + length);
+}
+
 export const SPACE_ROWS: readonly SyscallRow[] = [
   full(73, 'flock', sys_flock, 'fd:fd', 'operation:int'),
   full(74, 'fsync', sys_fsync, 'fd:fd'),
@@ -190,5 +208,6 @@ export const SPACE_ROWS: readonly SyscallRow[] = [
     'offset:off',
     'len:off',
   ),
+  full(277, 'sync_file_range', sys_sync_file_range, 'fd:fd', 'offset:off', 'nbytes:off', 'flags:uint'),
   full(306, 'syncfs', sys_syncfs, 'fd:fd'),
 ];

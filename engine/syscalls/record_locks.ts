@@ -1,5 +1,5 @@
 /** Record locks of fcntl(2): of processes (F_SETLK) and of open file descriptions (F_OFD_SETLK). */
-import { EAGAIN, EBADF, EFAULT, EINVAL, ENOLCK, ENOMEM, EOVERFLOW } from '../abi/errno.ts';
+import { EAGAIN, EBADF, EDEADLK, EFAULT, EINVAL, ENOLCK, ENOMEM, EOVERFLOW } from '../abi/errno.ts';
 import {
   F_GETLK,
   F_OFD_GETLK,
@@ -18,12 +18,23 @@ import { arg_u64 } from '../kernel/args.ts';
 import { wait_on } from '../kernel/block.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { hold_file } from '../kernel/fd_table.ts';
+import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
+import { for_each_task } from '../kernel/pid.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
-import { LOCK_END, LOCK_OFD, LOCK_POSIX, type LockRange, lock_queue, lock_set, lock_test } from '../vfs/locks.ts';
+import {
+  LOCK_END,
+  LOCK_OFD,
+  LOCK_POSIX,
+  type LockRange,
+  lock_blocker,
+  lock_queue,
+  lock_set,
+  lock_test,
+} from '../vfs/locks.ts';
 import { Inode } from '../vfs/vfs.layout.ts';
 
 const FLOCK_SIZE = 32;
@@ -64,6 +75,30 @@ function encode(scratch: number): void {
   I32[(scratch + 24) >> 2] = range.pid;
 }
 
+/** Longest chain of waiters looked at (Linux's MAX_DEADLK_ITERATIONS). */
+const DEADLOCK_DEPTH = 10;
+
+/** Whether `blocker` waits, by way of others, for a record lock of `owner`: then waiting for it would never end. */
+function closes_circle(owner: number, blocker: number): boolean {
+  for (let depth = 0; depth < DEADLOCK_DEPTH && blocker !== 0; depth++) {
+    if (blocker === owner) return true;
+    blocker = waits_for(blocker);
+  }
+  return false;
+}
+
+/** The Files that a task with this one waits for, or 0. */
+function waits_for(files: number): number {
+  let found = 0;
+  lock_tasklist();
+  for_each_task((task) => {
+    if (Task.files.get(task) === files) found = Task.lock_blocker.load(task);
+    return found !== 0;
+  });
+  unlock_tasklist();
+  return found;
+}
+
 /** F_GETLK, F_SETLK, F_SETLKW and their OFD kin; -EINVAL for any other command. */
 export function record_lock(fd: number, file: Ptr<'File'>, command: number): number {
   const ofd = command === F_OFD_GETLK || command === F_OFD_SETLK || command === F_OFD_SETLKW;
@@ -76,6 +111,7 @@ export function record_lock(fd: number, file: Ptr<'File'>, command: number): num
   if (decoded < 0) return decoded;
   // An OFD lock has no process (fcntl(2): l_pid must be zero).
   if (ofd && I32[(scratch + 24) >> 2] !== 0) return -EINVAL;
+  if (!ofd) Task.lock_blocker.store(current, 0);
   const flavor = ofd ? LOCK_OFD : LOCK_POSIX;
   const owner = ofd ? file : Task.files.get(current);
   if (command === F_GETLK || command === F_OFD_GETLK) {
@@ -90,6 +126,11 @@ export function record_lock(fd: number, file: Ptr<'File'>, command: number): num
   const result = lock_set(inode, flavor, owner, range);
   if (result !== -EAGAIN) return result;
   if (command !== F_SETLKW && command !== F_OFD_SETLKW) return -EAGAIN;
+  if (!ofd) {
+    const blocker = lock_blocker(inode, flavor, owner, range);
+    if (closes_circle(owner, blocker)) return -EDEADLK;
+    Task.lock_blocker.store(current, blocker);
+  }
   const queue = lock_queue(inode);
   if (queue === 0) return -ENOLCK;
   return hold_file(fd, file) ? wait_on(queue, POLLOUT) : -ENOMEM;

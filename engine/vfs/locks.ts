@@ -130,6 +130,17 @@ export function lock_test(inode: I, flavor: number, owner: number, range: LockRa
   unlock(p, INODE_LOCK);
 }
 
+/** The Files whose record lock stands in the way of a request; 0 when there is none, or it is an OFD lock. */
+export function lock_blocker(inode: I, flavor: number, owner: number, range: LockRange): number {
+  const p = Inode.lock.at(inode);
+  lock(p, INODE_LOCK);
+  const x = context_of(inode);
+  const found = x === 0 ? (0 as L) : first_conflict(x, flavor, owner, range.type, range.start, range.end);
+  const blocker = found !== 0 && FileLock.flavor.get(found) === LOCK_POSIX ? FileLock.owner.get(found) : 0;
+  unlock(p, INODE_LOCK);
+  return blocker;
+}
+
 /**
  * F_SETLK: takes, changes or (F_UNLCK) gives up the range for `owner`. 0, -EAGAIN when another holds a
  * conflicting lock, -ENOLCK when there is no room.

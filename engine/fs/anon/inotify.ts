@@ -41,7 +41,7 @@ import { anon_file, FILE_KIND_INOTIFY, register_file_operations } from '../../vf
 import { iget, iput } from '../../vfs/inode.ts';
 import { register_notify } from '../../vfs/notify.ts';
 import { vfs_root } from '../../vfs/root.ts';
-import { Inode, VfsRoot } from '../../vfs/vfs.layout.ts';
+import { Inode, SuperBlock, VfsRoot } from '../../vfs/vfs.layout.ts';
 import { AnonRoot } from './epoll.layout.ts';
 import { EVENT_INLINE_NAME, Inotify, InotifyEvent, InotifyWatch } from './inotify.layout.ts';
 import { anon_root } from './root.ts';
@@ -182,6 +182,26 @@ export function inotify_remove(file: Ptr<'File'>, wd: number): number {
   unlock(p, INOTIFY_LOCK);
   if (inode !== 0) iput(inode);
   return found ? 0 : -EINVAL;
+}
+
+/** The watches as /proc/PID/fdinfo shows them (proc_pid_fdinfo(5)): a line each, the latest first. */
+export function inotify_lines(file: Ptr<'File'>): string {
+  let text = '';
+  const p = acquire();
+  let watch = Inotify.watches.get(instance_of(file));
+  for (; watch !== 0; watch = InotifyWatch.next.get(watch)) {
+    const wd = InotifyWatch.wd.get(watch);
+    if (wd < 0) continue;
+    const inode = InotifyWatch.inode.get(watch);
+    const [ino, dev, mask] = [
+      Inode.ino.get(inode),
+      SuperBlock.dev.get(Inode.sb.get(inode)),
+      InotifyWatch.mask.get(watch),
+    ];
+    text += `inotify wd:${wd} ino:${ino.toString(16)} sdev:${dev.toString(16)} mask:${mask.toString(16)} ignored_mask:0\n`;
+  }
+  unlock(p, INOTIFY_LOCK);
+  return text;
 }
 
 function name_at(event: E): number {

@@ -12,11 +12,12 @@ import { Mm } from '../../mm/mm.layout.ts';
 import { mm_lock, mm_unlock } from '../../mm/mm_lock.ts';
 import { d_path, file_path } from '../../vfs/d_path.ts';
 import { File } from '../../vfs/file.layout.ts';
-import { FILE_KIND_PIPE, file_get, file_put } from '../../vfs/file.ts';
+import { FILE_KIND_INOTIFY, FILE_KIND_PIPE, file_get, file_put } from '../../vfs/file.ts';
 import { fs_cwd, fs_root } from '../../vfs/fs_context.ts';
 import { PathRef } from '../../vfs/path_ref.ts';
 import { Mount } from '../../vfs/vfs.layout.ts';
 import { pipe_place } from '../anon/fifo.ts';
+import { inotify_lines } from '../anon/inotify.ts';
 import type { Entry, EntrySink, PseudoNode, Subject } from '../pseudo/node.ts';
 import { peek_task, task_owner, with_files, with_fs, with_mm, with_page, with_task } from './subject.ts';
 
@@ -96,7 +97,8 @@ function fdinfo(subject: Subject): string | number {
     const cloexec = fd_flags(files, subject.item) === 1 ? O_CLOEXEC : 0;
     const flags = (File.flags.get(file) | cloexec).toString(8);
     const mount = File.mount.get(file);
-    return `pos:\t${File.position.get(file)}\nflags:\t0${flags}\nmnt_id:\t${mount === 0 ? 0 : Mount.id.get(mount)}\n`;
+    const watches = File.kind.get(file) === FILE_KIND_INOTIFY ? inotify_lines(file) : '';
+    return `pos:\t${File.position.get(file)}\nflags:\t0${flags}\nmnt_id:\t${mount === 0 ? 0 : Mount.id.get(mount)}\n${watches}`;
   });
 }
 

@@ -1,12 +1,21 @@
+import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { EBADF, EBUSY, EFAULT, EINVAL, EPERM, ESPIPE } from '../../../engine/abi/errno.ts';
+import { EAGAIN, EBADF, EBUSY, EDEADLK, EFAULT, EINVAL, EPERM, ESPIPE } from '../../../engine/abi/errno.ts';
 import { F_GETPIPE_SZ, F_SETPIPE_SZ, O_CREAT, O_NONBLOCK, O_PATH, O_RDWR } from '../../../engine/abi/fcntl.ts';
 import { PROT_READ } from '../../../engine/abi/mman.ts';
 import { AnonRoot } from '../../../engine/fs/anon/epoll.layout.ts';
 import { anon_root } from '../../../engine/fs/anon/root.ts';
-import { call, peek_words, poke, user_pages } from '../../support/calls.ts';
+import { config_gz } from '../../../engine/fs/proc/config.ts';
+import { fd_file } from '../../../engine/kernel/fd_table.ts';
+import { files_create } from '../../../engine/kernel/files.ts';
+import { Task } from '../../../engine/kernel/task.layout.ts';
+import { create_root_task } from '../../../engine/kernel/task.ts';
+import { File } from '../../../engine/vfs/file.layout.ts';
+import { LOCK_POSIX, lock_set } from '../../../engine/vfs/locks.ts';
+import { ASLEEP, call, peek_words, poke, user_pages, words } from '../../support/calls.ts';
 import { type TestKernel, test_kernel } from '../../support/kernel.ts';
+import { make_credentials } from '../../support/vfs.ts';
 
 let buffer = 0;
 
@@ -64,6 +73,35 @@ test('vmsplice gives what fits, and sendfile stores the offset of nothing', () =
   const out = open('/out', O_RDWR | O_CREAT);
   const fixed = call('mmap', 0, 4096, PROT_READ, 0x22, -1, 0) as number;
   assert.is(call('sendfile', out, empty, fixed, 10), -EFAULT);
+});
+
+test('/proc/config.gz is a gzip stream of option lines', () => {
+  const text = gunzipSync(Buffer.from(config_gz(), 'latin1')).toString();
+  assert.match(text, /^CONFIG_EVENTFD=y$/m);
+  assert.match(text, /^# CONFIG_DNOTIFY is not set$/m);
+});
+
+test('waiting in a circle for record locks is a deadlock', () => {
+  const k = boot();
+  const first = open('/l', O_RDWR | O_CREAT);
+  const flock = (type: number, start: number): number => {
+    poke(buffer, words(type, 0, start, 0, 1, 0, 0, 0));
+    return buffer;
+  };
+  const [SETLK, SETLKW, WRITE] = [6, 7, 1];
+  assert.is(call('fcntl', first, SETLK, flock(WRITE, 0)), 0);
+  const inode = File.inode.get(fd_file(first));
+  const files = files_create();
+  const fs = Task.fs.get(k.task);
+  const other = create_root_task({ mm: k.mm, files, fs, credentials: make_credentials(0, 0) });
+  assert.is(lock_set(inode, LOCK_POSIX, files, { type: WRITE, start: 1, end: 1, pid: 7 }), 0);
+  // The other process waits for the byte that is held here.
+  Task.lock_blocker.store(other, Task.files.get(k.task));
+  assert.is(call('fcntl', first, SETLKW, flock(WRITE, 1)), -EDEADLK);
+  assert.is(call('fcntl', first, SETLK, flock(WRITE, 1)), -EAGAIN);
+  Task.lock_blocker.store(other, 0);
+  assert.is(call('fcntl', first, SETLKW, flock(WRITE, 1)), ASLEEP);
+  assert.is(Task.lock_blocker.load(k.task), files);
 });
 
 test.run();
