@@ -1,13 +1,15 @@
 /**
- * Timers on CPU time: ITIMER_VIRTUAL, ITIMER_PROF and RLIMIT_CPU. They are looked at when a slice of guest code
+ * Timers on CPU time: ITIMER_VIRTUAL, ITIMER_PROF, POSIX timers on CPU clocks, and RLIMIT_CPU. They are looked at when a slice of guest code
  * ends, so they are late by a slice at most.
  */
 import { RLIM_INFINITY, RLIMIT_CPU } from '../abi/resource.ts';
 import { SIGKILL, SIGPROF, SIGVTALRM, SIGXCPU } from '../abi/signal.ts';
 import type { F64Field } from '../heap/field.ts';
 import { own_cpu_ns } from './clock_id.ts';
+import { task_cpu_ns } from './cpu_time.ts';
 import { current } from './current.ts';
 import { group_rlimit, group_rlimit_hard, set_group_rlimit } from './limits.ts';
+import { check_posix_cpu_timers } from './posix_timer.ts';
 import { siginfo_kernel } from './siginfo.ts';
 import { send_to_group } from './signal.ts';
 import { Task } from './task.layout.ts';
@@ -20,8 +22,10 @@ export function check_cpu_timers(): void {
   const group = Task.group.get(current);
   const limit = group_rlimit(group, RLIMIT_CPU);
   const armed = ThreadGroup.virtual_expiry.get(group) !== 0 || ThreadGroup.prof_expiry.get(group) !== 0;
-  if (!armed && limit === RLIM_INFINITY) return;
+  const posix = ThreadGroup.posix_timers.get(group) !== 0;
+  if (!armed && !posix && limit === RLIM_INFINITY) return;
   const now = own_cpu_ns();
+  if (posix) check_posix_cpu_timers(now, task_cpu_ns(current));
   expire(now, ThreadGroup.virtual_expiry, ThreadGroup.virtual_interval, SIGVTALRM);
   expire(now, ThreadGroup.prof_expiry, ThreadGroup.prof_interval, SIGPROF);
   if (now < limit * 1e9) return;

@@ -249,12 +249,15 @@ function end_if_last(): void {
   end_machine(MACHINE_ENDED);
 }
 
-/** Removes a zombie from the tree, adding its usage to its parent's. Under the tasklist lock. */
-export function reap(group: Group): void {
+/**
+ * Removes a zombie from the tree; `counted`, when it was waited for, adds its usage to its parent's (getrusage(2),
+ * NOTES). Under the tasklist lock.
+ */
+export function reap(group: Group, counted = false): void {
   assert((ThreadGroup.flags.load(group) & GROUP_ZOMBIE) !== 0, 'reap: not a zombie');
   ThreadGroup.flags.or(group, GROUP_REAPED);
   const parent = ThreadGroup.parent.get(group);
-  if (parent !== 0) {
+  if (counted && parent !== 0) {
     const cpu = ThreadGroup.dead_cpu_ns.get(group) + ThreadGroup.children_cpu_ns.get(group);
     add(ThreadGroup.children_cpu_ns, parent, cpu);
     add(ThreadGroup.children_voluntary, parent, ThreadGroup.dead_voluntary.get(group));

@@ -13,14 +13,22 @@ export const PosixTimer = l.done(
     notify: l.i32('immutable'),
     signo: l.i32('immutable'),
     tid: l.i32('immutable'),
-    /** 1 while its signal is queued: further expiries count as overruns. */
-    queued: l.u32('guarded by sighand'),
+    /** For a thread's CPU clock: the thread. */
+    cpu_tid: l.i32('immutable'),
+    /** One for the process's list, one for each call that uses the timer. */
+    refs: l.atomic(),
+    /** 1 once it has expired since it was set: later expiries keep a distance. */
+    fired: l.u32('guarded by sighand'),
+    /** 1 once it is off the list: it is not armed any more. */
+    deleted: l.u32('guarded by sighand'),
     value: l.u64('immutable'),
     interval: l.f64('guarded by sighand'),
+    /** First expiry that is not counted yet, on the timer's clock (monotonic or CPU ns); 0 disarmed. */
+    due: l.f64('guarded by sighand'),
     /** Expiries since the signal was queued, and the count reported with the last one taken. */
     overrun: l.f64('guarded by sighand'),
     last_overrun: l.i32('guarded by sighand'),
     timer: l.embed(Timer),
   },
-  120,
+  136,
 );

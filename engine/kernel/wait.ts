@@ -130,5 +130,5 @@ function consume(child: Group, options: number): void {
   if ((options & WNOWAIT) !== 0) return;
   if (wait_report.code === CLD_STOPPED) ThreadGroup.flags.and(child, ~GROUP_STOP_REPORT);
   else if (wait_report.code === CLD_CONTINUED) ThreadGroup.flags.and(child, ~GROUP_CONTINUE_REPORT);
-  else reap(child);
+  else reap(child, true);
 }

@@ -138,6 +138,20 @@ function get_all(ids: Ids): number {
 }
 
 /** setfsuid(2), setfsgid(2): always the id before. */
+/** CAP_CHOWN to CAP_FSETID, CAP_LINUX_IMMUTABLE, CAP_MKNOD; CAP_MAC_OVERRIDE: effective only for file system uid 0. */
+const FS_CAPS_LO = 0x0800_021f;
+const FS_CAPS_HI = 1;
+
+/** capabilities(7): a file system uid that ceases to be 0 loses these capabilities, one that becomes 0 regains them. */
+function change_fs_capabilities(c: Ptr<'Credentials'>, before: number, after: number): void {
+  const { cap_effective, cap_permitted } = Credentials;
+  const lo = cap_effective.lo(c);
+  const hi = cap_effective.hi(c);
+  if (before === 0 && after !== 0) cap_effective.set_parts(c, lo & ~FS_CAPS_LO, hi & ~FS_CAPS_HI);
+  if (before !== 0 && after === 0)
+    cap_effective.set_parts(c, lo | (cap_permitted.lo(c) & FS_CAPS_LO), hi | (cap_permitted.hi(c) & FS_CAPS_HI));
+}
+
 function set_fs(ids: Ids, id: number): number {
   const old = own();
   const before = ids.fs.get(old);
@@ -146,6 +160,7 @@ function set_fs(ids: Ids, id: number): number {
   const c = credentials_prepare();
   if (c === 0) return before;
   ids.fs.set(c, id);
+  if (ids === UIDS) change_fs_capabilities(c, before, id);
   credentials_commit(c);
   return before;
 }

@@ -243,8 +243,11 @@ function sys_getrandom(): number {
 /** syslog(2): the kernel's log is empty. */
 function sys_syslog(): number {
   const type = arg_i32(0);
+  const length = arg_i32(2);
+  if (type !== 3 && type !== 10 && !capable(CAP_SYSLOG)) return -EPERM;
   if (type < 0 || type > 10) return -EINVAL;
-  return type === 3 || type === 10 || capable(CAP_SYSLOG) ? 0 : -EPERM;
+  if (type >= 2 && type <= 4 && (arg_u64(1) === 0 || length < 0)) return -EINVAL;
+  return type === 8 && (length < 1 || length > 8) ? -EINVAL : 0;
 }
 
 export const SYSTEM_ROWS: readonly SyscallRow[] = [

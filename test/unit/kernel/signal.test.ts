@@ -42,6 +42,7 @@ const NR = {
   sigaltstack: 131,
   timer_create: 222,
   timer_settime: 223,
+  timer_delete: 226,
   timer_getoverrun: 225,
   exit_group: 231,
 };
@@ -326,6 +327,54 @@ test('interval timers and POSIX timers send their signals', () => {
   sigreturn(s);
   assert.is(run_script(s), 0);
   assert.equal(seen, [SIGALRM, 0x80, 0, -EINTR, SIGALRM, 0x80, 0, 0, SIGUSR1, -2, 77]);
+});
+
+test('a POSIX timer counts the periods gone by, and signals again after its signal was ignored', () => {
+  const seen: number[] = [];
+  const s = new Script();
+  const id = (): number => get_user_u32(DATA + 0x180);
+  let handler = 0;
+  s.do(() => {
+    put_user_u32(DATA + 0x108, SIGUSR1);
+    put_user_u32(DATA + 0x10c, 0);
+    timespec(DATA + 0x200, 1);
+    timespec(DATA + 0x210, 1e6);
+    timespec(DATA + 0x300, 5e6);
+  });
+  on(s, SIGUSR1, () => 1);
+  s.call(NR.timer_create, 1, DATA + 0x100, DATA + 0x180);
+  s.call(NR.timer_settime, id, 0, DATA + 0x200, 0).call(NR.nanosleep, DATA + 0x300, 0);
+  on(s, SIGUSR1, () => handler, SA_SIGINFO);
+  s.call(NR.pause).call(NR.timer_delete, id);
+  s.call(NR.timer_settime, id, 0, DATA + 0x200, 0).do((g) => seen.push(g.result()));
+  s.call(NR.exit_group, 0);
+  handler = s.here();
+  s.do((g) => {
+    const first = seen.length === 0;
+    // si_timerid and si_overrun: a period of 1 ns goes off every 100 us.
+    if (first) seen.push(get_user_u32(g.get(RSI) + 20) > 50_000 ? 1 : 0);
+  });
+  sigreturn(s);
+  assert.is(run_script(s), 0);
+  assert.equal(seen, [1, -22]);
+});
+
+test('a timer on the CPU time of the process goes off', () => {
+  const seen: number[] = [];
+  const s = new Script();
+  const id = (): number => get_user_u32(DATA + 0x180);
+  s.do(() => {
+    put_user_u32(DATA + 0x108, SIGTERM);
+    put_user_u32(DATA + 0x10c, 0);
+    timespec(DATA + 0x200, 0);
+    timespec(DATA + 0x210, 1e6);
+  });
+  s.call(NR.timer_create, 2, DATA + 0x100, DATA + 0x180).do((g) => seen.push(g.result()));
+  s.call(NR.timer_settime, id, 0, DATA + 0x200, 0).do((g) => seen.push(g.result()));
+  const loop = s.here();
+  s.do((g) => g.jump(loop));
+  assert.is(run_script(s), SIGTERM);
+  assert.equal(seen, [0, 0]);
 });
 
 test('a bad address is EFAULT and SIGKILL cannot be caught', () => {
