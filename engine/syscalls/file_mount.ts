@@ -2,7 +2,7 @@
  * mount(2) and umount2(2), for root inside the machine.
  */
 import { CAP_SYS_ADMIN } from '../abi/capability.ts';
-import { EBUSY, EINVAL, ENODEV, ENOMEM, ENOTDIR, EPERM } from '../abi/errno.ts';
+import { EBUSY, EINVAL, ENODEV, ENOENT, ENOMEM, ENOTDIR, EPERM } from '../abi/errno.ts';
 import { AT_FDCWD } from '../abi/fcntl.ts';
 import {
   MNT_DETACH,
@@ -32,7 +32,7 @@ import { current } from '../kernel/current.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { copy_in_string } from '../mm/uaccess.ts';
 import { mount_attach, mount_detach } from '../vfs/mount.ts';
-import { is_directory, LOOKUP_FOLLOW } from '../vfs/path.ts';
+import { is_directory, is_symlink, LOOKUP_FOLLOW } from '../vfs/path.ts';
 import { PathRef } from '../vfs/path_ref.ts';
 import { capable } from '../vfs/permission.ts';
 import { filesystem_types, sb_get, sb_put } from '../vfs/super.ts';
@@ -80,7 +80,9 @@ function mount_flags(flags: number): number {
 function attach(sb: Ptr<'SuperBlock'>, root: Ptr<'Dentry'>, flags: number, source: string): number {
   const at = Dentry.inode.get(target.dentry);
   let result = 0;
-  if (is_directory(Dentry.inode.get(root)) !== is_directory(at)) result = -ENOTDIR;
+  // Nothing is mounted on a link: of these only /proc's can be reached (Linux's dont_mount).
+  if (is_symlink(at)) result = -ENOENT;
+  else if (is_directory(Dentry.inode.get(root)) !== is_directory(at)) result = -ENOTDIR;
   else result = mount_attach(sb, root, flags, target.mount, target.dentry, source);
   if (result < 0) sb_put(sb);
   return Math.min(result, 0);

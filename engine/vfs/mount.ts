@@ -6,11 +6,13 @@
  */
 
 import { EBUSY, EINVAL, ENOMEM } from '../abi/errno.ts';
+import { POLLERR, POLLPRI } from '../abi/poll.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_write } from '../heap/bytes.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { MOUNT_LOCK } from '../heap/lock_order.ts';
 import { slab } from '../heap/slab.ts';
+import { WAKE_ALL, wake } from '../heap/wait_queue.ts';
 import { dget, dput } from './dcache.ts';
 import { vfs_root } from './root.ts';
 import { sb_put } from './super.ts';
@@ -80,7 +82,7 @@ export function mount_attach(sb: Ptr<'SuperBlock'>, root: D, flags: number, pare
   if (tail === 0) VfsRoot.mounts_head.set(r, mount);
   else Mount.next.set(tail, mount);
   VfsRoot.mounts_tail.set(r, mount);
-  VfsRoot.mount_events.add(r, 1);
+  announce_change(r);
   unlock(p, MOUNT_LOCK);
   return mount;
 }
@@ -130,6 +132,12 @@ export function is_mountpoint(dentry: D): boolean {
   return (Dentry.flags.load(dentry) & DENTRY_MOUNTED) !== 0;
 }
 
+/** The mount tree has changed: whoever polls /proc/mounts learns of it (proc_pid_mounts(5)). */
+function announce_change(root: Ptr<'VfsRoot'>): void {
+  VfsRoot.mount_events.add(root, 1);
+  wake(VfsRoot.mount_queue.at(root), POLLERR | POLLPRI, WAKE_ALL);
+}
+
 /** Takes a mount out of the list and the tree; the mount lock is held. Its references are dropped by the caller. */
 function unlink_mount(mount: M): void {
   const r = vfs_root();
@@ -141,7 +149,7 @@ function unlink_mount(mount: M): void {
   else Mount.prev.set(next, prev);
   Mount.flags.or(mount, MOUNT_DETACHED);
   if (VfsRoot.root_mount.get(r) === mount) VfsRoot.root_mount.set(r, 0 as M);
-  VfsRoot.mount_events.add(r, 1);
+  announce_change(r);
   const at = Mount.mountpoint.get(mount);
   if (at === 0) return;
   let other = VfsRoot.mounts_head.get(r);

@@ -16,6 +16,7 @@
  */
 import { layout } from '../heap/layout.ts';
 import { Lock } from '../heap/lock.ts';
+import { WaitQueue } from '../heap/wait_queue.ts';
 
 /** Superblock flags. */
 export const SB_READ_ONLY = 1;
@@ -231,6 +232,8 @@ export const VfsRoot = r.done(
     next_minor: r.u32('guarded by mount_lock'),
     /** Rises with each change of the mount tree (poll on /proc/mounts). */
     mount_events: r.atomic(),
+    /** Woken with each of them. */
+    mount_queue: r.embed(WaitQueue),
     /** Inotify watches alive. */
     watches: r.atomic(),
     /** The mount of memfds, which is in no tree; 0 until first use. */
@@ -238,5 +241,5 @@ export const VfsRoot = r.done(
     /** The bytes "..". */
     dots: r.bytes(8, 8, 'immutable'),
   },
-  184,
+  200,
 );

@@ -4,6 +4,7 @@ import type { Ptr } from '../../base/types.ts';
 import { bytes_length, bytes_read } from '../../heap/bytes.ts';
 import { d_path } from '../../vfs/d_path.ts';
 import { mounts_each } from '../../vfs/mount.ts';
+import { vfs_root } from '../../vfs/root.ts';
 import {
   MOUNT_NOATIME,
   MOUNT_NODEV,
@@ -12,6 +13,7 @@ import {
   MOUNT_READ_ONLY,
   Mount,
   SuperBlock,
+  VfsRoot,
 } from '../../vfs/vfs.layout.ts';
 import { with_page } from './subject.ts';
 
@@ -48,6 +50,12 @@ function source_of(mount: Ptr<'Mount'>): string {
 function type_of(mount: Ptr<'Mount'>): string {
   return text_at(SuperBlock.type_name.at(Mount.sb.get(mount)), 16);
 }
+
+/** Both files can be polled for changes of the mount tree (proc_pid_mounts(5)). */
+export const MOUNT_CHANGES = {
+  count: (): number => VfsRoot.mount_events.load(vfs_root()),
+  queue: (): Ptr<'WaitQueue'> => VfsRoot.mount_queue.at(vfs_root()),
+};
 
 /** Lines of /proc/mounts. */
 export function mounts(): string {

@@ -28,7 +28,7 @@ import { type PseudoFilesystem, pseudo_create, register_pseudo } from '../pseudo
 import { config_gz } from './config.ts';
 import { CWD, EXE, FD_DIRECTORY, FDINFO_DIRECTORY, ROOT } from './fd.ts';
 import { maps, statm } from './maps.ts';
-import { mountinfo, mounts } from './mounts.ts';
+import { MOUNT_CHANGES, mountinfo, mounts } from './mounts.ts';
 import { smaps } from './smaps.ts';
 import {
   auxv,
@@ -72,8 +72,8 @@ const COMMON: readonly PseudoNode[] = [
   task_file('limits', limits),
   task_file('loginuid', () => '4294967295'),
   task_file('maps', maps),
-  task_file('mountinfo', mountinfo),
-  task_file('mounts', mounts),
+  { ...task_file('mountinfo', mountinfo), changes: MOUNT_CHANGES },
+  { ...task_file('mounts', mounts), changes: MOUNT_CHANGES },
   task_file('oom_score', () => '0\n'),
   writable(task_file('oom_score_adj', oom_score_adj), write_oom_score_adj),
   task_file('personality', () => '00000000\n', 0o400),

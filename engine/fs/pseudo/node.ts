@@ -4,6 +4,7 @@
  * (whose /proc/PID it is, which descriptor). Contents are text of one character a byte.
  */
 import { assert } from '../../base/assert.ts';
+import type { Ptr } from '../../base/types.ts';
 import type { PathRef } from '../../vfs/path_ref.ts';
 
 /** What an inode is about: a task (0: none) and a descriptor or other number (-1: none). */
@@ -37,6 +38,8 @@ export interface PseudoNode {
   readonly others?: readonly PseudoNode[];
   /** The whole content, or -errno. */
   read?(subject: Subject): string | number;
+  /** A number that moves when the content changes, and the queue that is woken then: the file can be polled. */
+  readonly changes?: { count(): number; queue(): Ptr<'WaitQueue'> };
   /** Takes a whole write: 0 or -errno. */
   write?(subject: Subject, text: string): number;
   /** Text of a symbolic link, or -errno. */

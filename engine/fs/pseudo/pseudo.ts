@@ -5,7 +5,7 @@
  * nothing has to be freed.
  */
 import { EINVAL, EIO, ENOENT, ENOMEM, ENOTDIR, ENOTTY, EPERM } from '../../abi/errno.ts';
-import { READABLE, WRITABLE } from '../../abi/poll.ts';
+import { POLLERR, POLLPRI, READABLE, WRITABLE } from '../../abi/poll.ts';
 import { DT_SHIFT, S_IFCHR, S_IFDIR, S_IFMT } from '../../abi/stat.ts';
 import { assert } from '../../base/assert.ts';
 import { PAGE_SIZE, type Ptr } from '../../base/types.ts';
@@ -151,13 +151,23 @@ function seek(file: Ptr<'File'>, offset: number, whence: number): number {
   return target;
 }
 
+/** A change is reported once to each open file: by the first poll that sees it (Linux's mounts_poll). */
+function poll(file: Ptr<'File'>): number {
+  const { changes } = node_at(File.inode.get(file));
+  if (changes === undefined) return READABLE | WRITABLE;
+  const count = changes.count() >>> 0;
+  if (File.scratch.get(file) === count) return READABLE | WRITABLE;
+  File.scratch.set(file, count);
+  return READABLE | WRITABLE | POLLERR | POLLPRI;
+}
+
 function file_table(name: string): FileOperations {
   return {
     name,
     read,
     write,
-    poll: () => READABLE | WRITABLE,
-    queue: () => 0 as Ptr<'WaitQueue'>,
+    poll,
+    queue: (file) => node_at(File.inode.get(file)).changes?.queue() ?? (0 as Ptr<'WaitQueue'>),
     seek,
     ioctl: () => -ENOTTY,
     release: () => {},
@@ -186,7 +196,9 @@ export function register_pseudo(fs: PseudoFilesystem): void {
     open: (inode, file) => {
       const type = Inode.mode.get(inode) & S_IFMT;
       if (type === S_IFCHR) return special_open(inode, file);
-      if (type !== S_IFDIR) File.kind.set(file, fs.file_kind);
+      if (type === S_IFDIR) return 0;
+      File.kind.set(file, fs.file_kind);
+      File.scratch.set(file, (node_at(inode).changes?.count() ?? 0) >>> 0);
       return 0;
     },
     // Opening with O_TRUNC means nothing here; other attributes belong to what the files stand for.

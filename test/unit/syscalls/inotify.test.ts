@@ -24,13 +24,15 @@ import {
   IN_Q_OVERFLOW,
   IN_UNMOUNT,
 } from '../../../engine/abi/inotify.ts';
+import type { Ptr } from '../../../engine/base/types.ts';
 import { AnonRoot } from '../../../engine/fs/anon/epoll.layout.ts';
 import { inotify_slab } from '../../../engine/fs/anon/inotify.ts';
 import { anon_root } from '../../../engine/fs/anon/root.ts';
+import { procfs_create } from '../../../engine/fs/proc/proc.ts';
 import { inodes_live } from '../../../engine/vfs/inode.ts';
 import { vfs_root } from '../../../engine/vfs/root.ts';
 import { VfsRoot } from '../../../engine/vfs/vfs.layout.ts';
-import { ASLEEP, call, peek, peek_words, poke, user_pages } from '../../support/calls.ts';
+import { ASLEEP, call, peek, peek_words, poke, user_pages, words } from '../../support/calls.ts';
 import { test_kernel } from '../../support/kernel.ts';
 
 let buffer = 0;
@@ -187,6 +189,30 @@ test('unmounting and closing let go of what is watched; an empty queue is waited
   const blocking = call('inotify_init') as number;
   watch(blocking, '/', IN_CREATE);
   assert.is(call('read', blocking, buffer, 100), ASLEEP);
+});
+
+test('polling /proc/mounts tells of each change of the mount tree once', () => {
+  const k = test_kernel();
+  buffer = user_pages(k, 4);
+  names = user_pages(k, 2);
+  k.space.mkdir('/proc');
+  k.space.mkdir('/m');
+  assert.ok(k.space.mount(procfs_create() as Ptr<'SuperBlock'>, '/proc') > 0);
+  const fd = call('open', str('/proc/self/mounts'), 0, 0) as number;
+  assert.ok(fd >= 0);
+  const POLLPRI = 2;
+  const POLLERR = 8;
+  poke(buffer, words(fd, POLLPRI));
+  const revents = (): number => {
+    call('poll', buffer, 1, 0);
+    return (peek_words(buffer + 4, 1)[0] as number) >>> 16;
+  };
+  assert.is(revents(), 0);
+  str('tmpfs', names + 512);
+  assert.is(call('mount', names + 512, str('/m'), names + 512, 0, 0), 0);
+  assert.is(revents(), POLLERR | POLLPRI);
+  assert.is(revents(), 0);
+  assert.is(call('poll', buffer, 1, -1), ASLEEP);
 });
 
 test.run();
