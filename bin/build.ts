@@ -67,6 +67,21 @@ module.exports = loaded.exports;
 module.exports.code_cache = () => script.createCachedData();
 `;
 
+/**
+ * Makes the code cache. It holds the functions that have run, so a small program runs first, where the host has one:
+ * that spares a start 20 ms of compiling. Whatever goes wrong, the engine works without.
+ */
+const WARM_UP = `
+const { Machine, code_cache } = require('./load.cjs');
+async function run() {
+  const machine = await Machine.create({ vcpus: 0, memory: 256 << 20 });
+  await machine.run(['sh', '-c', 'echo x | cat; ls -l / > /dev/null'], { stdin: 'x', timeout: 20000 });
+  await machine.close();
+}
+const save = () => require('node:fs').writeFileSync('machine.cache', code_cache());
+run().catch(() => {}).then(save).then(() => process.exit(0));
+`;
+
 /** The library's entry for ECMAScript modules. */
 const LIBRARY = `import { createRequire } from 'node:module';
 export const { Machine, TvisorError } = createRequire(import.meta.url)('./engine.cjs');
@@ -113,9 +128,7 @@ async function bundle_engine(): Promise<void> {
   writeFileSync(join(folder, 'tvisor.cjs'), COMMAND);
   chmodSync(join(folder, 'tvisor.cjs'), 0o755);
   rmSync(join(folder, 'machine.cache'), { force: true });
-  const run = "process.stdout.write(require('./load.cjs').code_cache())";
-  const { stdout, status } = spawnSync(process.execPath, ['-e', run], { cwd: folder, maxBuffer: 1 << 26 });
-  if (status === 0) writeFileSync(join(folder, 'machine.cache'), stdout);
+  spawnSync(process.execPath, ['-e', WARM_UP], { cwd: folder, stdio: 'ignore', timeout: 60_000 });
 }
 
 const interpreter = generate_interpreter().bytes;

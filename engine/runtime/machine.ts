@@ -29,6 +29,7 @@ import {
 } from '../host/stdio.ts';
 import { available_cores, caller_ids } from '../host/system.ts';
 import { terminal_sink, terminal_source } from '../host/terminal.ts';
+import { tune_for_long_programs } from '../host/tuning.ts';
 import { VcpuPool, vcpu_module } from '../host/workers.ts';
 import { reap_root } from '../kernel/exit.ts';
 import { MACHINE_ENDED, MACHINE_PANICKED } from '../kernel/kernel.layout.ts';
@@ -468,6 +469,7 @@ export class Machine {
 
   private start_vcpu(): void {
     if (this.started >= this.config.vcpus) return;
+    tune_for_long_programs();
     const index = this.started++;
     this.pool ??= VcpuPool.create(vcpu_module(), 'vcpu_job', this.config.vcpus);
     const { memory, module } = this;

@@ -268,8 +268,10 @@ export class CodeCache {
   private mark(frame: FrameAddr): void {
     const before = FrameInfo.flags.or(info_of(frame), FRAME_CODE);
     if ((before & FRAME_CODE) !== 0) return;
+    // As every page of a program just started: scanning the TLB for each took a fifth of a short program's time.
+    if ((before & (FRAME_CACHE | FRAME_DIRTY)) === FRAME_CACHE) return;
     this.forbid_writes(frame);
-    if (MachineHeader.vcpu_count.get(MACHINE) === 1 || (before & (FRAME_CACHE | FRAME_DIRTY)) === FRAME_CACHE) return;
+    if (MachineHeader.vcpu_count.get(MACHINE) === 1) return;
     leave_guest(this.vcpu);
     flush_others(NULL);
     enter_guest(this.vcpu);
