@@ -105,7 +105,7 @@ const DEFAULT_UMASK = 0o022;
  * Time that the calling thread runs programs itself before vCPU threads are started, ns: loading the pool and
  * starting its first thread cost about as much, and most programs end before.
  */
-const HAND_OVER_NS = 80e6;
+const HAND_OVER_NS = 120e6;
 /** Signals that keys of a terminal send. */
 const FROM_KEYBOARD = new Set(['SIGINT', 'SIGQUIT', 'SIGTSTP']);
 

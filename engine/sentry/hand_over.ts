@@ -1,6 +1,6 @@
 /**
  * A vCPU passes from one thread to another. The host's thread runs the first vCPU itself until a program has
- * shown that it needs a thread of its own: a thread costs 60 ms and more to start, most programs end before.
+ * shown that it needs a thread of its own: a thread costs 100 ms of processor time to start, most programs end before.
  *
  *   worker  take_over: asks, wakes the host's event loop, sleeps until the vCPU is given up
  *   host    hand_over_asked, between two turns: hand_over; from then on it leaves the vCPU alone
