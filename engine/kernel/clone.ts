@@ -5,6 +5,7 @@
  * failed clone leaves nothing behind.
  */
 
+import { CAP_SYS_ADMIN } from '../abi/capability.ts';
 import {
   CLONE_CHILD_CLEARTID,
   CLONE_CHILD_SETTID,
@@ -33,6 +34,7 @@ import { F64, U8, U32 } from '../heap/memory.ts';
 import { CpuState, RSP } from '../machine/cpu.layout.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
 import { fatal_signal_pending } from './block.ts';
+import { capable } from './credentials.ts';
 import { current, current_cpu } from './current.ts';
 import { KernelRoot } from './kernel.layout.ts';
 import { kernel_root, lock_tasklist, unlock_tasklist } from './kernel.ts';
@@ -74,6 +76,11 @@ export interface CloneArgs {
 type T = Ptr<'Task'>;
 type Group = Ptr<'ThreadGroup'>;
 
+/** The answer to CLONE_NEW* flags, as from a kernel configured without namespaces. */
+export function no_namespaces(): number {
+  return capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+}
+
 /** Which combinations clone refuses (clone(2), "ERRORS"): 0 or -errno. */
 export function check_clone_flags(args: CloneArgs): number {
   const flags = args.flags;
@@ -85,7 +92,7 @@ export function check_clone_flags(args: CloneArgs): number {
   if (has(CLONE_SIGHAND) && args.clear_sighand) return -EINVAL;
   if (has(CLONE_PIDFD) && has(CLONE_DETACHED | CLONE_THREAD)) return -EINVAL;
   if (has(CLONE_PARENT) && ThreadGroup.parent.get(Task.group.get(current)) === 0) return -EINVAL;
-  if (has(CLONE_NAMESPACES)) return -EPERM;
+  if (has(CLONE_NAMESPACES)) return no_namespaces();
   if (has(CLONE_SETTLS) && args.tls >= TASK_SIZE) return -EPERM;
   return 0;
 }

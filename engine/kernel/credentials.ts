@@ -7,6 +7,7 @@ import { U8, U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { Credentials } from './credentials.layout.ts';
 import { current } from './current.ts';
+import { lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { Task } from './task.layout.ts';
 
 export const credentials_slab = slab(Credentials);
@@ -55,10 +56,12 @@ export function credentials_prepare(): Ptr<'Credentials'> {
   return copy;
 }
 
-/** Publishes prepared credentials as the current task's. */
+/** Publishes prepared credentials as the current task's. Others look at them under the tasklist lock. */
 export function credentials_commit(prepared: Ptr<'Credentials'>): void {
   const old = Task.credentials.get(current);
+  lock_tasklist();
   Task.credentials.set(current, prepared);
+  unlock_tasklist();
   if (old !== 0) credentials_put(old);
 }
 

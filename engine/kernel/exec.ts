@@ -28,6 +28,7 @@ import { kill_group_locked, kill_thread, lock_signals, unlock_signals } from './
 import { TASK_ZOMBIE, Task } from './task.layout.ts';
 import { sighand_create, sighand_put, task_release } from './task.ts';
 import { task_replace_mm } from './task_mm.ts';
+import { task_replace_files } from './task_shared.ts';
 import { GROUP_EXECED, GROUP_EXITING, Pid, ThreadGroup } from './thread_group.layout.ts';
 
 const POLLIN = 1;
@@ -55,8 +56,7 @@ export function exec_unshare_files(): number {
   if (files === 0 || Files.refs.load(files) === 1) return 0;
   const copy = clone_resource('files', files, false);
   if (copy === 0) return -ENOMEM;
-  Task.files.set(current, copy);
-  release_resource('files', files);
+  release_resource('files', task_replace_files(current, copy));
   return 0;
 }
 

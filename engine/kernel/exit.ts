@@ -27,6 +27,7 @@ import { leave_stop } from './stop.ts';
 import { TASK_STATE_MASK, TASK_ZOMBIE, Task } from './task.layout.ts';
 import { child_link, child_unlink, group_release, task_put, task_release } from './task.ts';
 import { task_replace_mm } from './task_mm.ts';
+import { task_replace_files, task_replace_fs } from './task_shared.ts';
 import {
   GROUP_EXITING,
   GROUP_REAPED,
@@ -94,12 +95,8 @@ export function exit_task(wait_status: number): void {
   waits_done();
   if (Task.held_count.get(task) !== 0) release_held_files(task);
   exit_memory(task);
-  const files = Task.files.get(task);
-  const fs = Task.fs.get(task);
-  Task.files.set(task, 0 as Ptr<'Files'>);
-  Task.fs.set(task, 0 as Ptr<'FsContext'>);
-  release_resource('files', files);
-  release_resource('fs', fs);
+  release_resource('files', task_replace_files(task, 0 as Ptr<'Files'>));
+  release_resource('fs', task_replace_fs(task, 0 as Ptr<'FsContext'>));
   account_stop(task);
   leave_stop(task);
   const last = leave_group(task, group, wait_status);

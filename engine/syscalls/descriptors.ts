@@ -61,6 +61,7 @@ import {
 import { Files } from '../kernel/files.layout.ts';
 import { files_close_range, files_copy, files_put } from '../kernel/files.ts';
 import { Task } from '../kernel/task.layout.ts';
+import { task_replace_files } from '../kernel/task_shared.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
@@ -88,8 +89,7 @@ function sys_close_range(): number {
   if ((flags & CLOSE_RANGE_UNSHARE) !== 0 && Files.refs.load(files) > 1) {
     const copy = files_copy(files);
     if (copy === 0) return -ENOMEM;
-    Task.files.set(current, copy);
-    files_put(files);
+    files_put(task_replace_files(current, copy));
     files = copy;
   }
   files_close_range(files, first, last, (flags & CLOSE_RANGE_CLOEXEC) !== 0);

@@ -36,7 +36,7 @@ import { NSIG, SIGCHLD } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
 import { fatal_signal_pending, wait_on_killable, waits_done } from '../kernel/block.ts';
-import { type CloneArgs, clone_task } from '../kernel/clone.ts';
+import { type CloneArgs, clone_task, no_namespaces } from '../kernel/clone.ts';
 import { current } from '../kernel/current.ts';
 import { exit_group } from '../kernel/exit.ts';
 import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
@@ -60,6 +60,7 @@ import {
 } from '../kernel/stage.ts';
 import { Task, WORK_EXIT } from '../kernel/task.layout.ts';
 import { parent_pid, task_put } from '../kernel/task.ts';
+import { task_replace_files, task_replace_fs } from '../kernel/task_shared.ts';
 import { Pid, ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { wait_for_child, wait_report } from '../kernel/wait.ts';
 import { full, partial, type SyscallRow } from './row.ts';
@@ -148,7 +149,8 @@ function sys_clone3(): number {
   if (exit_signal > NSIG || (stack === 0) !== (stack_size === 0)) return -EINVAL;
   if ((flags & CLONE_THREAD) !== 0 && exit_signal !== 0) return -EINVAL;
   if ((flags_hi & 2) !== 0) return -EINVAL;
-  if ((flags & CLONE_NEWTIME) !== 0 || stage_u64(72) !== 0) return -EPERM;
+  if ((flags & CLONE_NEWTIME) !== 0) return no_namespaces();
+  if (stage_u64(72) !== 0) return -EPERM;
   return clone_and_wait({
     flags,
     clear_sighand: (flags_hi & CLONE_CLEAR_SIGHAND_HI) !== 0,
@@ -306,27 +308,25 @@ function sys_unshare(): number {
   const flags = arg_u32(0);
   const known = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_NAMESPACES;
   if ((flags & ~(known | CLONE_NEWTIME)) !== 0) return -EINVAL;
-  if ((flags & (CLONE_NAMESPACES | CLONE_NEWTIME)) !== 0) return -EPERM;
+  if ((flags & (CLONE_NAMESPACES | CLONE_NEWTIME)) !== 0) return no_namespaces();
   const single = ThreadGroup.live.load(Task.group.get(current)) === 1;
   if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0 && !single) return -EINVAL;
   const files = Task.files.get(current);
   if ((flags & CLONE_FILES) !== 0 && files !== 0) {
     const copy = clone_resource('files', files, false);
     if (copy === 0) return -ENOMEM;
-    Task.files.set(current, copy);
-    release_resource('files', files);
+    release_resource('files', task_replace_files(current, copy));
   }
   const fs = Task.fs.get(current);
   if ((flags & CLONE_FS) !== 0 && fs !== 0) {
     const copy = clone_resource('fs', fs, false);
     if (copy === 0) return -ENOMEM;
-    Task.fs.set(current, copy);
-    release_resource('fs', fs);
+    release_resource('fs', task_replace_fs(current, copy));
   }
   return 0;
 }
 
-const NO_NAMESPACES = 'CLONE_NEW* flags answer EPERM: there are no namespaces yet';
+const NO_NAMESPACES = 'no namespaces: CLONE_NEW* flags answer EINVAL, or EPERM without CAP_SYS_ADMIN';
 
 export const PROCESS_ROWS: readonly SyscallRow[] = [
   full(39, 'getpid', sys_getpid),

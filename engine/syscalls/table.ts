@@ -62,6 +62,18 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   MSG_ROWS,
 ];
 
+/** Why calls that programs ask for are missing. */
+const NOTES: Readonly<Record<string, string>> = {
+  ptrace: 'tasks cannot be traced: debuggers and strace do not run inside the machine',
+  seccomp: 'no filters; prctl(PR_SET_SECCOMP) answers EINVAL',
+  setns: 'there are no namespaces to enter',
+  rseq: 'as on a kernel without restartable sequences: the C library does without',
+  acct: 'no process accounting file',
+  kcmp: 'as on a kernel without it',
+  io_setup: 'no asynchronous I/O contexts',
+  io_uring_setup: 'no rings',
+};
+
 function not_implemented(): number {
   return -ENOSYS;
 }
@@ -75,7 +87,9 @@ function collect(families: readonly (readonly SyscallRow[])[]): readonly (Syscal
   }
   for (const [number, name] of SYSCALL_NAMES.entries()) {
     if (name === undefined) continue;
-    rows[number] ??= { number, name, handler: not_implemented, args: [], support: 'unsupported' };
+    const note = NOTES[name];
+    const why = note === undefined ? {} : { note };
+    rows[number] ??= { number, name, handler: not_implemented, args: [], support: 'unsupported', ...why };
   }
   return rows;
 }
