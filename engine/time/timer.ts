@@ -81,16 +81,20 @@ export function timer_remaining(timer: Ptr<'Timer'>): number {
   return left;
 }
 
-/** Fires every timer whose deadline has come. Holds no lock while a fire function runs. */
+/**
+ * Fires every timer whose deadline has come by now. What comes due meanwhile waits for the next call: periods shorter
+ * than the work they cause would keep the vCPU here for ever. Holds no lock while a fire function runs.
+ */
 export function timers_run(): void {
   const root = time_root();
-  if (TimeRoot.next_deadline.get(root) > monotonic_ns()) return;
+  const now = monotonic_ns();
+  if (TimeRoot.next_deadline.get(root) > now) return;
   const timer_lock = TimeRoot.timer_lock.at(root);
   for (;;) {
     lock(timer_lock, TIMER_LOCK);
     const timer = TimeRoot.root.get(root);
-    // One thread fires at a time; it looks again after each timer, so nothing is left behind.
-    if (timer === 0 || TimeRoot.firing.load(root) !== 0 || Timer.deadline.get(timer) > monotonic_ns()) {
+    // One thread fires at a time; the next deadline tells the others, and itself, what is left.
+    if (timer === 0 || TimeRoot.firing.load(root) !== 0 || Timer.deadline.get(timer) > now) {
       unlock(timer_lock, TIMER_LOCK);
       return;
     }
