@@ -60,7 +60,8 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stderr.write(
         `tvisor: internal error: ${error instanceof Error ? error.message : error}; report it with --debug's output\n`,
       );
-    if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    if (debug && error instanceof TvisorError && error.report !== '') process.stderr.write(`${error.report}\n`);
+    else if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return error instanceof TvisorError ? error.status : 125;
   }
 }

@@ -5,11 +5,14 @@ export class TvisorError extends Error {
   override readonly name: string = 'TvisorError';
   readonly remedy: string;
   readonly status: number;
+  /** More than a line: the report of a kernel panic. */
+  readonly report: string;
 
-  constructor(message: string, remedy: string, status = 125) {
+  constructor(message: string, remedy: string, status = 125, report = '') {
     super(message);
     this.remedy = remedy;
     this.status = status;
+    this.report = report;
   }
 
   /** The one line that a user sees. */

@@ -16,6 +16,7 @@ import {
   host_terminal_resize,
   host_terminal_signal,
 } from '../fs/hostio/terminal.ts';
+import { forget_held_locks } from '../heap/lock.ts';
 import { unbind_memory } from '../heap/memory.ts';
 import { interpreter_module } from '../host/module.ts';
 import {
@@ -276,9 +277,7 @@ export class Machine {
       if (options.timeout !== undefined)
         timer = setTimeout(() => {
           timed_out = true;
-          this.enter();
-          kill_root(pid, signal_number('SIGKILL'), true);
-          this.inline?.wake();
+          this.send([pid], 'SIGKILL', true);
         }, options.timeout);
       this.serve();
     }).finally(() => {
@@ -303,11 +302,20 @@ export class Machine {
 
   /** Sends a signal to the process groups of the programs in progress: those in front where there is a terminal. */
   kill(signal: string): void {
+    this.send(this.running.keys(), signal, false);
+  }
+
+  private send(pids: Iterable<number>, signal: string, everything: boolean): void {
     if (this.closed) return;
-    this.enter();
-    for (const { pid, terminal } of this.running.values()) {
-      if (terminal !== null && FROM_KEYBOARD.has(signal)) host_terminal_signal(terminal, signal_number(signal));
-      else kill_root(pid, signal_number(signal), false);
+    try {
+      this.enter();
+      for (const pid of pids) {
+        const terminal = everything ? null : (this.running.get(pid)?.terminal ?? null);
+        if (terminal !== null && FROM_KEYBOARD.has(signal)) host_terminal_signal(terminal, signal_number(signal));
+        else kill_root(pid, signal_number(signal), everything);
+      }
+    } catch (error) {
+      this.panicked(error);
     }
     this.inline?.wake();
   }
@@ -413,9 +421,11 @@ export class Machine {
 
   /** The kernel broke: programs in progress end with its report; its locks may be held for ever. */
   private panicked(error: unknown): void {
+    forget_held_locks();
     this.enter();
     const report = read_panic() || (error instanceof Error ? (error.stack ?? error.message) : String(error));
-    this.broken ??= new TvisorError(report, 'this is a bug in tvisor: please report it');
+    const [what = ''] = report.split('\n');
+    this.broken ??= new TvisorError(what, 'this is a bug in tvisor: report it with what --debug says', 125, report);
     this.reject_all(this.broken);
   }
 

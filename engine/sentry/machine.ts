@@ -25,6 +25,8 @@ import { boot_sentry } from './boot.ts';
 
 /** Lock owner number of a thread that is no vCPU. */
 const HOST_OWNER = 1000;
+/** Looks at a lock that is not released, 200 ms apart, after which the host's thread gives the machine up. */
+const HOST_PATIENCE = 50;
 
 export interface BootOptions {
   readonly vcpus: number;
@@ -42,7 +44,8 @@ export function enter_machine(memory: WebAssembly.Memory): void {
   install_host_files(node_files);
   set_vfs_clock({ seconds: wall_seconds, nanoseconds: () => wall_nanoseconds_at(monotonic_ns()) });
   set_lock_owner(HOST_OWNER);
-  set_lock_watch(() => MachineHeader.panic_flag.load(MACHINE) !== 0);
+  let looks = 0;
+  set_lock_watch(() => MachineHeader.panic_flag.load(MACHINE) !== 0 || ++looks > HOST_PATIENCE);
   set_this_vcpu(0 as Ptr<'Vcpu'>);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, 0 as Ptr<'Vcpu'>);
   use_mm(0 as Ptr<'Mm'>);

@@ -5,6 +5,7 @@ import type { Ptr } from '../base/types.ts';
 import { forget_held_locks } from '../heap/lock.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { U8 } from '../heap/memory.ts';
+import { slab_reports } from '../heap/slab.ts';
 import { current } from '../kernel/current.ts';
 import { MACHINE_PANICKED } from '../kernel/kernel.layout.ts';
 import { end_machine } from '../kernel/kernel.ts';
@@ -28,6 +29,8 @@ export function panic_report(error: unknown, vcpu: Ptr<'Vcpu'>): string {
       `rip 0x${CpuState.rip.get_big(cpu).toString(16)}`,
     );
   }
+  const live = slab_reports().filter((report) => report.live > 0);
+  lines.push(`records: ${live.map(({ name, live }) => `${name} ${live}`).join(', ')}`);
   if (error instanceof Error && error.stack !== undefined) lines.push(error.stack);
   return lines.join('\n');
 }

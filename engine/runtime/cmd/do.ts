@@ -25,6 +25,27 @@ const FORWARDED: readonly NodeJS.Signals[] = [
   ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGCONT', 'SIGUSR2'] as const),
 ];
 
+/** So many SIGINT or SIGTERM, each within REPEAT_MS of the one before, end tvisor itself, whatever the guest does. */
+const REPEATS = 3;
+const REPEAT_MS = 3000;
+
+/** Forwards a signal to the guest; one that is repeated ends this process and all its threads. */
+function forwarder(machine: Machine, signal: NodeJS.Signals): () => void {
+  let repeats = 0;
+  let reset: NodeJS.Timeout | undefined;
+  return () => {
+    clearTimeout(reset);
+    reset = setTimeout(() => {
+      repeats = 0;
+    }, REPEAT_MS).unref();
+    if ((signal === 'SIGINT' || signal === 'SIGTERM') && ++repeats >= REPEATS) {
+      process.stderr.write(`tvisor: ended by the third ${signal}; the command did not end at the first\n`);
+      process.exit(128 + signal_number(signal));
+    }
+    machine.kill(signal);
+  };
+}
+
 /** The options that the flags ask for. Throws a TvisorError for a bad value. */
 export function options_of(flags: DoFlags): MachineOptions {
   const volumes: Volume[] = [flags.volume ?? []].flat().map((text) => parse_volume(String(text)));
@@ -52,7 +73,7 @@ export async function do_command(command: readonly string[], flags: DoFlags): Pr
   const terminal = terminals.includes(true)
     ? { ...caller_window(), input: 'inherit' as const, output: 'inherit' as const }
     : undefined;
-  const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [signal, () => machine.kill(signal)]);
+  const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [signal, forwarder(machine, signal)]);
   for (const [signal, listener] of listeners) process.on(signal, listener);
   const unwatch = terminal === undefined ? null : watch_window(({ rows, columns }) => machine.resize(rows, columns));
   try {
