@@ -24,9 +24,8 @@ export type Linkage = 'static' | 'dynamic';
 export function compile(name: string, linkage: Linkage): string {
   const source = join(SOURCES, `${name}.c`);
   // Not in /tmp: the guest has its own.
-  const directory = join(REPOSITORY, 'dist', 'guest');
-  mkdirSync(directory, { recursive: true });
-  const binary = join(directory, `${name}.${linkage}`);
+  const binary = join(REPOSITORY, 'dist', 'guest', `${name}.${linkage}`);
+  mkdirSync(dirname(binary), { recursive: true });
   if (existsSync(binary) && statSync(binary).mtimeMs > statSync(source).mtimeMs) return binary;
   const own = /^\/\/ build: \S+ (.*)$/m.exec(readFileSync(source, 'utf8'))?.[1]?.split(' ') ?? [];
   const flags = ['-O1', '-w', '-pthread', ...(linkage === 'static' ? ['-static'] : []), ...own];
