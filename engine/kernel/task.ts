@@ -99,6 +99,12 @@ export function group_alloc(sighand: Ptr<'SigHand'>): Group {
   return group;
 }
 
+/** Takes a reference. */
+export function group_get(group: Group): Group {
+  ThreadGroup.refs.add(group, 1);
+  return group;
+}
+
 /** Gives a reference back; the last frees the record and its actions. */
 export function group_put(group: Group): void {
   if (ThreadGroup.refs.add(group, -1) !== 1) return;

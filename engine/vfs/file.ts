@@ -28,6 +28,12 @@ export interface FileOperations {
   poll(file: Ptr<'File'>): number;
   /** The queue on which a change of those events is announced; 0 when they never change. */
   queue(file: Ptr<'File'>): Ptr<'WaitQueue'>;
+  /**
+   * Where `queue` lies in a record that may go before the file: a reference to that record, which a lasting watcher
+   * takes with its enrolment and gives back to `queue_drop`. Absent: the queue lives as long as the file.
+   */
+  queue_hold?(file: Ptr<'File'>): number;
+  queue_drop?(held: number): void;
   /** New position or -errno; -ESPIPE where seeking makes no sense. */
   seek(file: Ptr<'File'>, offset: number, whence: number): number;
   /** `argument` is the raw third argument (often a guest address). -ENOTTY for unknown commands. */

@@ -58,6 +58,8 @@ export const EpollItem = i.done(
     events: i.u32('guarded by epoll lock'),
     data: i.u64('guarded by epoll lock'),
     entry: i.ptr('WaitEntry', 'guarded by watch_lock'),
+    /** What the file's `queue_hold` answered; 0 none. */
+    held: i.u32('immutable'),
     next: i.ptr('EpollItem', 'guarded by watch_lock'),
     prev: i.ptr('EpollItem', 'guarded by watch_lock'),
     next_watcher: i.ptr('EpollItem', 'guarded by watch_lock'),
@@ -65,5 +67,5 @@ export const EpollItem = i.done(
     ready_next: i.ptr('EpollItem', 'guarded by ready_lock'),
     ready_prev: i.ptr('EpollItem', 'guarded by ready_lock'),
   },
-  56,
+  64,
 );

@@ -239,6 +239,7 @@ export function epoll_add(
     if (entry === 0) result = -ENOMEM;
     else {
       EpollItem.entry.set(item, entry);
+      EpollItem.held.set(item, file_operations(file).queue_hold?.(file) ?? 0);
       attach(epoll, file, item);
     }
   }
@@ -305,6 +306,7 @@ function detach(item: Item): void {
   const epoll = EpollItem.epoll.get(item);
   const file = EpollItem.file.get(item);
   wait_leave(EpollItem.entry.get(item));
+  if (EpollItem.held.get(item) !== 0) file_operations(file).queue_drop?.(EpollItem.held.get(item));
   // A collector may hold the item off the list for a moment: wait for it, then no path leads to the item.
   lock(Epoll.lock.at(epoll), EPOLL_LOCK);
   lock(Epoll.ready_lock.at(epoll), EPOLL_READY_LOCK);

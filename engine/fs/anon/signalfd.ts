@@ -16,6 +16,7 @@ import { PendingSignals } from '../../kernel/signal.layout.ts';
 import { lock_signals, unlock_signals } from '../../kernel/signal.ts';
 import { take_signal, taken_info } from '../../kernel/signal_delivery.ts';
 import { Task } from '../../kernel/task.layout.ts';
+import { group_get, group_put } from '../../kernel/task.ts';
 import { ThreadGroup } from '../../kernel/thread_group.layout.ts';
 import type { IoCursor } from '../../machine/io.ts';
 import { Vcpu } from '../../machine/vcpu.layout.ts';
@@ -130,6 +131,9 @@ register_file_operations(FILE_KIND_SIGNALFD, {
   write: () => -EINVAL,
   poll,
   queue: () => ThreadGroup.signal_queue.at(Task.group.get(current)),
+  // An epoll instance may outlive the process whose signals it watches.
+  queue_hold: () => group_get(Task.group.get(current)),
+  queue_drop: (group) => group_put(group as Ptr<'ThreadGroup'>),
   seek: () => -ESPIPE,
   ioctl: () => -ENOTTY,
   release: (file) => signalfd_slab.free(File.object.get(file) as Ptr<'SignalFd'>),
