@@ -12,7 +12,7 @@ import { IN_ACCESS } from '../abi/inotify.ts';
 import { POLLERR, POLLIN, POLLOUT } from '../abi/poll.ts';
 import { SIGPIPE } from '../abi/signal.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
-import { pipe_read } from '../fs/anon/pipe.ts';
+import { pipe_claim, pipe_read, pipe_settle } from '../fs/anon/pipe.ts';
 import { I32, U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
@@ -22,6 +22,7 @@ import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { frame_alloc_uninitialized, frame_put } from '../machine/frames.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
+import { MAX_RW_COUNT } from '../mm/iov.ts';
 import { copy_in, put_user_u64 } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_DIRECTORY, FILE_KIND_PIPE, FILE_KIND_REGULAR, file_operations } from '../vfs/file.ts';
@@ -33,7 +34,6 @@ import {
   import_iovec,
   io,
   is_nonblocking,
-  MAX_RW_COUNT,
   read_transfer,
   step,
   write_transfer,
@@ -64,10 +64,16 @@ function aim(frames: readonly number[], length: number): void {
     io.push(frames[i] as number, Math.min(FRAME_BYTES, length - i * FRAME_BYTES));
 }
 
-/** Reads up to `length` bytes without taking them: from a pipe's head, or from a file at an offset. */
-function look(from: Side, done: number, frames: readonly number[], length: number): number {
+/**
+ * Reads up to `length` bytes without taking them: from a pipe's head, which `consume` settles unless they are kept,
+ * or from a file at an offset.
+ */
+function look(from: Side, done: number, frames: readonly number[], length: number, keep: boolean): number {
   aim(frames, length);
-  if (is_pipe(from.file)) return pipe_read(File.object.get(from.file) as Ptr<'Pipe'>, io, false);
+  if (is_pipe(from.file)) {
+    const pipe = File.object.get(from.file) as Ptr<'Pipe'>;
+    return keep ? pipe_read(pipe, io, false) : pipe_claim(pipe, io);
+  }
   const at = from.offset === AT_POSITION ? File.position.get(from.file) : from.offset + done;
   const n = file_operations(from.file).read(from.file, io, at);
   if (n > 0) notify_dentry(File.dentry.get(from.file), IN_ACCESS);
@@ -75,11 +81,9 @@ function look(from: Side, done: number, frames: readonly number[], length: numbe
 }
 
 /** Takes what the other side accepted. */
-function consume(from: Side, frames: readonly number[], length: number): void {
-  if (is_pipe(from.file)) {
-    aim(frames, length);
-    pipe_read(File.object.get(from.file) as Ptr<'Pipe'>, io);
-  } else if (from.offset === AT_POSITION) File.position.set(from.file, File.position.get(from.file) + length);
+function consume(from: Side, length: number): void {
+  if (is_pipe(from.file)) pipe_settle(File.object.get(from.file) as Ptr<'Pipe'>, length);
+  else if (from.offset === AT_POSITION) File.position.set(from.file, File.position.get(from.file) + length);
 }
 
 function write_out(to: Side, done: number, frames: readonly number[], length: number): number {
@@ -114,16 +118,16 @@ function move_through(
     const to_events = file_operations(to.file).poll(to.file);
     if ((to_events & (POLLOUT | POLLERR)) === 0)
       return pause(to, POLLOUT, done, nonblocking || is_nonblocking(to.file));
-    const n = look(from, done, frames, Math.min(count - done, frames.length * FRAME_BYTES));
+    const n = look(from, done, frames, Math.min(count - done, frames.length * FRAME_BYTES), keep);
     if (n === -EAGAIN) return pause(from, POLLIN, done, done > 0 || nonblocking || is_nonblocking(from.file));
     if (n <= 0) return done > 0 ? done : n;
     const m = write_out(to, done, frames, n);
+    if (!keep) consume(from, Math.max(m, 0));
     if (m === -EPIPE) send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
     if (m === -EAGAIN) return pause(to, POLLOUT, done, nonblocking || is_nonblocking(to.file));
     if (m < 0) return done > 0 ? done : m;
     done += m;
     if (keep) return done;
-    consume(from, frames, m);
   }
   return done;
 }

@@ -34,6 +34,8 @@ export const Pipe = l.done(
     /** Rise with each opening of an end: an open of a FIFO waits for the other's. */
     reader_opens: l.u32('guarded by lock'),
     writer_opens: l.u32('guarded by lock'),
+    /** A splice is passing bytes on that are still in the ring: 1 while nobody else may read. */
+    claimed: l.u32('guarded by lock'),
   },
-  144,
+  152,
 );

@@ -153,12 +153,42 @@ export function pipe_read(pipe: Ptr<'Pipe'>, io: IoCursor, consume = true): numb
   if (io.remaining === 0) return 0;
   lock(Pipe.lock.at(pipe), ANON_LOCK);
   const room = free_bytes(pipe);
-  const n = take(pipe, io, consume);
-  const ended = n === 0 && Pipe.writers.get(pipe) === 0;
+  const n = Pipe.claimed.get(pipe) !== 0 ? 0 : take(pipe, io, consume);
+  const ended = n === 0 && used_bytes(pipe) === 0 && Pipe.writers.get(pipe) === 0;
   const crossed = room < PIPE_BUF && free_bytes(pipe) >= PIPE_BUF;
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   if (crossed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
   return n === 0 && !ended ? -EAGAIN : n;
+}
+
+/**
+ * Copies what is there without consuming it, and keeps other readers away until `pipe_settle`, which follows before
+ * the caller blocks: bytes, 0 when no writer is left, -EAGAIN; only for bytes there is something to settle.
+ */
+export function pipe_claim(pipe: Ptr<'Pipe'>, io: IoCursor): number {
+  if (io.remaining === 0) return 0;
+  lock(Pipe.lock.at(pipe), ANON_LOCK);
+  const n = Pipe.claimed.get(pipe) !== 0 ? 0 : take(pipe, io, false);
+  const ended = used_bytes(pipe) === 0 && Pipe.writers.get(pipe) === 0;
+  if (n > 0) Pipe.claimed.set(pipe, 1);
+  unlock(Pipe.lock.at(pipe), ANON_LOCK);
+  return n === 0 && !ended ? -EAGAIN : n;
+}
+
+/** Ends a claim: the first `length` of its bytes are consumed. */
+export function pipe_settle(pipe: Ptr<'Pipe'>, length: number): void {
+  lock(Pipe.lock.at(pipe), ANON_LOCK);
+  Pipe.claimed.set(pipe, 0);
+  const room = free_bytes(pipe);
+  const head = Pipe.head.get(pipe) + length;
+  const emptied = head === Pipe.tail.get(pipe);
+  Pipe.head.set(pipe, emptied ? 0 : head);
+  if (emptied) Pipe.tail.set(pipe, 0);
+  const crossed = room < PIPE_BUF && free_bytes(pipe) >= PIPE_BUF;
+  unlock(Pipe.lock.at(pipe), ANON_LOCK);
+  if (crossed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
+  // Those who were kept away look again.
+  wake(Pipe.queue.at(pipe), READABLE);
 }
 
 /** Writes what fits: bytes, -EPIPE when no reader is left, -EAGAIN, -ENOMEM. */

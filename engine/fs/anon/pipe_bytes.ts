@@ -50,7 +50,7 @@ export function pipe_push(pipe: Ptr<'Pipe'>, source: Uint8Array, from = 0): numb
 export function pipe_take(pipe: Ptr<'Pipe'>, target: Uint8Array): number {
   lock(Pipe.lock.at(pipe), ANON_LOCK);
   const room = free_bytes(pipe);
-  const total = Math.min(target.length, used_bytes(pipe));
+  const total = Pipe.claimed.get(pipe) !== 0 ? 0 : Math.min(target.length, used_bytes(pipe));
   let position = Pipe.head.get(pipe);
   for (let done = 0; done < total; ) {
     const offset = position % PAGE_SIZE;
@@ -63,7 +63,7 @@ export function pipe_take(pipe: Ptr<'Pipe'>, target: Uint8Array): number {
   const emptied = position === Pipe.tail.get(pipe);
   Pipe.head.set(pipe, emptied ? 0 : position);
   if (emptied) Pipe.tail.set(pipe, 0);
-  const ended = total === 0 && Pipe.writers.get(pipe) === 0;
+  const ended = total === 0 && used_bytes(pipe) === 0 && Pipe.writers.get(pipe) === 0;
   const crossed = room < PIPE_BUF && free_bytes(pipe) >= PIPE_BUF;
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   if (crossed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
