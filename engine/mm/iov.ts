@@ -8,9 +8,11 @@ import type { IoCursor } from '../machine/io.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
 import { get_user_u64, pin, user_read_address } from './uaccess.ts';
 
+/** Most buffers of one vectored call. */
 export const IOV_MAX = 1024;
-const IOVEC_BYTES = 16;
-/** Most bytes one read or write transfers (MAX_RW_COUNT). */
+/** Bytes of a struct iovec. */
+export const IOVEC_BYTES = 16;
+/** Most bytes of one read or write: whole pages below 2 GiB (read(2), NOTES). */
 export const MAX_RW_COUNT = 0x7fff_f000;
 const TWO_32 = 4294967296;
 const SSIZE_MAX = 2 ** 63;

@@ -14,33 +14,32 @@ import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { POLLIN, POLLOUT } from '../abi/poll.ts';
 import { RLIM_INFINITY, RLIMIT_FSIZE } from '../abi/resource.ts';
 import { SIGPIPE, SIGXFSZ } from '../abi/signal.ts';
-import type { Ptr } from '../base/types.ts';
+import type { FrameAddr, Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_POSITION_LOCK } from '../heap/lock_order.ts';
-import { U32 } from '../heap/memory.ts';
 import { wait_on } from '../kernel/block.ts';
-import { current, current_vcpu } from '../kernel/current.ts';
+import { current } from '../kernel/current.ts';
 import { fd_file, hold_file } from '../kernel/fd_table.ts';
 import { rlimit } from '../kernel/limits.ts';
 import { siginfo_user } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
+import { frame_alloc_uninitialized, frame_put } from '../machine/frames.ts';
 import { IoCursor } from '../machine/io.ts';
-import { Vcpu } from '../machine/vcpu.layout.ts';
+import { IOV_MAX, IOVEC_BYTES, load_iovec, loaded_base, loaded_length, MAX_RW_COUNT } from '../mm/iov.ts';
 import { copy_in, pin } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
-import { FILE_KIND_REGULAR, type FileOperations, file_operations } from '../vfs/file.ts';
+import { FILE_KIND_PIPE, FILE_KIND_REGULAR, type FileOperations, file_operations } from '../vfs/file.ts';
 import { notify_active, notify_dentry } from '../vfs/notify.ts';
 import { last_write_position } from '../vfs/regular.ts';
 import { Inode } from '../vfs/vfs.layout.ts';
 
-/** Most bytes of one read or write: whole pages below 2 GiB (read(2), NOTES). */
-export const MAX_RW_COUNT = 0x7fff_f000;
-/** Most buffers of one vectored call (IOV_MAX). */
-export const IOV_MAX = 1024;
 /** Bytes pinned at a time: files that hold little at once are not worth faulting in much. */
 const STREAM_CHUNK = 0x1_0000;
 const FILE_CHUNK = 0x10_0000;
+/** A pipe's write of at most this many bytes is atomic (PIPE_BUF), and this many buffers fit into a cursor. */
+const GATHER_BYTES = 4096;
+const GATHER_BUFFERS = 120;
 /** `offset` of a transfer at the file's own position. */
 export const AT_POSITION = -1;
 
@@ -65,13 +64,11 @@ export function import_iovec(address: number, count: number): number {
   if (count < 0 || count > IOV_MAX) return -EINVAL;
   buffers = 0;
   total = 0;
-  const scratch = Vcpu.scratch.at(current_vcpu);
-  const at = scratch >> 2;
   for (let i = 0; i < count; i++) {
-    if (copy_in(scratch, address + i * 16, 16) < 0) return -EFAULT;
-    const length = (U32[at + 3] as number) * 4294967296 + (U32[at + 2] as number);
+    if (!load_iovec(address + i * IOVEC_BYTES)) return -EFAULT;
+    const length = loaded_length();
     if (length >= 2 ** 63) return -EINVAL;
-    bases[i] = (U32[at + 1] as number) * 4294967296 + (U32[at] as number);
+    bases[i] = loaded_base();
     lengths[i] = Math.min(length, MAX_RW_COUNT - total);
     total += lengths[i] as number;
     buffers++;
@@ -159,10 +156,38 @@ export function read_transfer(fd: number, file: Ptr<'File'>, offset: number, non
   }
 }
 
+/** Gathers a write that is atomic, but in more pieces than the cursor holds, in a frame: its address, or 0. */
+function gather(): number {
+  const frame = frame_alloc_uninitialized();
+  let done = 0;
+  for (let i = 0; i < buffers && frame !== 0; i++) {
+    const length = lengths[i] as number;
+    const copied = copy_in(frame + done, bases[i] as number, length);
+    if (copied < 0) break;
+    done += length;
+  }
+  io.reset();
+  if (done > 0) io.push(frame, done);
+  return frame;
+}
+
+/** A write of many small buffers to a pipe: all at once or not at all (pipe(7), PIPE_BUF). */
+function gathered_transfer(fd: number, file: Ptr<'File'>, nonblocking: boolean): number {
+  const operations = file_operations(file);
+  const frame = gather();
+  if (frame === 0) return -ENOMEM;
+  const n = io.remaining === 0 ? -EFAULT : operations.write(file, io, -1);
+  frame_put(frame as FrameAddr);
+  if (n === -EPIPE) send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
+  return n !== -EAGAIN || nonblocking ? n : block(fd, file, operations, POLLOUT);
+}
+
 /** Transfers from the buffers described to the file: bytes, -errno, or what `wait_on` answers. */
 export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, nonblocking: boolean): number {
   const operations = file_operations(file);
   const chunk = chunk_of(file);
+  if (buffers > GATHER_BUFFERS && total > 0 && total <= GATHER_BYTES && File.kind.get(file) === FILE_KIND_PIPE)
+    return gathered_transfer(fd, file, nonblocking);
   let done = Task.syscall_progress.get(current);
   for (;;) {
     if (pin_from(done, Math.min(chunk, total - done), false) < 0 && total > 0) return done > 0 ? done : -EFAULT;

@@ -5,17 +5,22 @@ import { O_CREAT, O_NONBLOCK, O_RDWR } from '../../../engine/abi/fcntl.ts';
 import { POLLIN } from '../../../engine/abi/poll.ts';
 import { SIGUSR1 } from '../../../engine/abi/signal.ts';
 import type { Ptr } from '../../../engine/base/types.ts';
+import { pipe_claim, pipe_settle } from '../../../engine/fs/anon/pipe.ts';
 import { signalfd_slab } from '../../../engine/fs/anon/signalfd.ts';
 import { timerfd_slab } from '../../../engine/fs/anon/timerfd.ts';
 import { fd_install, files_lookup } from '../../../engine/kernel/fd_table.ts';
 import { siginfo_user } from '../../../engine/kernel/siginfo.ts';
 import { send_to_task } from '../../../engine/kernel/signal.ts';
 import { set_blocked } from '../../../engine/kernel/signal_delivery.ts';
+import { Task } from '../../../engine/kernel/task.layout.ts';
+import { ThreadGroup } from '../../../engine/kernel/thread_group.layout.ts';
 import { frames_used } from '../../../engine/machine/frames.ts';
 import { advance_virtual } from '../../../engine/time/clock.ts';
 import { timers_run } from '../../../engine/time/timer.ts';
+import { File } from '../../../engine/vfs/file.layout.ts';
 import { file_put } from '../../../engine/vfs/file.ts';
-import { ASLEEP, call, peek_words, poke, resume, user_pages, words } from '../../support/calls.ts';
+import { buffer, cursor } from '../../support/buffer.ts';
+import { ASLEEP, call, peek, peek_words, poke, resume, user_pages, words } from '../../support/calls.ts';
 import { type TestKernel, test_kernel } from '../../support/kernel.ts';
 
 let k: TestKernel;
@@ -142,12 +147,50 @@ test('a signalfd takes signals', () => {
   assert.is(call('poll', at, 1, 0), 0);
   const epoll = call('epoll_create1', 0) as number;
   poke(at, words(POLLIN, 1, 0));
+  // The queue is the process's: it stays for as long as it is watched.
+  const group = Task.group.get(k.task);
+  const refs = ThreadGroup.refs.load(group);
   assert.is(call('epoll_ctl', epoll, 1, fd, at), 0);
+  assert.is(ThreadGroup.refs.load(group), refs + 1);
   send_to_task(k.task, SIGUSR1, siginfo_user(SIGUSR1));
   assert.is(call('epoll_wait', epoll, at, 4, 0), 1);
   call('close', epoll);
+  assert.is(ThreadGroup.refs.load(group), refs);
   call('close', fd);
   assert.is(signalfd_slab.live(), 0);
+});
+
+test('bytes that a splice is passing on are read by nobody else', () => {
+  setup();
+  const [reader, writer] = pipe();
+  call('write', writer, poke(at, 'abcdef'), 6);
+  const object = File.object.get(file_of(reader) as Ptr<'File'>) as Ptr<'Pipe'>;
+  const page = buffer();
+  assert.is(pipe_claim(object, cursor(page, 4)), 4);
+  assert.is(pipe_claim(object, cursor(page + 8, 4)), -EAGAIN);
+  assert.is(call('read', reader, at + 64, 10), ASLEEP);
+  pipe_settle(object, 3);
+  assert.is(resume(), 3);
+  assert.is(peek(at + 64, 3), 'def');
+});
+
+test('a small write to a pipe is atomic however many buffers it has', () => {
+  setup();
+  const [reader, writer] = pipe(O_NONBLOCK);
+  const vector = at + 4096;
+  poke(
+    vector,
+    Array.from({ length: 1000 }, (_, i) => words((at + (i % 26)) >>> 0, Math.floor(at / 2 ** 32), 4, 0)).join(''),
+  );
+  poke(at, 'abcdefghijklmnopqrstuvwxyzabcd');
+  assert.is(call('writev', writer, vector, 1000), 4000);
+  assert.is(call('read', reader, at + 32768, 8000), 4000);
+  assert.is(peek(at + 32768, 8), 'abcdbcde');
+  for (let i = 0; i < 15; i++) call('write', writer, at + 32768, 4096);
+  call('write', writer, at + 32768, 1000);
+  assert.is(call('writev', writer, vector, 1000), -EAGAIN);
+  assert.is(call('read', reader, at + 32768, 904), 904);
+  assert.is(call('writev', writer, vector, 1000), 4000);
 });
 
 test('there are no sockets', () => {
