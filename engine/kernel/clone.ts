@@ -224,7 +224,7 @@ function copy_state(child: T, args: CloneArgs): void {
   } else Task.altstack_flags.set(child, SS_DISABLE);
   copy_scheduling(child);
   Task.affinity.set_parts(child, Task.affinity.lo(current), Task.affinity.hi(current));
-  Task.timer_slack.set(child, Task.timer_slack.get(current));
+  for (const field of [Task.timer_slack, Task.default_timer_slack]) field.set(child, Task.timer_slack.get(current));
   Task.personality.set(child, Task.personality.get(current));
   Task.clear_child_tid.set(child, (args.flags & CLONE_CHILD_CLEARTID) !== 0 ? args.child_tid : 0);
   Task.set_child_tid.set(child, (args.flags & CLONE_CHILD_SETTID) !== 0 ? args.child_tid : 0);

@@ -2,6 +2,7 @@
  * pidfds (pidfd_open(2)): open files that hold a process's number and become readable at its end.
  */
 import { EBADF, EINVAL, EMFILE, ENOMEM, ENOTTY, ESPIPE } from '../abi/errno.ts';
+import { O_NONBLOCK } from '../abi/fcntl.ts';
 import type { Ptr } from '../base/types.ts';
 import { File } from '../vfs/file.layout.ts';
 import { anon_file, FILE_KIND_PIDFD, file_put, register_file_operations } from '../vfs/file.ts';
@@ -58,6 +59,16 @@ export function pidfd_lookup(fd: number): number {
   const pid = found ? pid_get(File.object.get(file) as Ptr<'Pid'>) : 0;
   file_put(file);
   return found ? pid : -EBADF;
+}
+
+/** Whether descriptor `fd` was opened or set not to block: waitid(2) on it answers EAGAIN then. */
+export function pidfd_is_nonblocking(fd: number): boolean {
+  const files = Task.files.get(current);
+  const file = files === 0 ? (0 as Ptr<'File'>) : files_lookup(files, fd);
+  if (file === 0) return false;
+  const result = (File.flags.get(file) & O_NONBLOCK) !== 0;
+  file_put(file);
+  return result;
 }
 
 /** Whether the process behind a number has ended: a zombie, or gone. */

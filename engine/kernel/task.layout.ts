@@ -112,6 +112,8 @@ export const Task = l.done(
     involuntary_switches: l.u32('owner'),
     minor_faults: l.u32('owner'),
     timer_slack: l.f64('owner'),
+    /** What setting it to 0 means: the creator's value at fork; 0 for the first task. */
+    default_timer_slack: l.f64('owner'),
     /** Monotonic ns of creation: starttime in /proc. */
     start_ns: l.f64('immutable'),
 

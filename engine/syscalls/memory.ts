@@ -8,7 +8,7 @@ import type { Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { TASKLIST_LOCK } from '../heap/lock_order.ts';
 import { U8 } from '../heap/memory.ts';
-import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
+import { arg_i32, arg_lo, arg_u32, arg_u64 } from '../kernel/args.ts';
 import { Credentials } from '../kernel/credentials.layout.ts';
 import { capable } from '../kernel/credentials.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
@@ -61,10 +61,12 @@ function sys_mmap(): number {
 }
 
 function sys_munmap(): number {
+  if (is_unaligned(0)) return -EINVAL;
   return do_munmap(Task.mm.get(current), arg_u64(0), arg_u64(1));
 }
 
 function sys_mprotect(): number {
+  if (is_unaligned(0)) return -EINVAL;
   return do_mprotect(limited_mm(), arg_u64(0), arg_u64(1), arg_u32(2));
 }
 
@@ -82,6 +84,7 @@ function sys_pkey_free(): number {
 }
 
 function sys_mremap(): number {
+  if (is_unaligned(0)) return -EINVAL;
   return do_mremap(limited_mm(), arg_u64(0), arg_u64(1), arg_u64(2), arg_u32(3), arg_u64(4));
 }
 
@@ -93,7 +96,13 @@ function sys_madvise(): number {
   return do_madvise(Task.mm.get(current), arg_u64(0), arg_u64(1), arg_i32(2));
 }
 
+/** Whether argument `n` is no page address. Of one above 2^53 only the halves are exact. */
+function is_unaligned(n: number): boolean {
+  return (arg_lo(n) & 0xfff) !== 0;
+}
+
 function sys_msync(): number {
+  if (is_unaligned(0)) return -EINVAL;
   return do_msync(Task.mm.get(current), arg_u64(0), arg_u64(1), arg_i32(2));
 }
 
@@ -104,7 +113,7 @@ function sys_mincore(): number {
   const address = arg_u64(0);
   const length = arg_u64(1);
   const vector = arg_u64(2);
-  if (address % 4096 !== 0) return -EINVAL;
+  if (is_unaligned(0)) return -EINVAL;
   if (address > TASK_SIZE || length > TASK_SIZE - address) return -ENOMEM;
   const pages = Math.ceil(length / 4096);
   if (vector > TASK_SIZE || pages > TASK_SIZE - vector) return -EFAULT;

@@ -64,6 +64,12 @@ function change(use: (c: Ptr<'Credentials'>) => void): number {
   return 0;
 }
 
+/** Whether an argument from number `first` on is not zero: newer operations insist. */
+function any_from(first: number): boolean {
+  for (let n = first; n <= 4; n++) if (arg_u64(n) !== 0) return true;
+  return false;
+}
+
 function credentials(): Ptr<'Credentials'> {
   return Task.credentials.get(current);
 }
@@ -150,11 +156,13 @@ function prctl_credentials(option: number): number {
       if (!capable(CAP_SETPCAP)) return -EPERM;
       return value > 0xff ? -EPERM : change((c) => Credentials.securebits.set(c, value));
     case PR_GET_NO_NEW_PRIVS:
+      if (any_from(1)) return -EINVAL;
       return Credentials.no_new_privs.get(own);
     case PR_SET_NO_NEW_PRIVS:
-      if (arg_u64(1) !== 1) return -EINVAL;
+      if (arg_u64(1) !== 1 || any_from(2)) return -EINVAL;
       return change((c) => Credentials.no_new_privs.set(c, 1));
     case PR_CAP_AMBIENT:
+      if (any_from(arg_i32(1) === 4 ? 2 : 3)) return -EINVAL;
       return ambient(arg_i32(1), arg_u32(2));
     default:
       return -EINVAL;
@@ -186,7 +194,7 @@ function sys_prctl(): number {
     case PR_GET_SECCOMP:
       return 0;
     case PR_SET_TIMERSLACK:
-      Task.timer_slack.set(current, value === 0 ? DEFAULT_SLACK_NS : value);
+      Task.timer_slack.set(current, value === 0 ? Task.default_timer_slack.get(current) || DEFAULT_SLACK_NS : value);
       return 0;
     case PR_GET_TIMERSLACK:
       return Task.timer_slack.get(current);
@@ -197,9 +205,11 @@ function sys_prctl(): number {
     case PR_GET_TID_ADDRESS:
       return put_long(value, Task.clear_child_tid.get(current));
     case PR_SET_THP_DISABLE:
+      if (any_from(2)) return -EINVAL;
       if (mm !== 0) Mm.thp_disable.set(mm, value !== 0 ? 1 : 0);
       return 0;
     case PR_GET_THP_DISABLE:
+      if (any_from(1)) return -EINVAL;
       return mm === 0 ? 0 : Mm.thp_disable.get(mm);
     default:
       return prctl_credentials(option);

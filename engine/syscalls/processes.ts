@@ -30,7 +30,7 @@ import {
   WNOWAIT,
   WUNTRACED,
 } from '../abi/clone.ts';
-import { BLOCKED, E2BIG, EINVAL, ENOMEM, EPERM, ESRCH, NO_RESULT, RETRY } from '../abi/errno.ts';
+import { BLOCKED, E2BIG, EAGAIN, EINVAL, ENOMEM, EPERM, ESRCH, NO_RESULT, RETRY } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { NSIG, SIGCHLD } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
@@ -42,7 +42,7 @@ import { exit_group } from '../kernel/exit.ts';
 import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
 import { kill_pid } from '../kernel/kill.ts';
 import { find_task, pid_put } from '../kernel/pid.ts';
-import { pidfd_bind, pidfd_finish, pidfd_lookup, pidfd_reserve } from '../kernel/pidfd.ts';
+import { pidfd_bind, pidfd_finish, pidfd_is_nonblocking, pidfd_lookup, pidfd_reserve } from '../kernel/pidfd.ts';
 import { current_pgid } from '../kernel/process_group.ts';
 import { clone_resource, release_resource } from '../kernel/resources.ts';
 import { SIGINFO_WORDS, siginfo_user } from '../kernel/siginfo.ts';
@@ -211,18 +211,21 @@ function sys_waitid(): number {
   if ((options & (WEXITED | WUNTRACED | WCONTINUED)) === 0) return -EINVAL;
   let kind = arg_i32(0);
   let id = arg_i32(1);
+  let nonblocking = false;
   if (kind < P_ALL || kind > P_PIDFD) return -EINVAL;
   if ((kind === P_PID && id <= 0) || (kind === P_PGID && id < 0) || (kind === P_PIDFD && id < 0)) return -EINVAL;
   if (kind === P_PGID && id === 0) id = current_pgid();
   if (kind === P_PIDFD) {
+    nonblocking = pidfd_is_nonblocking(id) && (options & WNOHANG) === 0;
     const pid = pidfd_lookup(id);
     if (pid < 0) return pid;
     id = Pid.number.get(pid as Ptr<'Pid'>);
     drop_pid(pid as Ptr<'Pid'>);
     kind = P_PID;
   }
-  const found = wait_for_child(kind, id, options);
+  const found = wait_for_child(kind, id, nonblocking ? options | WNOHANG : options);
   if (found < 0) return found;
+  if (found === 0 && nonblocking) return -EAGAIN;
   return put_waitid(found, arg_u64(2), arg_u64(4));
 }
 

@@ -1,7 +1,7 @@
 /**
  * Signals: actions, masks, sending, waiting, and the return from a handler (signal(7)).
  */
-import { EAGAIN, EFAULT, EINTR, EINVAL, EPERM, ERESTARTNOHAND, NO_RESULT } from '../abi/errno.ts';
+import { EAGAIN, EFAULT, EINTR, EINVAL, EPERM, ERESTARTNOHAND, ESRCH, NO_RESULT } from '../abi/errno.ts';
 import {
   SA_EXPOSE_TAGBITS,
   SA_NOCLDSTOP,
@@ -259,7 +259,7 @@ function sys_rt_sigqueueinfo(): number {
   const signo = arg_i32(1);
   const bad = read_siginfo(arg_u64(2), signo, pid === ThreadGroup.tgid.get(Task.group.get(current)));
   if (bad < 0) return bad;
-  return pid <= 0 ? -EINVAL : kill(pid, signo, queued);
+  return pid <= 0 ? -ESRCH : kill(pid, signo, queued);
 }
 
 function sys_rt_tgsigqueueinfo(): number {

@@ -52,10 +52,11 @@ function tgid(): number {
 
 /** Makes a segment: its identifier, -EINVAL for its size, -ENOMEM, -ENOSPC. Under the lock. */
 export function shm_make(key: number, size: number, flags: number): number {
-  if (size < 1 || size > IpcRoot.shm_max.get(ipc_root())) return -EINVAL;
+  // As a kernel without huge pages answers.
+  if (size < 1 || size > IpcRoot.shm_max.get(ipc_root()) || (flags & SHM_HUGETLB) !== 0) return -EINVAL;
   const pages = page_align(size) / 4096;
   if (pages > 2 ** 52 - IpcRoot.shm_pages.get(ipc_root())) return -ENOSPC;
-  if ((flags & SHM_HUGETLB) !== 0 || pages > frames_total()) return -ENOMEM;
+  if (pages > frames_total()) return -ENOMEM;
   const segment = shm_segments.alloc();
   if (segment === 0) return -ENOMEM;
   const mapping = mapping_create(MAPPING_ANONYMOUS, 0 as Ptr<'Inode'>, pages * 4096);

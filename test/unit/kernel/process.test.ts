@@ -27,6 +27,7 @@ const NR = {
   sched_getscheduler: 145,
   gettid: 186,
   exit_group: 231,
+  pidfd_open: 434,
   waitid: 247,
 };
 
@@ -62,6 +63,25 @@ test('clone with CLONE_PIDFD fails before there is a child when the descriptor c
   s.call(NR.exit_group, 0);
   assert.is(run_script(s), 0);
   assert.equal(seen, [-EFAULT, -ECHILD]);
+});
+
+test('waitid on a pidfd that does not block answers EAGAIN until the child has ended', () => {
+  const seen: number[] = [];
+  const s = new Script();
+  let child = 0;
+  s.call(NR.fork).jump_if(
+    (g) => g.result() === 0,
+    () => child,
+  );
+  s.call(NR.pidfd_open, 2, 0o4000).do((g) => seen.push(g.result()));
+  s.call(NR.waitid, 3, 0, DATA, 4, 0).do((g) => seen.push(g.result()));
+  s.call(NR.waitid, 0, 0, DATA, 4 | 0x100_0000, 0);
+  s.call(NR.waitid, 3, 0, DATA, 4, 0).do((g) => seen.push(g.result(), get_user_i32(DATA + 16)));
+  s.call(NR.exit_group, 0);
+  child = s.here();
+  s.call(NR.exit_group, 0);
+  assert.is(run_script(s), 0);
+  assert.equal(seen, [0, -EAGAIN, 0, 2]);
 });
 
 test('SCHED_RESET_ON_FORK gives a child the default policy', () => {
