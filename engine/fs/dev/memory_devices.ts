@@ -1,10 +1,13 @@
 /**
  * The memory devices (null(4), random(4)): null, zero, full, random, urandom.
  */
+
 import { ENOSPC, ENOTTY } from '../../abi/errno.ts';
+import { RNDGETENTCNT } from '../../abi/ioctl.ts';
 import { READABLE, WRITABLE } from '../../abi/poll.ts';
 import type { Ptr } from '../../base/types.ts';
 import type { IoCursor } from '../../machine/io.ts';
+import { put_user_u32 } from '../../mm/uaccess.ts';
 import { random_fill } from '../../time/random.ts';
 import { register_stateless_device } from '../../vfs/device.ts';
 import { File } from '../../vfs/file.layout.ts';
@@ -50,6 +53,9 @@ function rewind(file: Ptr<'File'>): number {
   return 0;
 }
 
+/** Bits in the entropy pool, here and in /proc/sys/kernel/random. */
+export const ENTROPY_BITS = 256;
+
 function device(name: string, read: FileOperations['read'], write: FileOperations['write']): FileOperations {
   return {
     name,
@@ -73,7 +79,11 @@ register_file_operations(
   FILE_KIND_FULL,
   device('full', zeros, () => -ENOSPC),
 );
-register_file_operations(FILE_KIND_RANDOM, device('random', random, swallow));
+register_file_operations(FILE_KIND_RANDOM, {
+  ...device('random', random, swallow),
+  // random(4): the pool is always full.
+  ioctl: (_file, command, argument) => (command === RNDGETENTCNT ? put_user_u32(argument, ENTROPY_BITS) : -ENOTTY),
+});
 
 register_stateless_device(MEMORY_MAJOR, NULL_MINOR, FILE_KIND_NULL);
 register_stateless_device(MEMORY_MAJOR, ZERO_MINOR, FILE_KIND_ZERO);

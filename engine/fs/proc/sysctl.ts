@@ -1,4 +1,5 @@
 /** /proc/sys: the kernel's parameters (proc_sys(5)). Those that can be set are few; the others are facts. */
+
 import { EINVAL } from '../../abi/errno.ts';
 import { KERNEL_NAME, KERNEL_RELEASE, KERNEL_VERSION } from '../../abi/utsname.ts';
 import { bytes_read, bytes_write } from '../../heap/bytes.ts';
@@ -10,6 +11,7 @@ import { random_fill } from '../../time/random.ts';
 import { AnonRoot } from '../anon/epoll.layout.ts';
 import { PIPE_MAX_PAGES } from '../anon/pipe.layout.ts';
 import { anon_root } from '../anon/root.ts';
+import { ENTROPY_BITS } from '../dev/memory_devices.ts';
 import { constant, directory, file, type PseudoNode } from '../pseudo/node.ts';
 import { IPC_SYSCTLS } from './sysctl_ipc.ts';
 
@@ -114,7 +116,7 @@ const KERNEL = directory('kernel', [
   directory('random', [
     file('uuid', () => `${uuid()}\n`),
     file('boot_id', () => '00000000-0000-4000-8000-000000000001\n'),
-    constant('entropy_avail', 256),
+    constant('entropy_avail', ENTROPY_BITS),
     constant('poolsize', 256),
   ]),
 ]);
