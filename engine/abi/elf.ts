@@ -3,8 +3,6 @@
 export const EHDR_SIZE = 64;
 export const PHDR_SIZE = 56;
 
-export const ELFCLASS64 = 2;
-export const ELFDATA2LSB = 1;
 export const ET_EXEC = 2;
 export const ET_DYN = 3;
 export const EM_X86_64 = 62;

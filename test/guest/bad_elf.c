@@ -64,7 +64,7 @@ static void run(const char *what, const struct image *im, size_t size) {
     run(what, &im, size);               \
   } while (0)
 
-int main(void) {
+int main(int argc, char **argv) {
   char dir[] = "/tmp/bad_elf_XXXXXX";
   if (!mkdtemp(dir) || chdir(dir)) return 1;
   CASE("good", (void)0);
@@ -139,6 +139,35 @@ int main(void) {
     close(fd);
     CASE(broken[i].what, im.header.e_phnum = 2, strcpy((char *)im.text + 100, "./interp"),
          im.segment[1] = (Elf64_Phdr){.p_type = PT_INTERP, .p_offset = offsetof(struct image, text) + 100, .p_filesz = 9});
+  }
+  // Cut at every length up to the end of the program headers.
+  struct image whole = good();
+  for (size_t size = 0; size <= offsetof(struct image, text) + 16; size += size < 72 ? 1 : 7) {
+    char what[32];
+    sprintf(what, "cut at %zu", size);
+    run(what, &whole, size);
+  }
+  // Bytes of the headers changed at random; the entry point stays, so that nothing but the program's own code runs.
+  unsigned long random = argc > 4 ? strtoul(argv[4], NULL, 0) : 1;
+  for (int i = 0; i < 300; i++) {
+    struct image im = good();
+    char what[64];
+    int length = sprintf(what, "mutation %d", i);
+    im.header.e_phnum = 2;
+    im.segment[1] = (Elf64_Phdr){PT_LOAD, PF_R | PF_W, 0, 0x600000, 0x600000, 100, 100000, 4096};
+    for (int changes = 1 + i % 3; changes > 0; changes--) {
+      random = random * 6364136223846793005UL + 1442695040888963407UL;
+      size_t at = (random >> 33) % offsetof(struct image, segment[2]);
+      if (at >= offsetof(Elf64_Ehdr, e_entry) && at < offsetof(Elf64_Ehdr, e_phoff)) continue;
+      // How much memory may be promised depends on the machine's RAM: no gigabytes; no offsets beyond 2^48.
+      size_t field = at < sizeof(Elf64_Ehdr) ? 0 : (at - sizeof(Elf64_Ehdr)) % sizeof(Elf64_Phdr);
+      if (field >= offsetof(Elf64_Phdr, p_memsz) + 3 && field < offsetof(Elf64_Phdr, p_align)) continue;
+      if (field >= offsetof(Elf64_Phdr, p_offset) + 6 && field < offsetof(Elf64_Phdr, p_vaddr)) continue;
+      unsigned char byte = random >> 59 < 8 ? 0xff : random >> 50;
+      ((unsigned char *)&im)[at] = byte;
+      length += sprintf(what + length, " %zu=%x", at, byte);
+    }
+    run(what, &im, sizeof im);
   }
   return 0;
 }
