@@ -21,11 +21,10 @@ import { copy_in } from '../mm/uaccess.ts';
 import { monotonic_from_wall, monotonic_ns } from '../time/clock.ts';
 import { install_new } from './eventfd.ts';
 import { full, type SyscallRow } from './row.ts';
-import { read_timespec, write_timespec } from './user_time.ts';
+import { last_read, read_timespec, write_timespec } from './user_time.ts';
 
 const TFD_TIMER_ABSTIME = 1;
 const TFD_TIMER_CANCEL_ON_SET = 2;
-const NS_PER_SECOND = 1e9;
 const CLOCKS = [CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM];
 
 function sys_timerfd_create(): number {
@@ -54,7 +53,7 @@ function expiry_of(clock: number, value: number, absolute: boolean): number {
   if (value === 0) return 0;
   if (!absolute) return monotonic_ns() + value;
   const wall = clock === CLOCK_REALTIME || clock === CLOCK_REALTIME_ALARM;
-  const at = wall ? monotonic_from_wall(Math.floor(value / NS_PER_SECOND), value % NS_PER_SECOND) : value;
+  const at = wall ? monotonic_from_wall(last_read.seconds, last_read.nanoseconds) : value;
   return Math.max(1, at);
 }
 

@@ -10,6 +10,9 @@ const NS_PER_SECOND = 1e9;
 /** Longest time told apart from forever: about 104 days short of what a double holds exactly. */
 const LONGEST_NS = Number.MAX_SAFE_INTEGER / 2;
 
+/** What was read last, not capped: an instant of the wall clock is later than LONGEST_NS. */
+export const last_read = { seconds: 0, nanoseconds: 0 };
+
 /** Reads two 64-bit numbers; their fraction is in units of `unit_ns` and below `limit`. */
 function read_pair(address: number, unit_ns: number, limit: number): number {
   const scratch = Vcpu.scratch.at(current_vcpu);
@@ -18,6 +21,8 @@ function read_pair(address: number, unit_ns: number, limit: number): number {
   const seconds = (I32[at + 1] as number) * TWO_32 + (U32[at] as number);
   const fraction = (I32[at + 3] as number) * TWO_32 + (U32[at + 2] as number);
   if (seconds < 0 || fraction < 0 || fraction >= limit) return -EINVAL;
+  last_read.seconds = seconds;
+  last_read.nanoseconds = fraction * unit_ns;
   return Math.min(seconds * NS_PER_SECOND + fraction * unit_ns, LONGEST_NS);
 }
 

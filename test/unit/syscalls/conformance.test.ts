@@ -104,4 +104,18 @@ test('waiting in a circle for record locks is a deadlock', () => {
   assert.is(Task.lock_blocker.load(k.task), files);
 });
 
+test('an absolute timer of the wall clock expires at its instant', () => {
+  boot();
+  const CLOCK_REALTIME = 0;
+  const ABSTIME = 1;
+  const fd = call('timerfd_create', CLOCK_REALTIME, 0) as number;
+  assert.is(call('clock_gettime', CLOCK_REALTIME, buffer), 0);
+  const now = peek_words(buffer, 1)[0] as number;
+  poke(buffer, words(0, 0, 0, 0, now + 100, 0, 0, 0));
+  assert.is(call('timerfd_settime', fd, ABSTIME, buffer, 0), 0);
+  assert.is(call('timerfd_gettime', fd, buffer), 0);
+  const left = peek_words(buffer + 16, 1)[0] as number;
+  assert.ok(left >= 98 && left <= 100, `${left} seconds left`);
+});
+
 test.run();
