@@ -15,6 +15,7 @@ import { enqueue } from '../../engine/kernel/scheduler.ts';
 import { Task } from '../../engine/kernel/task.layout.ts';
 import { create_root_task } from '../../engine/kernel/task.ts';
 import { CpuState, R8, R10, RAX, RDI, RDX, RSI, RSP } from '../../engine/machine/cpu.layout.ts';
+import { enter_guest, leave_guest, safe_point } from '../../engine/machine/safe_point.ts';
 import { Vcpu } from '../../engine/machine/vcpu.layout.ts';
 import { mm_create } from '../../engine/mm/address_space.ts';
 import { do_mmap } from '../../engine/mm/mmap.ts';
@@ -130,7 +131,12 @@ export function script_platform(script: Script): Platform {
         if (step === SYSCALL) {
           if (platform_hooks.syscall() !== 0) return EXIT_SYSCALL;
         } else {
+          // A step reaches guest memory as the kernel does, by the page table: in guest mode two vCPUs that fault
+          // at once would each wait for the other to leave it.
+          leave_guest(vcpu);
           step(guest);
+          safe_point(vcpu);
+          enter_guest(vcpu);
           if (guest.exit !== 0) {
             if (guest.exit === EXIT_FAULT) CpuState.rip.set(cpu, rip);
             return guest.exit;
