@@ -36,6 +36,8 @@ function run(suite: string, limit_seconds: number): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [join(here, suite)], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A guest that starts in the caller's directory does not find it below its own /tmp.
+      cwd: process.cwd().startsWith('/tmp/') ? '/' : process.cwd(),
       env: { ...process.env, FORCE_COLOR: '0', NO_COLOR: '1' },
     });
     let output = '';

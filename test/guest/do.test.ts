@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { native_host, REPOSITORY } from '../support/guest.ts';
+import { GUEST_FILES, native_host, REPOSITORY } from '../support/guest.ts';
 
 const TVISOR = join(REPOSITORY, 'dist', 'bundle', 'tvisor.cjs');
 
@@ -69,8 +69,8 @@ if (native_host()) {
   });
 
   test('writes vanish, except in a volume', () => {
-    mkdirSync(join(REPOSITORY, 'dist', 'guest'), { recursive: true });
-    const base = mkdtempSync(join(REPOSITORY, 'dist', 'guest', 'do-'));
+    mkdirSync(GUEST_FILES, { recursive: true });
+    const base = mkdtempSync(join(GUEST_FILES, 'do-'));
     writeFileSync(join(base, 'kept'), 'before\n');
     const script = `echo after > ${base}/kept; echo new > ${base}/new; cat ${base}/kept; echo volume > /mnt/made`;
     mkdirSync(join(base, 'v'));

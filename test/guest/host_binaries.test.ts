@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Machine } from '../../engine/index.ts';
-import { type Command, native_host, REPOSITORY, run_guest, run_native } from '../support/guest.ts';
+import { type Command, GUEST_FILES, native_host, run_guest, run_native } from '../support/guest.ts';
 import { COMMANDS, write_fixture } from './commands.ts';
 
 const SECONDS = 60;
@@ -33,8 +33,8 @@ if (!native_host()) {
   test('nothing to run on this host', () => {});
 } else {
   // Not in /tmp: the guest has its own.
-  mkdirSync(join(REPOSITORY, 'dist', 'guest'), { recursive: true });
-  const base = mkdtempSync(join(REPOSITORY, 'dist', 'guest', 'host-'));
+  mkdirSync(GUEST_FILES, { recursive: true });
+  const base = mkdtempSync(join(GUEST_FILES, 'host-'));
   const fixture = join(base, 'fixture');
   mkdirSync(fixture);
   write_fixture(fixture);

@@ -12,6 +12,10 @@ import { signal_number } from '../../engine/runtime/signals.ts';
 /** The repository's root. */
 export const REPOSITORY = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const SOURCES = join(REPOSITORY, 'test', 'guest');
+/** Where files go that the guest is to see: below dist, but not in /tmp, since the guest has its own. */
+export const GUEST_FILES = REPOSITORY.startsWith('/tmp/')
+  ? join('/var/tmp', `tvisor-guest${REPOSITORY.replaceAll('/', '-')}`)
+  : join(REPOSITORY, 'dist', 'guest');
 
 /** Whether the host is one on which x86-64 Linux programs run natively, and has a C compiler. */
 export function native_host(): boolean {
@@ -23,8 +27,7 @@ export type Linkage = 'static' | 'dynamic';
 /** Compiles test/guest/NAME.c unless an up-to-date binary is there; returns its path. Throws with the compiler's words. */
 export function compile(name: string, linkage: Linkage): string {
   const source = join(SOURCES, `${name}.c`);
-  // Not in /tmp: the guest has its own.
-  const binary = join(REPOSITORY, 'dist', 'guest', `${name}.${linkage}`);
+  const binary = join(GUEST_FILES, `${name}.${linkage}`);
   mkdirSync(dirname(binary), { recursive: true });
   if (existsSync(binary) && statSync(binary).mtimeMs > statSync(source).mtimeMs) return binary;
   const own = /^\/\/ build: \S+ (.*)$/m.exec(readFileSync(source, 'utf8'))?.[1]?.split(' ') ?? [];
