@@ -13,6 +13,7 @@ import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type OutputOptions, type Plugin, rollup } from 'rollup';
 import { generate_interpreter } from '../engine/platform/interp/generate.ts';
+import { COMMANDS } from '../harness/cmd/registry.ts';
 import { bake_tables } from './bake_tables.ts';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -41,13 +42,19 @@ const without_generator: Plugin = {
 };
 
 const engine_folder = join(dist, 'engine') + sep;
+const harness_folder = join(dist, 'harness') + sep;
 
 /**
  * The engine, its command line and the vCPU job: small entries over one file with everything in it, since V8 folds
  * a constant only inside its own module. They are CommonJS because only a script can be loaded with V8's code
  * cache, which takes the 50 ms away that each thread would spend compiling it (`load.cjs`).
  */
-const ENGINE_ENTRIES = { engine: 'engine/index.js', vcpu: 'engine/sentry/vcpu_job.js', cli: 'bin/cli.js' };
+const ENGINE_ENTRIES = {
+  engine: 'engine/index.js',
+  vcpu: 'engine/sentry/vcpu_job.js',
+  cli: 'bin/cli.js',
+  harness_cli: 'bin/tvisor_harness.js',
+};
 
 /** Loads machine.cjs through the code cache that the build left, or without it where V8 does not accept it. */
 const LOADER = `'use strict';
@@ -92,6 +99,25 @@ const COMMAND = `#!/usr/bin/env node
 require('./cli.cjs').run();
 `;
 
+/**
+ * Starts the harness: in the instrumented build, which reports coverage, except for the commands that need none.
+ */
+const HARNESS_COMMAND = `#!/usr/bin/env node
+'use strict';
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+const PLAIN = ${JSON.stringify(COMMANDS.filter(({ instrumented }) => !instrumented).map(({ name }) => name))};
+const instrumented = join(__dirname, 'kcov', 'harness_cli.cjs');
+const plain = PLAIN.includes(process.argv[2]) || !existsSync(instrumented);
+require(plain ? './harness_cli.cjs' : instrumented).run();
+`;
+
+/** A module's chunk: the engine is one, what the entries of the harness share another. */
+function chunk_of(id: string): string | undefined {
+  if (id.startsWith(engine_folder)) return 'machine';
+  return id.startsWith(harness_folder) ? 'harness_parts' : undefined;
+}
+
 async function roll(input: Record<string, string>, plugins: Plugin[], output: OutputOptions): Promise<void> {
   const names = Object.values(input).join(', ');
   const build = await rollup({
@@ -117,16 +143,21 @@ async function bundle_engine(): Promise<void> {
     dynamicImportInCjs: false,
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name].cjs',
-    manualChunks: (id: string) => (id.startsWith(engine_folder) ? 'machine' : undefined),
+    manualChunks: chunk_of,
   });
-  for (const name of Object.keys(ENGINE_ENTRIES)) {
+  for (const name of [...Object.keys(ENGINE_ENTRIES), 'harness_parts']) {
     const entry = join(folder, `${name}.cjs`);
     writeFileSync(entry, readFileSync(entry, 'utf8').replace("require('./machine.cjs')", "require('./load.cjs')"));
   }
   writeFileSync(join(folder, 'load.cjs'), LOADER);
   writeFileSync(join(folder, 'engine.js'), LIBRARY);
-  writeFileSync(join(folder, 'tvisor.cjs'), COMMAND);
-  chmodSync(join(folder, 'tvisor.cjs'), 0o755);
+  for (const [name, text] of [
+    ['tvisor.cjs', COMMAND],
+    ['tvisor-harness.cjs', HARNESS_COMMAND],
+  ] as const) {
+    writeFileSync(join(folder, name), text);
+    chmodSync(join(folder, name), 0o755);
+  }
   rmSync(join(folder, 'machine.cache'), { force: true });
   spawnSync(process.execPath, ['-e', WARM_UP], { cwd: folder, stdio: 'ignore', timeout: 60_000 });
 }
