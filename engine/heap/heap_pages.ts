@@ -14,6 +14,7 @@ export function heap_page_alloc(): number {
   let page = MachineHeader.heap_free_list.get(MACHINE);
   if (page !== 0) {
     MachineHeader.heap_free_list.set(MACHINE, U32[page >> 2] as number);
+    MachineHeader.heap_free_count.set(MACHINE, MachineHeader.heap_free_count.get(MACHINE) - 1);
   } else {
     const next = MachineHeader.heap_next.get(MACHINE);
     if (next + 4096 <= MachineHeader.heap_end.get(MACHINE)) {
@@ -31,5 +32,12 @@ export function heap_page_free(page: number): void {
   lock(heap_lock, HEAP_LOCK);
   U32[page >> 2] = MachineHeader.heap_free_list.get(MACHINE);
   MachineHeader.heap_free_list.set(MACHINE, page);
+  MachineHeader.heap_free_count.set(MACHINE, MachineHeader.heap_free_count.get(MACHINE) + 1);
   unlock(heap_lock, HEAP_LOCK);
+}
+
+/** Heap pages in use, those of slabs included. Takes no lock. */
+export function heap_pages_used(): number {
+  const reached = MachineHeader.heap_next.get(MACHINE) - MachineHeader.heap_base.get(MACHINE);
+  return reached / 4096 - MachineHeader.heap_free_count.get(MACHINE);
 }

@@ -38,6 +38,8 @@ export const MachineHeader = l.done(
     heap_lock: l.embed(Lock),
     heap_next: l.u32('guarded by heap_lock'),
     heap_free_list: l.u32('guarded by heap_lock'),
+    /** Pages on the free list. */
+    heap_free_count: l.u32('guarded by heap_lock'),
     slab_count: l.u32('guarded by heap_lock'),
     /** 1: slabs put red zones round records, poison what is freed and delay its reuse. */
     heap_sanitize: l.u32('immutable'),

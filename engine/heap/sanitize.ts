@@ -40,6 +40,12 @@ export function sanitized_cell(cell: number, info: LayoutInfo): number {
   return record;
 }
 
+/** Checks that nobody wrote to a free cell, whose page is about to leave the class. */
+export function check_free_cell(cell: number, info: LayoutInfo): void {
+  if (U32[(cell >> 2) + 1] !== STATE_FREE) return;
+  expect_bytes(cell + STATE_BYTES, info.size, POISON_BYTE, `${info.name}: written after free`);
+}
+
 /** Takes a record out of use: checks its red zones and that it is live; poisons it; returns the cell. */
 export function unsanitized_record(record: number, info: LayoutInfo): number {
   const cell = record - STATE_BYTES;

@@ -1,11 +1,15 @@
 /**
- * Slabs: fixed-size records of one class, carved from pages of the kernel heap.
+ * Slabs: fixed-size records of one class, cut from pages of the kernel heap.
+ *
+ * Each page has a head (`SlabPage`) with its own free list and count, found by masking a cell's address, so
+ * that a page whose cells are all free goes back to the heap; a class keeps SLAB_RESERVE_PAGES of them, so that
+ * a record which comes and goes does not take a page each time.
  *
  * A slab's descriptor lives in the slab directory of the machine (found by class name, so that every
  * thread agrees whatever order it loaded modules in); the Slab object only caches its address for the
  * bound machine. Exhaustion is a value: `alloc` returns 0 and the caller answers ENOMEM.
  *
- * A free record's first word links the free list. In a sanitized machine a cell is
+ * A free cell's first word links the free list of its page. In a sanitized machine a cell is
  *
  *     state (16 bytes) | record | red zone (16 bytes)
  *
@@ -13,19 +17,21 @@
  * bytes that are checked when the cell changes hands, and freed cells waiting in a queue before reuse
  * (heap/sanitize.ts).
  */
-import { assert } from '../base/assert.ts';
+import { assert, panic } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_length, bytes_read, bytes_zero } from './bytes.ts';
-import { heap_page_alloc } from './heap_pages.ts';
+import { heap_page_alloc, heap_page_free } from './heap_pages.ts';
 import { type Declared, type LayoutInfo, layout_of } from './layout.ts';
 import { lock, unlock } from './lock.ts';
 import { HEAP_LOCK, SLAB_LOCK } from './lock_order.ts';
 import { BOOT_TABLES_END, MACHINE, MachineHeader, SLAB_DIRECTORY } from './machine.layout.ts';
 import { bound_memory, U8, U32 } from './memory.ts';
-import { CELL_OVERHEAD, quarantine, sanitized_cell, unsanitized_record } from './sanitize.ts';
-import { SLAB_NAME_MAX, SlabDescriptor } from './slab.layout.ts';
+import { CELL_OVERHEAD, check_free_cell, quarantine, sanitized_cell, unsanitized_record } from './sanitize.ts';
+import { SLAB_NAME_MAX, SlabDescriptor, SlabPage } from './slab.layout.ts';
 
 const PAGE = 4096;
+/** Wholly free pages that a class keeps. */
+export const SLAB_RESERVE_PAGES = 1;
 
 /** The allocator of one record class. */
 export class Slab<R extends string> {
@@ -35,7 +41,10 @@ export class Slab<R extends string> {
 
   constructor(declaration: Declared<R>) {
     this.info = layout_of(declaration);
-    assert(this.info.size + CELL_OVERHEAD <= PAGE, `${this.info.name}: a record must fit in a heap page`);
+    assert(
+      SlabPage.SIZE + this.info.size + CELL_OVERHEAD <= PAGE,
+      `${this.info.name}: a record must fit in a heap page`,
+    );
   }
 
   /** A zeroed record, or 0 when the kernel heap is exhausted. */
@@ -43,11 +52,19 @@ export class Slab<R extends string> {
     const d = this.bind();
     const slab_lock = SlabDescriptor.lock.at(d);
     lock(slab_lock, SLAB_LOCK);
-    let p = SlabDescriptor.free_head.get(d);
-    if (p === 0 && refill(d)) p = SlabDescriptor.free_head.get(d);
-    if (p !== 0) {
-      SlabDescriptor.free_head.set(d, U32[p >> 2] as number);
-      const live = SlabDescriptor.live.add(d, 1) + 1;
+    let page = SlabDescriptor.partial.get(d);
+    if (page === 0) page = add_page(d);
+    let p = 0;
+    if (page !== 0) {
+      p = SlabPage.free_head.get(page);
+      const next = U32[p >> 2] as number;
+      SlabPage.free_head.set(page, next);
+      if (next === 0) unlink_page(d, page);
+      const used = SlabPage.used.get(page);
+      SlabPage.used.set(page, used + 1);
+      if (used === 0) SlabDescriptor.empty_pages.set(d, SlabDescriptor.empty_pages.get(d) - 1);
+      const live = SlabDescriptor.live.get(d) + 1;
+      SlabDescriptor.live.set(d, live);
       if (live > SlabDescriptor.peak.get(d)) SlabDescriptor.peak.set(d, live);
     }
     unlock(slab_lock, SLAB_LOCK);
@@ -59,25 +76,48 @@ export class Slab<R extends string> {
 
   /** Gives a record back. Nothing may point to it any more. */
   free(record: Ptr<R>): void {
-    assert(record !== 0, `${this.info.name}: free of null`);
     const d = this.bind();
+    if (SlabPage.slab.get(page_of(record)) !== d)
+      panic(`${this.info.name}: free of 0x${record.toString(16)}, which is no such record`);
     const sanitize = SlabDescriptor.sanitize.get(d) !== 0;
     let p: number = record;
     if (sanitize) p = unsanitized_record(record, this.info);
     const slab_lock = SlabDescriptor.lock.at(d);
     lock(slab_lock, SLAB_LOCK);
     if (sanitize) p = quarantine(d, p);
-    if (p !== 0) {
-      U32[p >> 2] = SlabDescriptor.free_head.get(d);
-      SlabDescriptor.free_head.set(d, p);
-    }
-    SlabDescriptor.live.add(d, -1);
+    if (p !== 0) this.free_cell(d, p);
+    SlabDescriptor.live.set(d, SlabDescriptor.live.get(d) - 1);
     unlock(slab_lock, SLAB_LOCK);
   }
 
   /** Records live now, in the bound machine. */
   live(): number {
-    return SlabDescriptor.live.load(this.bind());
+    return SlabDescriptor.live.get(this.bind());
+  }
+
+  private free_cell(d: Ptr<'SlabDescriptor'>, p: number): void {
+    const page = page_of(p);
+    const next = SlabPage.free_head.get(page);
+    U32[p >> 2] = next;
+    SlabPage.free_head.set(page, p);
+    if (next === 0) link_page(d, page);
+    const used = SlabPage.used.get(page) - 1;
+    SlabPage.used.set(page, used);
+    if (used !== 0) return;
+    const empty = SlabDescriptor.empty_pages.get(d);
+    if (empty < SLAB_RESERVE_PAGES) SlabDescriptor.empty_pages.set(d, empty + 1);
+    else this.give_back(d, page);
+  }
+
+  /** Returns a wholly free page to the heap. Under the slab's lock. */
+  private give_back(d: Ptr<'SlabDescriptor'>, page: Ptr<'SlabPage'>): void {
+    if (SlabDescriptor.sanitize.get(d) !== 0) {
+      for (let p = SlabPage.free_head.get(page); p !== 0; p = U32[p >> 2] as number) check_free_cell(p, this.info);
+    }
+    unlink_page(d, page);
+    SlabPage.slab.set(page, 0 as Ptr<'SlabDescriptor'>);
+    SlabDescriptor.pages.set(d, SlabDescriptor.pages.get(d) - 1);
+    heap_page_free(page);
   }
 
   private bind(): Ptr<'SlabDescriptor'> {
@@ -100,6 +140,8 @@ export interface SlabReport {
   readonly size: number;
   readonly live: number;
   readonly peak: number;
+  /** Heap pages held. */
+  readonly pages: number;
 }
 
 /** Live and peak counts of every record class of the bound machine. Takes no lock. */
@@ -112,24 +154,56 @@ export function slab_reports(): SlabReport[] {
     reports.push({
       name: bytes_read(name, bytes_length(name, SLAB_NAME_MAX)),
       size: SlabDescriptor.object_size.get(d),
-      live: SlabDescriptor.live.load(d),
+      live: SlabDescriptor.live.get(d),
       peak: SlabDescriptor.peak.get(d),
+      pages: SlabDescriptor.pages.get(d),
     });
   }
   return reports;
 }
 
-function refill(d: Ptr<'SlabDescriptor'>): boolean {
-  const page = heap_page_alloc();
-  if (page === 0) return false;
+/** The page that a cell or record lies in. */
+function page_of(p: number): Ptr<'SlabPage'> {
+  return (p & -PAGE) as Ptr<'SlabPage'>;
+}
+
+/** Makes a page the first that cells are taken from. */
+function link_page(d: Ptr<'SlabDescriptor'>, page: Ptr<'SlabPage'>): void {
+  const next = SlabDescriptor.partial.get(d);
+  SlabPage.prev.set(page, 0 as Ptr<'SlabPage'>);
+  SlabPage.next.set(page, next);
+  if (next !== 0) SlabPage.prev.set(next, page);
+  SlabDescriptor.partial.set(d, page);
+}
+
+function unlink_page(d: Ptr<'SlabDescriptor'>, page: Ptr<'SlabPage'>): void {
+  const next = SlabPage.next.get(page);
+  const prev = SlabPage.prev.get(page);
+  if (prev !== 0) SlabPage.next.set(prev, next);
+  else SlabDescriptor.partial.set(d, next);
+  if (next !== 0) SlabPage.prev.set(next, prev);
+}
+
+/** Cuts a heap page into free cells; 0 when the heap is exhausted. Under the slab's lock. */
+function add_page(d: Ptr<'SlabDescriptor'>): Ptr<'SlabPage'> {
+  const page = heap_page_alloc() as Ptr<'SlabPage'>;
+  if (page === 0) return page;
   const size = SlabDescriptor.object_size.get(d);
+  const first = page + SlabPage.SIZE;
+  let free_head = 0;
   // From the end, so that records are handed out in rising order.
-  for (let p = page + (Math.floor(PAGE / size) - 1) * size; p >= page; p -= size) {
-    U32[p >> 2] = SlabDescriptor.free_head.get(d);
+  for (let p = first + (Math.floor((PAGE - SlabPage.SIZE) / size) - 1) * size; p >= first; p -= size) {
+    U32[p >> 2] = free_head;
     U32[(p >> 2) + 1] = 0;
-    SlabDescriptor.free_head.set(d, p);
+    free_head = p;
   }
-  return true;
+  SlabPage.free_head.set(page, free_head);
+  SlabPage.used.set(page, 0);
+  SlabPage.slab.set(page, d);
+  link_page(d, page);
+  SlabDescriptor.pages.set(d, SlabDescriptor.pages.get(d) + 1);
+  SlabDescriptor.empty_pages.set(d, SlabDescriptor.empty_pages.get(d) + 1);
+  return page;
 }
 
 /** The descriptor of a class in the bound machine, made at its first use. */
