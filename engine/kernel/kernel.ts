@@ -3,7 +3,6 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
-import { heap_page_free } from '../heap/heap_pages.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { TASKLIST_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader, ROOT_KERNEL } from '../heap/machine.layout.ts';
@@ -11,7 +10,7 @@ import { I32, U8 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { INTERRUPT_RESCHEDULE } from '../machine/vcpu.layout.ts';
 import { TIMER_MACHINE_LIMIT, timer_arm } from '../time/timer.ts';
-import { KernelRoot, MACHINE_RUNS, PID_LIMIT, PID_PAGE_ENTRIES } from './kernel.layout.ts';
+import { KernelRoot, MACHINE_RUNS } from './kernel.layout.ts';
 import { interrupt_all } from './scheduler.ts';
 
 export const kernel_roots = slab(KernelRoot);
@@ -80,16 +79,6 @@ export function announce_machine_event(): void {
   const root = kernel_root();
   KernelRoot.event_count.add(root, 1);
   Atomics.notify(I32, KernelRoot.event_count.index(root));
-}
-
-/** Frees the pid table's pages when no number is in use, at the machine's orderly end. */
-export function free_pid_pages(): void {
-  const at = KernelRoot.pid_pages.at(kernel_root()) >> 2;
-  for (let i = 0; i < PID_LIMIT / PID_PAGE_ENTRIES; i++) {
-    const page = I32[at + i] as number;
-    if (page !== 0) heap_page_free(page);
-    I32[at + i] = 0;
-  }
 }
 
 /** How often a machine event was announced (modulo 2^32). */

@@ -3,7 +3,7 @@
  * tasklist lock. A number is not handed out again while a task, a process group, a session or a pidfd uses it.
  */
 import type { Ptr } from '../base/types.ts';
-import { heap_page_alloc } from '../heap/heap_pages.ts';
+import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { I32, U8 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { KernelRoot, PID_LIMIT, PID_PAGE_ENTRIES } from './kernel.layout.ts';
@@ -89,6 +89,16 @@ export function pid_put(pid: Ptr<'Pid'>): void {
   if (Pid.refs.add(pid, -1) !== 1) return;
   I32[entry_of(Pid.number.get(pid))] = 0;
   pids.free(pid);
+  if (pids.live() === 0) free_pages();
+}
+
+/** No number is in use: the table goes back to the heap. */
+function free_pages(): void {
+  const pages = KernelRoot.pid_pages.at(kernel_root()) >> 2;
+  for (let i = 0; i < PID_LIMIT / PID_PAGE_ENTRIES; i++) {
+    if (I32[pages + i] !== 0) heap_page_free(I32[pages + i] as number);
+    I32[pages + i] = 0;
+  }
 }
 
 /** Calls `visit` with every task, by rising tid, until it answers true. Under the tasklist lock. */
