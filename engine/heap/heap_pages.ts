@@ -36,6 +36,19 @@ export function heap_page_free(page: number): void {
   unlock(heap_lock, HEAP_LOCK);
 }
 
+/** The part of the heap, one in so many, that is kept for what goes with the programs that use it. */
+const PROGRAMS_SHARE = 8;
+
+/**
+ * Whether there is heap for what may outlive every program: files, their attributes, System V objects. The rest is kept,
+ * since a machine that is full of them must still be able to start the program that removes them. Takes no lock.
+ */
+export function heap_has_room(): boolean {
+  const end = MachineHeader.heap_end.get(MACHINE);
+  const left = end - MachineHeader.heap_next.get(MACHINE) + MachineHeader.heap_free_count.get(MACHINE) * 4096;
+  return left * PROGRAMS_SHARE > end - MachineHeader.heap_base.get(MACHINE);
+}
+
 /** Heap pages in use, those of slabs included. Takes no lock. */
 export function heap_pages_used(): number {
   const reached = MachineHeader.heap_next.get(MACHINE) - MachineHeader.heap_base.get(MACHINE);

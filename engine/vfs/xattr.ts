@@ -8,7 +8,7 @@
 import { E2BIG, EEXIST, ENODATA, ENOSPC, ERANGE } from '../abi/errno.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_copy, bytes_equal } from '../heap/bytes.ts';
-import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
+import { heap_has_room, heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { layout } from '../heap/layout.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { INODE_LOCK } from '../heap/lock_order.ts';
@@ -49,7 +49,7 @@ function find(inode: I, name: number, length: number): Ptr<'Xattr'> {
 /** Sets an attribute; XATTR_CREATE and XATTR_REPLACE as in setxattr(2). */
 export function xattr_set(inode: I, name: number, length: number, value: number, size: number, flags: number): number {
   if (size > XATTR_VALUE_MAX) return -E2BIG;
-  const page = heap_page_alloc();
+  const page = heap_has_room() ? heap_page_alloc() : 0;
   const fresh = xattrs.alloc();
   const p = Inode.lock.at(inode);
   lock(p, INODE_LOCK);

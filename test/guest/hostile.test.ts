@@ -116,6 +116,20 @@ function greed(what: string, expected: string): void {
     ));
 }
 
+/** What fills the kernel heap with records of one class, what stops that, and what removes what stays behind. */
+const HEAP_FILLERS: readonly (readonly [what: string, expected: string, remove: string])[] = [
+  ['signals', 'sigqueue: EAGAIN', ''],
+  ['eventfds', 'descriptor: ENOMEM', ''],
+  ['links', 'symlink: ENOSPC', 'rm -r /tmp/links'],
+  ['epolls', 'descriptor: ENOMEM', ''],
+  ['areas', 'mprotect: ENOMEM', ''],
+  ['attributes', 'setxattr: ENOSPC', 'rm -r /tmp/names'],
+  ['timerfds', 'descriptor: ENOMEM', ''],
+  ['messages', 'msgsnd: ENOMEM', 'ipc'],
+  ['semaphores', 'semget: ENOMEM', 'ipc'],
+  ['signals', 'sigqueue: EAGAIN', ''],
+];
+
 const BUSY: Readonly<Record<string, string>> = {
   'a shell loop': 'while :; do :; done',
   'ignored signals': 'trap "" INT TERM HUP QUIT; while :; do sleep 0.01; done',
@@ -146,6 +160,21 @@ if (!native_host()) test('nothing to run on this host', () => {});
 else {
   for (const vcpus of [0, 1, 2]) fuzz(vcpus);
   for (const [what, expected] of Object.entries(GREED)) greed(what, expected);
+
+  test('a heap that one class after another has filled starts programs afterwards', () =>
+    with_machine(2, async (machine) => {
+      const greedy = compile('hostile/greedy', 'static');
+      const pipeline = ['sh', '-c', 'seq 1 1000 | sort -rn | (head -2; cat >/dev/null); echo $(echo alive)'];
+      for (const [what, expected, remove] of HEAP_FILLERS) {
+        const filled = await machine.run([greedy, what]);
+        assert.is(filled.signal ?? filled.stdout.trim(), expected);
+        assert.is((await machine.run(pipeline)).stdout, '1000\n999\nalive\n', what);
+        if (remove === 'ipc') await machine.run([greedy, 'remove-ipc']);
+        else if (remove !== '') assert.is((await machine.run(['sh', '-c', remove])).exitCode, 0, what);
+      }
+      const counts = await settled_counts(machine);
+      assert.ok((counts['heap pages'] as number) < 100, JSON.stringify(counts));
+    }));
 
   for (const [what, script] of Object.entries(BUSY))
     test(`a limit of time ends ${what}`, () =>

@@ -6,7 +6,7 @@ import { F_SEAL_EXEC } from '../../abi/memfd.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_copy } from '../../heap/bytes.ts';
-import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
+import { heap_has_room, heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { slab } from '../../heap/slab.ts';
 import { ATTR_MODE, ATTR_SIZE, type AttributeChange, set_attributes_in_memory } from '../../vfs/attributes.ts';
 import { INODE_KIND_MEMORY, INODE_KIND_OVERLAY, iget, inode_alloc, inode_operations, iput } from '../../vfs/inode.ts';
@@ -26,7 +26,7 @@ const long_link_targets = slab(LongLinkTarget);
 /** A new inode of the given owner, counted against the limit; a pointer, -ENOSPC or -ENOMEM. Tree lock held. */
 export function memory_inode(sb: S, mode: number, rdev: number, uid: number, gid: number): number {
   const fs = memory_fs(sb);
-  if (MemoryFs.inodes_used.load(fs) >= MemoryFs.inodes_max.get(fs)) return -ENOSPC;
+  if (MemoryFs.inodes_used.load(fs) >= MemoryFs.inodes_max.get(fs) || !heap_has_room()) return -ENOSPC;
   const inode = inode_alloc(sb, INODE_KIND_MEMORY, mode, sb_next_ino(sb));
   if (inode === 0) return -ENOMEM;
   MemoryFs.inodes_used.add(fs, 1);

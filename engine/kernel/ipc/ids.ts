@@ -6,7 +6,7 @@ import { EACCES, EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM } from '../../abi
 import { IPC_CREAT, IPC_EXCL, IPC_PRIVATE, MSGMNI, SEMMNI, SHM_LIMIT, SHMMNI } from '../../abi/ipc.ts';
 import { assert } from '../../base/assert.ts';
 import type { Ptr } from '../../base/types.ts';
-import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
+import { heap_has_room, heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { IPC_LOCK } from '../../heap/lock_order.ts';
 import { MACHINE, MachineHeader, ROOT_IPC } from '../../heap/machine.layout.ts';
@@ -130,7 +130,7 @@ function choose_index(kind: number): number {
 /** Enters a new object: its identifier, -ENOSPC when there are as many as there may be, -ENOMEM. Under the lock. */
 export function ipc_add(kind: number, object: O, key: number, mode: number): number {
   const table = ipc_table(kind);
-  if (IpcTable.count.get(table) >= IpcTable.limit.get(table)) return -ENOSPC;
+  if (IpcTable.count.get(table) >= IpcTable.limit.get(table) || !heap_has_room()) return -ENOSPC;
   const index = choose_index(kind);
   const slot = page_slot(table, index);
   if (U32[slot] === 0) {

@@ -5,7 +5,7 @@
 import { E2BIG, EFAULT, ENOMEM, ENOMSG } from '../../abi/errno.ts';
 import { MSG_COPY, MSG_EXCEPT, MSG_NOERROR, MSGMNB } from '../../abi/ipc.ts';
 import type { Ptr } from '../../base/types.ts';
-import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
+import { heap_has_room, heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { U8, U32 } from '../../heap/memory.ts';
 import { slab } from '../../heap/slab.ts';
 import { copy_in, copy_out } from '../../mm/uaccess.ts';
@@ -84,7 +84,7 @@ function copy_text(message: M, uaddr: number, length: number, out: boolean): num
 
 /** A message with the `length` bytes (at most MSGMAX) at `uaddr`, or -ENOMEM, -EFAULT. */
 export function message_create(type_lo: number, type_hi: number, uaddr: number, length: number): number {
-  const message = messages.alloc();
+  const message = heap_has_room() ? messages.alloc() : (0 as M);
   if (message === 0) return -ENOMEM;
   Message.type.set_parts(message, type_lo, type_hi);
   Message.length.set(message, length);

@@ -6,7 +6,7 @@
 import { EAGAIN, EINVAL, ENOMEM, ENOSPC, ERANGE } from '../../abi/errno.ts';
 import { IPC_NOWAIT, SEM_UNDO, SEMMNS, SEMMSL, SEMVMX } from '../../abi/ipc.ts';
 import type { Ptr } from '../../base/types.ts';
-import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
+import { heap_has_room, heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { U8, U32 } from '../../heap/memory.ts';
 import { slab } from '../../heap/slab.ts';
 import { current } from '../current.ts';
@@ -80,7 +80,7 @@ export function sem_make(key: number, count: number, flags: number): number {
   if (set === 0) return -ENOMEM;
   SemSet.count.set(set, count);
   for (let i = 0; i < pages_of(count); i++) {
-    const page = heap_page_alloc();
+    const page = heap_has_room() ? heap_page_alloc() : 0;
     if (page === 0) {
       free_set(set);
       return -ENOMEM;

@@ -12,11 +12,14 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -114,6 +117,61 @@ static int links(void) {
   return 1;
 }
 
+static int attributes(void) {
+  static char value[3000];
+  char name[32];
+  if (mkdir("/tmp/names", 0777) || chdir("/tmp/names")) return stopped("names");
+  for (int i = 0; i < 1000000; i++) {
+    sprintf(name, "%d", i);
+    int fd = open(name, O_CREAT | O_WRONLY, 0666);
+    if (fd < 0) return stopped("create");
+    close(fd);
+    for (int j = 0; j < 20; j++) {
+      char key[32];
+      sprintf(key, "user.%d", j);
+      if (setxattr(name, key, value, sizeof value, 0)) return stopped("setxattr");
+    }
+  }
+  return 1;
+}
+
+static int messages(void) {
+  static struct {
+    long type;
+    char text[8192];
+  } message = {1};
+  for (;;) {
+    int queue = msgget(IPC_PRIVATE, 0600);
+    if (queue < 0) return stopped("msgget");
+    while (!msgsnd(queue, &message, sizeof message.text, IPC_NOWAIT)) continue;
+    if (errno != EAGAIN) return stopped("msgsnd");
+  }
+}
+
+static int semaphores(void) {
+  for (;;)
+    if (semget(IPC_PRIVATE, 2000, 0600) < 0) return stopped("semget");
+}
+
+static int remove_ipc(void) {
+  struct msginfo info;
+  for (int i = msgctl(0, MSG_INFO, (struct msqid_ds *)&info); i >= 0; i--) {
+    struct msqid_ds queue;
+    int id = msgctl(i, MSG_STAT, &queue);
+    if (id >= 0) msgctl(id, IPC_RMID, NULL);
+  }
+  union {
+    struct seminfo *info;
+    struct semid_ds *set;
+  } argument = {(struct seminfo[1]){}};
+  for (int i = semctl(0, 0, SEM_INFO, argument); i >= 0; i--) {
+    argument.set = (struct semid_ds[1]){};
+    int id = semctl(i, 0, SEM_STAT, argument);
+    if (id >= 0) semctl(id, 0, IPC_RMID);
+  }
+  return 0;
+}
+
 static int descriptors(int how) {
   struct rlimit limit = {1 << 19, 1 << 19};
   if (setrlimit(RLIMIT_NOFILE, &limit)) return stopped("setrlimit");
@@ -199,6 +257,10 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "names")) return names();
   if (!strcmp(what, "directories")) return chdir("/tmp") || directories();
   if (!strcmp(what, "links")) return links();
+  if (!strcmp(what, "attributes")) return attributes();
+  if (!strcmp(what, "messages")) return messages();
+  if (!strcmp(what, "semaphores")) return semaphores();
+  if (!strcmp(what, "remove-ipc")) return remove_ipc();
   if (!strcmp(what, "files")) return descriptors(0);
   if (!strcmp(what, "pipe-pairs")) return descriptors(1);
   if (!strcmp(what, "eventfds")) return descriptors(2);
