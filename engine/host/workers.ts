@@ -1,9 +1,9 @@
 /**
- * The threads behind vCPUs: a piscina pool in which each job is a vCPU that runs until its machine ends.
- * Machines are controlled through their shared memory; a thread that runs a vCPU never returns to its event
- * loop in between.
+ * The threads behind vCPUs: a piscina pool in which each job is a vCPU that runs until its machine ends, and serves
+ * calls on a port of its own.
  */
 import type { Piscina } from 'piscina';
+import type { Port } from './control.ts';
 
 /** The module whose export `vcpu_job` is the job: beside this file in the bundle, in its own folder otherwise. */
 export function vcpu_module(): string {
@@ -40,9 +40,9 @@ export class VcpuPool {
     this.pool = pool;
   }
 
-  /** Starts a job; the promise ends with it, and rejects when the thread died. */
-  start(task: object): Promise<unknown> {
-    const job = this.pool.run(task);
+  /** Starts a job, which gets the port; the promise ends with it, and rejects when the thread died. */
+  start(task: { readonly port: Port }): Promise<unknown> {
+    const job = this.pool.run(task, { transferList: [task.port as never] });
     this.jobs.push(job);
     return job;
   }

@@ -102,6 +102,26 @@ export const Vcpu = l.done(
     code_tag: l.u32('owner'),
     /** Passing the vCPU on to another thread: sentry/hand_over.ts. */
     hand_over: l.atomic(),
+    /** Calls made of the thread behind this vCPU, and those it has served: sentry/control.ts. */
+    control_asked: l.atomic(),
+    control_served: l.atomic(),
+
+    /** Counts since the machine's boot; others read them at any moment. Guest instructions retired. */
+    retired: l.f64('owner'),
+    /** Entries into guest code from the run loop. */
+    guest_entries: l.f64('owner'),
+    /** Slices that ended because their fuel was used up. */
+    slices: l.f64('owner'),
+    syscalls: l.f64('owner'),
+    /** Tasks picked up. */
+    switches: l.f64('owner'),
+    /** Page faults of guest code that the kernel was asked to resolve. */
+    faults: l.f64('owner'),
+    /** Accesses of guest code that found no TLB entry; counted by generated code. */
+    tlb_misses: l.u64('owner'),
+    /** Sleeps for want of a task, and what they lasted: ns on the machine's clock. */
+    sleeps: l.f64('owner'),
+    idle_ns: l.f64('owner'),
   },
   4096,
 );

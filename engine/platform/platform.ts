@@ -37,6 +37,16 @@ export interface PlatformHooks {
   tsc(): number;
 }
 
+/** What a platform keeps of translated or decoded code, on one thread. */
+export interface PlatformStatistics {
+  /** Pieces of code in the cache: instructions of an interpreter, regions of a translator. */
+  readonly code_entries: number;
+  readonly code_bytes: number;
+  /** Times a piece was looked up outside generated code, and times everything was dropped. */
+  readonly code_lookups: number;
+  readonly code_drops: number;
+}
+
 export interface Platform {
   readonly name: string;
   /** Runs guest code on `vcpu` with the task state `cpu`. Vcpu.page_table and Vcpu.fuel are set. */
@@ -52,4 +62,6 @@ export interface Platform {
   switch_space(vcpu: Ptr<'Vcpu'>, space: number, changes: number): void;
   /** Drops every cache, as if the thread were new. */
   drop_caches(vcpu: Ptr<'Vcpu'>): void;
+  /** State of the caches and counts since the thread began. */
+  statistics(vcpu: Ptr<'Vcpu'>): PlatformStatistics;
 }

@@ -21,7 +21,11 @@ export const DO_FLAGS: readonly Flag[] = [
   { name: 'timeout', value: 'TIME', help: 'Kill the guest after this time: seconds, or with ms, s, m or h' },
   { name: 'strace', value: '[FILE]', help: 'Trace system calls to stderr, or to FILE (--strace=FILE)' },
   { name: 'platform', value: 'NAME', help: 'How guest code is run: interp' },
-  { name: 'debug', value: '', help: 'Print a full report when tvisor itself fails' },
+  {
+    name: 'debug',
+    value: '',
+    help: 'Print counters of the machine at the end, and a full report when tvisor itself fails',
+  },
 ];
 
 /** A command line taken apart. */

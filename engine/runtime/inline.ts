@@ -6,6 +6,7 @@ import { host_clock } from '../host/clock.ts';
 import { open_trace } from '../host/trace_sink.ts';
 import { create_interpreter } from '../platform/interp/interp.ts';
 import type { Platform } from '../platform/platform.ts';
+import { VcpuControl } from '../sentry/control.ts';
 import { enter_machine } from '../sentry/machine.ts';
 import { platform_hooks, RUN_IDLE, RUN_INTERRUPTED, run_vcpu } from '../sentry/run.ts';
 import { set_syscall_tracer } from '../syscalls/dispatch.ts';
@@ -17,6 +18,8 @@ export class InlineVcpu {
   private readonly platform: Platform;
   private readonly tracer: ReturnType<typeof make_tracer> | null;
   private readonly ran: () => void;
+  /** Calls are made of it directly, between turns. */
+  readonly control: VcpuControl;
   private immediate: NodeJS.Immediate | null = null;
   private timer: NodeJS.Timeout | null = null;
   private stopped = false;
@@ -27,13 +30,14 @@ export class InlineVcpu {
   constructor(memory: WebAssembly.Memory, module: WebAssembly.Module, strace: string, ran: () => void) {
     this.memory = memory;
     this.platform = create_interpreter(module, memory, platform_hooks);
+    this.control = new VcpuControl(0, this.platform, 'caller');
     this.tracer = strace === '' ? null : make_tracer(open_trace(strace));
     this.ran = ran;
   }
 
   /** There may be something to run. */
   wake(): void {
-    if (this.stopped || this.immediate !== null) return;
+    if (this.stopped || this.immediate !== null || this.control.held()) return;
     this.immediate = setImmediate(() => {
       this.immediate = null;
       this.turn();
@@ -50,6 +54,7 @@ export class InlineVcpu {
   private turn(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+    if (this.control.held()) return;
     const start = host_clock.monotonic_ns();
     enter_machine(this.memory);
     set_syscall_tracer(this.tracer);

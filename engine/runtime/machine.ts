@@ -42,10 +42,12 @@ import { hand_over, hand_over_asked } from '../sentry/hand_over.ts';
 import { boot_machine, enter_machine, mount_tree } from '../sentry/machine.ts';
 import { read_panic } from '../sentry/panic.ts';
 import { kill_root, type SpawnFailure, spawn_root } from '../sentry/spawn.ts';
+import { type MachineStatistics, machine_statistics } from '../sentry/statistics.ts';
 import type { VcpuTask } from '../sentry/vcpu_job.ts';
 import { errno_name } from '../trace/names.ts';
 import { file_get, file_put } from '../vfs/file.ts';
 import { type MachineConfig, type MachineOptions, machine_config } from './config.ts';
+import { ControlPlane } from './control.ts';
 import { TvisorError } from './errors.ts';
 import { InlineVcpu } from './inline.ts';
 import { signal_name, signal_number } from './signals.ts';
@@ -216,6 +218,10 @@ export class Machine {
   private dirty = false;
   private readonly bell = new WordWatch(() => this.serve());
   private readonly events = new WordWatch(() => this.serve());
+  private readonly control = new ControlPlane(
+    () => this.enter(),
+    () => this.inline,
+  );
 
   /** Makes a machine. Rejects with a TvisorError that says what to change when it cannot be had. */
   static async create(options: MachineOptions = {}): Promise<Machine> {
@@ -263,6 +269,7 @@ export class Machine {
    * Rejects with a TvisorError whose `status` is 127 (not found), 126 (not executable) or 125.
    */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    while (this.control.held && !this.closed) await new Promise<void>((resolve) => this.control.when_running(resolve));
     if (this.closed) throw new TvisorError('the machine is closed', 'create another one');
     if (this.broken !== null) throw this.broken;
     if (argv.length === 0) throw new TvisorError('no command given', 'pass at least a program name');
@@ -302,10 +309,14 @@ export class Machine {
 
   /** Sends a signal to the process groups of the programs in progress: those in front where there is a terminal. */
   kill(signal: string): void {
-    this.send(this.running.keys(), signal, false);
+    this.send([...this.running.keys()], signal, false);
   }
 
-  private send(pids: Iterable<number>, signal: string, everything: boolean): void {
+  private send(pids: readonly number[], signal: string, everything: boolean): void {
+    this.control.when_running(() => this.send_now(pids, signal, everything));
+  }
+
+  private send_now(pids: readonly number[], signal: string, everything: boolean): void {
     if (this.closed) return;
     try {
       this.enter();
@@ -322,17 +333,45 @@ export class Machine {
 
   /** Changes the window of every terminal; programs in front get SIGWINCH. */
   resize(rows: number, columns: number): void {
-    if (this.closed) return;
+    this.control.when_running(() => {
+      if (this.closed) return;
+      this.enter();
+      for (const { terminal } of this.running.values())
+        if (terminal !== null) host_terminal_resize(terminal, rows, columns);
+      this.inline?.wake();
+    });
+  }
+
+  /** What the machine has done and holds. vCPUs in the middle of guest code stop for a moment to tell theirs. */
+  async statistics(): Promise<MachineStatistics> {
+    const vcpus = await this.control.statistics(this.config.vcpus);
     this.enter();
-    for (const { terminal } of this.running.values())
-      if (terminal !== null) host_terminal_resize(terminal, rows, columns);
-    this.inline?.wake();
+    return machine_statistics(vcpus);
+  }
+
+  /** Drops every cache of every vCPU: nothing changes but the time things take. For tests and measurements. */
+  async drop_caches(): Promise<void> {
+    await this.control.drop_caches();
+  }
+
+  /**
+   * Stops the whole machine: resolves when every vCPU is between two instructions and off the machine. Until `resume`
+   * nothing changes in it: programs that are started, signals and changed windows wait. Calls nest.
+   */
+  async quiesce(): Promise<void> {
+    await this.control.quiesce();
+  }
+
+  /** Ends a `quiesce`; with the last one the machine goes on. */
+  resume(): void {
+    if (this.control.resume()) this.serve();
   }
 
   /** Ends every program and releases everything the machine holds. Programs in progress are rejected. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.control.end(new TvisorError('the machine is closed', 'create another one'));
     this.enter();
     end_machine(MACHINE_ENDED);
     interrupt_all(INTERRUPT_STOP);
@@ -408,8 +447,10 @@ export class Machine {
       this.enter();
       const rung = bell_count();
       const seen = machine_event_count();
-      this.serve_once();
-      this.pass_on();
+      if (!this.control.held) {
+        this.serve_once();
+        this.pass_on();
+      }
       // What the host has just done may have woken a task.
       if (queued_tasks() > 0) this.inline?.wake();
       if (this.running.size > 0 && !this.closed) {
@@ -445,6 +486,7 @@ export class Machine {
   /** The machine is of no more use: every program in progress fails, and every later one. */
   private fail(error: Error): void {
     this.broken ??= error;
+    this.control.end(error);
     this.reject_all(error);
   }
 
@@ -483,7 +525,9 @@ export class Machine {
     const index = this.started++;
     this.pool ??= VcpuPool.create(vcpu_module(), 'vcpu_job', this.config.vcpus);
     const { memory, module } = this;
-    const task: VcpuTask = { memory, module, index, takes_over: index === 0, strace: this.config.strace };
+    const { strace } = this.config;
+    const port = this.control.attach();
+    const task: VcpuTask = { memory, module, index, takes_over: index === 0, strace, port };
     this.pool
       .then((pool) => (this.closed ? undefined : pool.start(task)))
       .then(this.serve, (error: Error) => this.fail(error));

@@ -55,6 +55,7 @@ export function activate_memory(vcpu: Ptr<'Vcpu'>): void {
 
 /** The platform's fault hook: 0, or what it was (FAULT_*), which is also left in Vcpu.fault_result. */
 export function guest_fault(address: number, access: number): number {
+  Vcpu.faults.set(current_vcpu, Vcpu.faults.get(current_vcpu) + 1);
   const result = mm_guest_fault(address, access);
   if (result === 0) return 0;
   const kind =

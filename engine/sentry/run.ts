@@ -83,7 +83,8 @@ export const platform_hooks: PlatformHooks = {
   syscall(): number {
     leave_guest(current_vcpu);
     syscall_result = enter_syscall();
-    if (syscall_result !== SYSCALL_RESUME || ++slice_syscalls > SLICE_SYSCALLS) return 1;
+    slice_syscalls++;
+    if (syscall_result !== SYSCALL_RESUME || slice_syscalls > SLICE_SYSCALLS) return 1;
     safe_point(current_vcpu);
     enter_guest(current_vcpu);
     return 0;
@@ -112,6 +113,8 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
     record_panic(error, vcpu);
     return RUN_PANICKED;
   } finally {
+    // A thread that is not in this loop holds on to no address space, which may end meanwhile.
+    mm_deactivate(vcpu);
     Scheduler.online.add(scheduler, -1);
     Vcpu.mode.store(vcpu, 0);
     set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, 0 as Ptr<'Vcpu'>);
@@ -133,8 +136,11 @@ function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_slee
     // An idle vCPU holds on to no address space, which may end meanwhile.
     mm_deactivate(vcpu);
     enter_idle(vcpu);
+    const asleep = monotonic_ns();
     const progress = idle(vcpu, may_sleep);
     leave_idle(vcpu);
+    Vcpu.sleeps.set(vcpu, Vcpu.sleeps.get(vcpu) + 1);
+    Vcpu.idle_ns.set(vcpu, Vcpu.idle_ns.get(vcpu) + monotonic_ns() - asleep);
     check_limits();
     if (!progress && !may_sleep) return RUN_IDLE;
   }
@@ -147,6 +153,7 @@ function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Pt
   Vcpu.task.store(vcpu, task);
   Vcpu.fuel.set(vcpu, 0);
   slice_syscalls = 0;
+  Vcpu.switches.set(vcpu, Vcpu.switches.get(vcpu) + 1);
   Task.vcpu.set(task, index);
   account_start(task);
   activate_memory(vcpu);
@@ -190,10 +197,15 @@ function run_slice(vcpu: Ptr<'Vcpu'>, platform: Platform): ExitReason {
   const fuel = Scheduler.slice_fuel.get(scheduler_root());
   if (Vcpu.fuel.get(vcpu) <= 0) Vcpu.fuel.set(vcpu, fuel);
   const before = Vcpu.fuel.get(vcpu);
+  const syscalls_before = slice_syscalls;
   enter_guest(vcpu);
   const reason = platform.switch_to(current_cpu, vcpu);
   leave_guest(vcpu);
   const retired = before - Vcpu.fuel.get(vcpu);
+  Vcpu.guest_entries.set(vcpu, Vcpu.guest_entries.get(vcpu) + 1);
+  Vcpu.syscalls.set(vcpu, Vcpu.syscalls.get(vcpu) + slice_syscalls - syscalls_before);
+  Vcpu.retired.set(vcpu, Vcpu.retired.get(vcpu) + retired);
+  if (reason === EXIT_FUEL) Vcpu.slices.set(vcpu, Vcpu.slices.get(vcpu) + 1);
   advance_virtual(retired);
   KernelRoot.retired.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + retired);
   return reason;

@@ -1,14 +1,16 @@
 /**
- * A worker thread as a vCPU: the job that the pool starts once for each. It runs the machine's tasks until
- * the machine ends; the thread never returns to its event loop in between.
+ * A worker thread as a vCPU: the job that the pool starts once for each. It runs the machine's tasks until the machine
+ * ends, and returns to its event loop in between only to serve calls of the control plane (sentry/control.ts).
  */
+import { type Port, serve_calls } from '../host/control.ts';
 import { open_trace } from '../host/trace_sink.ts';
 import { create_interpreter } from '../platform/interp/interp.ts';
 import { set_syscall_tracer } from '../syscalls/dispatch.ts';
 import { make_tracer } from '../trace/strace.ts';
+import { VcpuControl } from './control.ts';
 import { take_over } from './hand_over.ts';
 import { enter_machine } from './machine.ts';
-import { platform_hooks, run_vcpu } from './run.ts';
+import { platform_hooks, RUN_INTERRUPTED, run_vcpu } from './run.ts';
 
 export interface VcpuTask {
   readonly memory: WebAssembly.Memory;
@@ -19,13 +21,21 @@ export interface VcpuTask {
   readonly takes_over: boolean;
   /** '' off, '-' stderr, else a host file. */
   readonly strace: string;
+  /** Where calls of the control plane come from. */
+  readonly port: Port;
 }
 
-/** Runs vCPU `index` until its machine ends; answers why (RUN_*). */
-export function vcpu_job(task: VcpuTask): number {
+/** Runs vCPU `index` until its machine ends; answers why (RUN_*). Calls are served after that too. */
+export async function vcpu_job(task: VcpuTask): Promise<number> {
   enter_machine(task.memory);
   if (task.strace !== '') set_syscall_tracer(make_tracer(open_trace(task.strace)));
   const platform = create_interpreter(task.module, task.memory, platform_hooks);
+  const control = new VcpuControl(task.index, platform, 'worker');
+  await serve_calls(task.port, control, ['statistics', 'drop_caches', 'hold', 'release'], () => control.served());
   if (task.takes_over) take_over(task.index);
-  return run_vcpu(task.index, platform, true);
+  for (;;) {
+    await control.settled();
+    const why = run_vcpu(task.index, platform, true);
+    if (why !== RUN_INTERRUPTED) return why;
+  }
 }

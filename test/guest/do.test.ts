@@ -87,6 +87,14 @@ if (native_host()) {
     assert.match(stderr, /openat\(AT_FDCWD, "\/etc\/hostname", O_RDONLY.*\) = 3\n/);
     assert.match(stderr, /exit_group\(0\) = \?\n/);
   });
+
+  test('debug prints counters of the machine, and leaves the output alone', () => {
+    const { stdout, stderr } = tvisor(['do', '--debug', '--vcpus=0', '--', 'echo', 'out']);
+    assert.is(stdout, 'out\n');
+    assert.match(stderr, /^tvisor: the machine ran for [\d.]+ ms\n/);
+    assert.match(stderr, /\nthread +caller\ninstructions +[1-9]\d+\n/);
+    assert.match(stderr, /\nsystem calls +[1-9]\d*\n/);
+  });
 }
 
 test.run();

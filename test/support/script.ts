@@ -148,6 +148,7 @@ export function script_platform(script: Script): Platform {
     flush_translations() {},
     switch_space() {},
     drop_caches() {},
+    statistics: () => ({ code_entries: 0, code_bytes: 0, code_lookups: 0, code_drops: 0 }),
   };
 }
 

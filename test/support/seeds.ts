@@ -33,3 +33,14 @@ export function for_seeds(count: number, body: (random: Random) => void): void {
     }
   }
 }
+
+/** Runs an asynchronous `body` with one seed: TVISOR_SEED, or one of its own. */
+export async function with_seed(body: (random: Random) => Promise<void>): Promise<void> {
+  const seed = Number(process.env.TVISOR_SEED ?? (process.env.CI === undefined ? Date.now() % 0x7fff_ffff : 1));
+  try {
+    await body(new Random(seed));
+  } catch (error) {
+    console.log(`seed ${seed} (repeat: TVISOR_SEED=${seed} node ${process.argv[1]})`);
+    throw error;
+  }
+}

@@ -28,6 +28,7 @@ import {
   Vcpu,
 } from '../../machine/vcpu.layout.ts';
 import { decode, MAX_LENGTH, NEED_MORE, new_instruction, TOO_LONG } from '../../x86/decoder.ts';
+import type { PlatformStatistics } from '../platform.ts';
 import { begin_run, encode, ends_block, ends_run, type Handlers, write_head } from './encode.ts';
 import {
   HANDLER_GOTO,
@@ -97,6 +98,7 @@ export class CodeCache {
   private last_tag = 0;
   /** Rises when everything is dropped: pointers into the arena from before are void. */
   private drops = 0;
+  private lookups = 0;
 
   constructor(vcpu: Ptr<'Vcpu'>, handlers: Handlers, fault: FaultHook) {
     this.vcpu = vcpu;
@@ -114,6 +116,17 @@ export class CodeCache {
     this.drops++;
     Vcpu.arena_next.set(this.vcpu, this.vcpu + ARENA_OFFSET);
     this.flush_spaces();
+  }
+
+  /** See PlatformStatistics: an entry is a decoded instruction. */
+  statistics(): PlatformStatistics {
+    const bytes = Vcpu.arena_next.get(this.vcpu) - this.vcpu - ARENA_OFFSET;
+    return {
+      code_entries: bytes / RECORD_SIZE,
+      code_bytes: bytes,
+      code_lookups: this.lookups,
+      code_drops: this.drops - 1,
+    };
   }
 
   /** Forgets which addresses lead to which records, in the present address space. */
@@ -190,6 +203,7 @@ export class CodeCache {
    * Vcpu.fault_address and fault_access then describe.
    */
   lookup(rip: number): number {
+    this.lookups++;
     const record = this.find(rip);
     if (record === 0) return 0;
     const page = Math.floor(rip / PAGE);

@@ -12,7 +12,7 @@ import { code_frame_changed } from '../../machine/code_events.ts';
 import { enter_guest, leave_guest } from '../../machine/safe_point.ts';
 import { ACCESS_EXEC, Vcpu } from '../../machine/vcpu.layout.ts';
 import { HELPERS } from '../../x86/helpers.ts';
-import type { ExitReason, Platform, PlatformHooks } from '../platform.ts';
+import type { ExitReason, Platform, PlatformHooks, PlatformStatistics } from '../platform.ts';
 import { CodeCache } from './cache.ts';
 import { CONDITION_CODES, type Handlers } from './encode.ts';
 import { VARIANTS } from './forms.ts';
@@ -126,6 +126,10 @@ class Interpreter implements Platform {
 
   drop_caches(vcpu: Ptr<'Vcpu'>): void {
     this.cache(vcpu).drop();
+  }
+
+  statistics(vcpu: Ptr<'Vcpu'>): PlatformStatistics {
+    return this.cache(vcpu).statistics();
   }
 }
 

@@ -155,6 +155,8 @@ function define_resolve_page(m: ModuleBuilder, imports: Imports): FunctionRef {
   const pte = c.local('i32');
   const wanted = c.local('i32');
   const flags = c.local('i32');
+  c.get(vcpu).get(vcpu).op('i64.load', Vcpu.tlb_misses.offset).i64(1).op('i64.add');
+  c.op('i64.store', Vcpu.tlb_misses.offset);
   const retry = c.loop();
   const failed = c.block();
   c.get(address).i64(TASK_SIZE).op('i64.ge_u').br_if(failed);

@@ -5,6 +5,7 @@ import type { MachineOptions, Volume } from '../config.ts';
 import { TvisorError } from '../errors.ts';
 import { parse_count, parse_size, parse_time, parse_volume } from '../flag.ts';
 import { Machine } from '../machine.ts';
+import { statistics_text } from '../report.ts';
 import { signal_number } from '../signals.ts';
 
 /** Flags as the command line's parser delivers them. */
@@ -86,6 +87,7 @@ export async function do_command(command: readonly string[], flags: DoFlags): Pr
       cwd: flags.cwd ?? process.cwd(),
       ...(timeout === 0 ? {} : { timeout }),
     });
+    if (flags.debug === true) process.stderr.write(statistics_text(await machine.statistics()));
     if (result.timedOut)
       process.stderr.write(`tvisor: the command was killed after ${flags.timeout}; raise --timeout\n`);
     return result.signal === null ? (result.exitCode ?? 0) : 128 + signal_number(result.signal);
