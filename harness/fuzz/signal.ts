@@ -1,0 +1,127 @@
+/**
+ * Signal: what the campaign learns from coverage. An edge is a PC with what ran just before it:
+ *
+ *     edge = pc xor hash(previous pc)           the PC before a call's first is 0
+ *
+ * 32 bits, since the upper half of every PC is the same. Sets of edges lie in shared memory: all workers of a campaign
+ * filter against one set of what is known.
+ */
+
+const EMPTY = 0;
+/** Stands for the edge 0, which would read as an empty slot. */
+const ZERO = 1;
+const GOLDEN = 0x9e37_79b1;
+/** Slots of a set by default: room for ten times the edges that the kernel has. */
+const DEFAULT_BITS = 21;
+
+/** Mixes a PC, so that its bits do not meet those of the next one. */
+export function hash_pc(pc: number): number {
+  const mixed = Math.imul(pc ^ (pc >>> 15), 0x2c1b_3c6d);
+  return (mixed ^ (mixed >>> 12)) | 0;
+}
+
+/** A set of edges that only grows: open addressing with linear probing; writers race for a slot with an atomic. */
+export class SignalSet {
+  readonly memory: SharedArrayBuffer;
+  /** Word 0 is the number of edges, the slots follow. */
+  private readonly words: Int32Array;
+  private readonly shift: number;
+  private readonly mask: number;
+  private readonly most: number;
+
+  /** A new set with 2^bits slots, or the one that lies in `memory`. */
+  constructor(memory?: SharedArrayBuffer, bits = DEFAULT_BITS) {
+    this.memory = memory ?? new SharedArrayBuffer(4 * (2 ** bits + 1));
+    this.words = new Int32Array(this.memory);
+    const slots = this.words.length - 1;
+    this.shift = 32 - Math.log2(slots);
+    this.mask = slots - 1;
+    this.most = Math.floor(slots * 0.9);
+  }
+
+  get size(): number {
+    return Atomics.load(this.words, 0);
+  }
+
+  has(edge: number): boolean {
+    const { words, mask } = this;
+    const key = (edge | 0) === EMPTY ? ZERO : edge | 0;
+    let at = Math.imul(key, GOLDEN) >>> this.shift;
+    for (;;) {
+      const found = words[at + 1];
+      if (found === key) return true;
+      if (found === EMPTY) return false;
+      at = (at + 1) & mask;
+    }
+  }
+
+  /** True when the edge was not there before. A set that is nine tenths full takes no more, and answers false. */
+  add(edge: number): boolean {
+    const { words, mask } = this;
+    const key = (edge | 0) === EMPTY ? ZERO : edge | 0;
+    let at = Math.imul(key, GOLDEN) >>> this.shift;
+    for (;;) {
+      const found = words[at + 1];
+      if (found === key) return false;
+      if (found === EMPTY) {
+        if (this.size >= this.most) return false;
+        const before = Atomics.compareExchange(words, at + 1, EMPTY, key);
+        if (before === EMPTY) {
+          Atomics.add(words, 0, 1);
+          return true;
+        }
+        if (before === key) return false;
+      }
+      at = (at + 1) & mask;
+    }
+  }
+}
+
+/** True when the trace has an edge that is not in `known`. The early filter: most traces end here. */
+export function has_new_edge(pcs: Uint32Array, known: SignalSet): boolean {
+  let previous = 0;
+  for (let i = 0; i < pcs.length; i++) {
+    const pc = pcs[i]!;
+    if (!known.has(pc ^ hash_pc(previous))) return true;
+    previous = pc;
+  }
+  return false;
+}
+
+/** The edges of a trace, each once, as unsigned numbers in ascending order. */
+export function edges_of(pcs: Uint32Array): Uint32Array {
+  const edges = new Uint32Array(pcs.length);
+  let previous = 0;
+  for (let i = 0; i < pcs.length; i++) {
+    edges[i] = pcs[i]! ^ hash_pc(previous);
+    previous = pcs[i]!;
+  }
+  edges.sort();
+  let count = 0;
+  for (let i = 0; i < edges.length; i++) if (i === 0 || edges[i] !== edges[i - 1]) edges[count++] = edges[i]!;
+  return edges.slice(0, count);
+}
+
+/** Adds edges to the set; answers those that were not there before. */
+export function add_edges(known: SignalSet, edges: Uint32Array): Uint32Array {
+  return edges.filter((edge) => known.add(edge));
+}
+
+/** True when the trace has all the edges. */
+export function covers(pcs: Uint32Array, wanted: Uint32Array): boolean {
+  if (wanted.length > pcs.length) return false;
+  const left = new Set(wanted);
+  let previous = 0;
+  for (let i = 0; i < pcs.length && left.size > 0; i++) {
+    left.delete((pcs[i]! ^ hash_pc(previous)) >>> 0);
+    previous = pcs[i]!;
+  }
+  return left.size === 0;
+}
+
+/** A number that two traces share only if they are the same, for all practical purposes. */
+export function hash_trace(pcs: Uint32Array): number {
+  let hash = pcs.length | 0;
+  for (let i = 0; i < pcs.length; i++) hash = Math.imul(hash ^ pcs[i]!, 0x0100_0193) ^ (hash >>> 13);
+  return hash >>> 0;
+}

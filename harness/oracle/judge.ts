@@ -1,0 +1,50 @@
+/** The oracles that need one run: what its outcome says about the kernel. */
+import type { ExecOutcome, Leak, PanicInfo } from '../exec/executor.ts';
+import type { Program } from '../prog/model.ts';
+import type { Finding } from './finding.ts';
+
+/** What is wrong with the run, the gravest first; undefined when nothing is. */
+export function judge(program: Program, outcome: ExecOutcome): Finding | undefined {
+  if (outcome.panic !== null) return panic_finding(program, outcome.panic);
+  if (outcome.status === 'hang') return hang_finding(program, outcome);
+  if (outcome.status === 'corrupt') return corruption_finding(outcome.corruption);
+  return outcome.leaks.length > 0 ? leak_finding(outcome.leaks) : undefined;
+}
+
+function call_name(program: Program, index: number): string {
+  return program.calls[index]?.description.name ?? 'no call';
+}
+
+function panic_finding(program: Program, panic: PanicInfo): Finding {
+  const kind = panic.kind === 'sanitizer' || panic.kind === 'lock_order' ? panic.kind : 'panic';
+  const record = panic.record === '' ? '' : `${panic.record} `;
+  const title = `${panic.kind.replace('_', ' ')}: ${record}in ${panic.function_name || 'an unknown function'}`;
+  const lines = [panic.message, `call ${panic.call}: ${call_name(program, panic.call)}`, panic.stack];
+  return { kind, title, details: lines.join('\n'), call: panic.call };
+}
+
+/** The first call that started and did not end is where the fuel went. */
+function hang_finding(program: Program, outcome: ExecOutcome): Finding {
+  const call = outcome.calls.findIndex(({ started, finished }) => started && !finished);
+  const details = `The program used up its fuel: call ${call} (${call_name(program, call)}) did not end.`;
+  return { kind: 'hang', title: `hang: ${call_name(program, call)}`, details, call };
+}
+
+function corruption_finding(text: string): Finding {
+  const [first = ''] = text.split('\n');
+  return { kind: 'corruption', title: `corruption: ${without_numbers(first)}`, details: text, call: -1 };
+}
+
+/** Addresses and counts differ from run to run. */
+function without_numbers(text: string): string {
+  return text
+    .split(' ')
+    .map((word) => (/^[([]?(0x[0-9a-f]|[0-9])/.test(word) ? 'N' : word))
+    .join(' ');
+}
+
+function leak_finding(leaks: readonly Leak[]): Finding {
+  const records = leaks.map(({ record }) => record).sort();
+  const lines = leaks.map(({ record, before, after }) => `${record}: ${before} before the program, ${after} after it`);
+  return { kind: 'leak', title: `leak: ${records.join(', ')}`, details: lines.join('\n'), call: -1 };
+}
