@@ -46,7 +46,7 @@ export function compare_runs(program: Program, first: Fingerprint, second: Finge
 }
 
 function difference(program: Program, call: number, what: string, text: string): Finding {
-  const name = program.calls[call]?.description.name ?? 'the program';
+  const name = program.calls[call]?.description.row.name ?? 'the program';
   const details = `Two runs of the program with the same seed differ.\ncall ${call} (${name}), ${what}: ${text}`;
   return { kind: 'non_determinism', title: `non-determinism: ${what} of ${name}`, details, call };
 }

@@ -12,7 +12,7 @@ export function judge(program: Program, outcome: ExecOutcome): Finding | undefin
 }
 
 function call_name(program: Program, index: number): string {
-  return program.calls[index]?.description.name ?? 'no call';
+  return program.calls[index]?.description.row.name ?? 'no call';
 }
 
 function panic_finding(program: Program, panic: PanicInfo): Finding {

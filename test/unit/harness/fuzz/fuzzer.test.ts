@@ -68,7 +68,7 @@ for (const [defect, title, last] of PLANTED)
     assert.is(finding.title, title);
     assert.ok(recurs);
     assert.ok(program.calls.length <= 3, print_program(program));
-    assert.is(program.calls.at(-1)!.description.name, last);
+    assert.is(program.calls.at(-1)!.description.row.name, last);
     assert.ok(campaign.repeated.every((repeated) => repeated === title));
   });
 
