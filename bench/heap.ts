@@ -1,7 +1,7 @@
 /**
  * The heap: what a field access, an allocation and a lock cost, against a raw typed-array access.
  *
- *     npm run bench -- heap
+ *     tvisor-harness bench heap
  */
 import { Bench } from 'tinybench';
 import type { Ptr } from '../engine/base/types.ts';
@@ -10,6 +10,7 @@ import { layout } from '../engine/heap/layout.ts';
 import { Lock, lock, unlock } from '../engine/heap/lock.ts';
 import { bind_memory, I32, U32 } from '../engine/heap/memory.ts';
 import { slab } from '../engine/heap/slab.ts';
+import { is_wanted, QUICK, report, TIME_MS } from './script.ts';
 
 const l = layout('BenchRecord');
 const BenchRecord = l.done(
@@ -50,30 +51,31 @@ function alloc_free(): void {
   for (let i = 0; i < ROUNDS; i++) records.free(records.alloc());
 }
 
-/** Runs the suite and prints ns an operation and the ratio to raw access. */
-export async function bench_heap(): Promise<void> {
+const ITEMS: readonly (readonly [name: string, run: (record: Ptr<'BenchRecord'>) => void])[] = [
+  ['4 fields, raw typed array', fields_raw],
+  ['4 fields, record accessors', fields_by_accessor],
+  ['lock and unlock', lock_pair],
+  ['alloc and free', alloc_free],
+];
+
+/** Runs the suite; a sample is the mean over `ROUNDS` operations, in ns. */
+async function bench_heap(): Promise<void> {
   bind_memory(boot_memory({ vcpus: 1, heap_bytes: 1 << 20, ram_bytes: 1 << 20 }));
   const record = records.alloc();
-  const bench = new Bench({ name: 'heap', time: 300 });
-  bench
-    .add('4 fields, raw typed array', () => {
-      fields_raw(record);
-    })
-    .add('4 fields, record accessors', () => {
-      fields_by_accessor(record);
-    })
-    .add('lock and unlock', () => lock_pair(record))
-    .add('alloc and free', alloc_free);
+  const bench = new Bench({
+    name: 'heap',
+    time: QUICK ? 1 : TIME_MS,
+    warmup: !QUICK,
+    retainSamples: true,
+    iterations: QUICK ? 2 : 64,
+  });
+  for (const [name, run] of ITEMS) if (is_wanted(name)) bench.add(name, () => run(record));
   await bench.run();
-  const ns = bench.tasks.map((task) => {
-    const result = task.result;
-    return 'latency' in result ? (result.latency.min * 1e6) / ROUNDS : Number.NaN;
-  });
-  const raw = ns[0] as number;
-  bench.tasks.forEach((task, i) => {
-    const value = ns[i] as number;
-    console.log(`${task.name.padEnd(30)} ${value.toFixed(2).padStart(8)} ns   ${(value / raw).toFixed(2)}x raw`);
-  });
+  for (const { name, result } of bench.tasks) {
+    if (!('latency' in result)) throw new Error(`${name} was not measured: ${result.state}`);
+    const samples = (result.latency.samples ?? []).slice(-500).map((ms) => (ms * 1e6) / ROUNDS);
+    report({ suite: 'heap', name, column: 'best', unit: 'ns', better: 'lower', samples });
+  }
 }
 
 await bench_heap();

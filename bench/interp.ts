@@ -1,14 +1,18 @@
 /**
  * Speed of the interpreter: guest instructions a second on small loops, and a null system call through the hooks.
  *
- *     node dist/bench/interp.js [seconds]
+ *     tvisor-harness bench interp
  */
 import { CpuState } from '../engine/machine/cpu.layout.ts';
 import { DATA, GuestCode, hex } from '../test/support/guest_code.ts';
+import type { Unit } from './core/report.ts';
+import { is_wanted, QUICK, report, TIME_MS } from './script.ts';
 
 const CODE = 0x40_0000;
 const SLICE = 2_000_000;
-const seconds = Number(process.argv[2] ?? 1);
+/** Each loop is measured so often, for a share of the time. */
+const SAMPLES = QUICK ? 1 : 10;
+const SAMPLE_NS = QUICK ? 1e6 : (TIME_MS * 1e6) / SAMPLES;
 
 /** CPU time of this process in nanoseconds: what others do on the machine counts less. */
 function cpu_ns(): number {
@@ -46,21 +50,33 @@ const LOOPS: readonly Loop[] = [
   },
 ];
 
+function tell(name: string, unit: Unit, better: 'lower' | 'higher', samples: readonly number[]): void {
+  report({ suite: 'interp', name, column: 'best', unit, better, samples });
+}
+
+/** `SAMPLES` results of `sample`. */
+function sampled(sample: () => number): number[] {
+  return Array.from({ length: SAMPLES }, sample);
+}
+
+/** Millions of instructions a second. */
 function run_loop(g: GuestCode, loop: Loop): void {
   g.load(hex(loop.code));
   g.set('rsi', BigInt(DATA));
   g.set('rdi', BigInt(DATA + 64));
   g.set('rcx', 1n << 40n);
   g.run(CODE, SLICE);
-  CpuState.retired.set(g.cpu, 0);
-  const start = cpu_ns();
-  let elapsed = 0;
-  while (elapsed < seconds * 1e9) {
-    g.run(g.rip, SLICE);
-    elapsed = cpu_ns() - start;
-  }
-  const retired = CpuState.retired.get(g.cpu);
-  console.log(`${loop.name.padEnd(28)} ${((retired / elapsed) * 1000).toFixed(0).padStart(5)} M instructions/s`);
+  const samples = sampled(() => {
+    CpuState.retired.set(g.cpu, 0);
+    const start = cpu_ns();
+    let elapsed = 0;
+    while (elapsed < SAMPLE_NS) {
+      g.run(g.rip, SLICE);
+      elapsed = cpu_ns() - start;
+    }
+    return (CpuState.retired.get(g.cpu) / elapsed) * 1000;
+  });
+  tell(loop.name, 'M/s', 'higher', samples);
 }
 
 function run_syscalls(g: GuestCode): void {
@@ -73,25 +89,31 @@ function run_syscalls(g: GuestCode): void {
   };
   g.hooks = { ...g.hooks, syscall };
   g.run(CODE, 300_000);
-  calls = 0;
-  const start = cpu_ns();
-  g.run(CODE, 3_000_000);
-  const elapsed = cpu_ns() - start;
-  console.log(`${'null system call'.padEnd(28)} ${(elapsed / calls).toFixed(1).padStart(5)} ns`);
+  const samples = sampled(() => {
+    calls = 0;
+    const start = cpu_ns();
+    g.run(CODE, 300_000);
+    return (cpu_ns() - start) / calls;
+  });
+  tell(NULL_CALL, 'ns', 'lower', samples);
 }
 
 function run_copy(g: GuestCode): void {
   // L: mov rsi, DATA; mov rdi, DATA + 0x10000; mov ecx, 0x10000; rep movsb; jmp L
   g.load(hex('be00006000 bf00006100 b900000100 f3a4 ebed'));
   g.run(CODE, 1000);
-  const repeats = 400;
-  const start = cpu_ns();
-  g.run(CODE, repeats * 20);
-  const elapsed = cpu_ns() - start;
-  console.log(`${'rep movsb of 64 KiB'.padEnd(28)} ${((repeats * 65536) / elapsed).toFixed(1).padStart(5)} GB/s`);
+  const repeats = 40;
+  const samples = sampled(() => {
+    const start = cpu_ns();
+    g.run(CODE, repeats * 20);
+    return ((repeats * 65536) / (1 << 20) / (cpu_ns() - start)) * 1e9;
+  });
+  tell(COPY, 'MiB/s', 'higher', samples);
 }
 
+const NULL_CALL = 'null system call';
+const COPY = 'rep movsb of 64 KiB';
 const guest = new GuestCode();
-for (const loop of LOOPS) run_loop(guest, loop);
-run_syscalls(guest);
-run_copy(guest);
+for (const loop of LOOPS) if (is_wanted(loop.name)) run_loop(guest, loop);
+if (is_wanted(NULL_CALL)) run_syscalls(guest);
+if (is_wanted(COPY)) run_copy(guest);

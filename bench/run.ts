@@ -1,27 +1,14 @@
 /**
- * Runs benchmark suites, each in a process of its own, from the bundles.
+ * `npm run bench`: the command `tvisor-harness bench`.
  *
- *     npm run bench              # all suites
- *     npm run bench -- heap      # the named ones
+ *     npm run bench -- syscalls --quick
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { BUNDLE } from './core/host.ts';
 
-const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
-const SUITES = ['heap', 'interp', 'syscalls', 'startup'];
-
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !SUITES.includes(name));
-if (unknown.length > 0) {
-  console.error(`bench: no suite ${unknown.join(', ')}; there are: ${SUITES.join(', ')}`);
-  process.exit(2);
-}
-for (const suite of wanted.length > 0 ? wanted : SUITES) {
-  const bundled = join(dist, 'bundle', `bench_${suite}.js`);
-  const file = existsSync(bundled) ? bundled : join(dist, 'bench', `${suite}.js`);
-  console.log(`# ${suite}`);
-  const { status } = spawnSync(process.execPath, [file], { stdio: 'inherit' });
-  if (status !== 0) process.exitCode = 1;
-}
+// Ctrl-C reaches the command as well, which prints what it has before it ends.
+process.on('SIGINT', () => {});
+const argv = [join(BUNDLE, 'tvisor-harness.cjs'), 'bench', ...process.argv.slice(2)];
+const { status } = spawnSync(process.execPath, argv, { stdio: 'inherit' });
+process.exit(status ?? 78);

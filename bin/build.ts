@@ -19,7 +19,10 @@ import { bake_tables } from './bake_tables.ts';
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Benchmarks: entry points below dist/, and what each bundle is called in dist/bundle/. */
-const BENCHMARKS: readonly (readonly [entry: string, bundle: string])[] = [['bench/heap.js', 'bench_heap']];
+const BENCHMARKS: readonly (readonly [entry: string, bundle: string])[] = [
+  ['bench/heap.js', 'bench_heap'],
+  ['bench/interp.js', 'bench_interp'],
+];
 
 /** Turns the checked build's switch off. */
 const unchecked: Plugin = {
