@@ -74,10 +74,15 @@ export function held_lock_count(): number {
 }
 
 function check_order(p: Ptr<'Lock'>, lock_class: LockClass): void {
-  if (Lock.owner.get(p) === self) panic(`lock ${lock_class.name}: already held by this thread`);
+  if (Lock.owner.get(p) === self)
+    panic(`lock ${lock_class.name}: already held by this thread`, 'lock_order', lock_class.name);
   const last = held[held.length - 1];
   if (last !== undefined && last.rank > lock_class.rank)
-    panic(`lock order: ${lock_class.name} (${lock_class.rank}) taken while holding ${last.name} (${last.rank})`);
+    panic(
+      `lock order: ${lock_class.name} (${lock_class.rank}) taken while holding ${last.name} (${last.rank})`,
+      'lock_order',
+      lock_class.name,
+    );
 }
 
 const SPINS = 200;

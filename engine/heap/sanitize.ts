@@ -31,9 +31,8 @@ const POISON_BYTE = 0xdb;
 export function sanitized_cell(cell: number, info: LayoutInfo): number {
   const record = cell + STATE_BYTES;
   const state = U32[(cell >> 2) + 1];
-  if (state === STATE_FREE) expect_bytes(record, info.size, POISON_BYTE, `${info.name}: written after free`);
-  else if (state !== STATE_FRESH)
-    panic(`${info.name}: cell ${cell.toString(16)} on the free list is in state ${state}`);
+  if (state === STATE_FREE) expect_bytes(record, info.size, POISON_BYTE, info, 'written after free');
+  else if (state !== STATE_FRESH) report(info, `cell ${cell.toString(16)} on the free list is in state ${state}`);
   U32[(cell >> 2) + 1] = STATE_LIVE;
   U8.fill(ZONE_BYTE, cell + 8, record);
   U8.fill(ZONE_BYTE, record + info.size, record + info.size + ZONE_BYTES);
@@ -43,17 +42,17 @@ export function sanitized_cell(cell: number, info: LayoutInfo): number {
 /** Checks that nobody wrote to a free cell, whose page is about to leave the class. */
 export function check_free_cell(cell: number, info: LayoutInfo): void {
   if (U32[(cell >> 2) + 1] !== STATE_FREE) return;
-  expect_bytes(cell + STATE_BYTES, info.size, POISON_BYTE, `${info.name}: written after free`);
+  expect_bytes(cell + STATE_BYTES, info.size, POISON_BYTE, info, 'written after free');
 }
 
 /** Takes a record out of use: checks its red zones and that it is live; poisons it; returns the cell. */
 export function unsanitized_record(record: number, info: LayoutInfo): number {
   const cell = record - STATE_BYTES;
   const state = U32[(cell >> 2) + 1];
-  if (state === STATE_FREE) panic(`${info.name}: double free of ${record.toString(16)}`);
-  if (state !== STATE_LIVE) panic(`${info.name}: free of ${record.toString(16)}, which is no record`);
-  expect_bytes(cell + 8, 8, ZONE_BYTE, `${info.name}: written before the record`);
-  expect_bytes(record + info.size, ZONE_BYTES, ZONE_BYTE, `${info.name}: written beyond the record`);
+  if (state === STATE_FREE) report(info, `double free of ${record.toString(16)}`);
+  if (state !== STATE_LIVE) report(info, `free of ${record.toString(16)}, which is no record`);
+  expect_bytes(cell + 8, 8, ZONE_BYTE, info, 'written before the record');
+  expect_bytes(record + info.size, ZONE_BYTES, ZONE_BYTE, info, 'written beyond the record');
   U32[(cell >> 2) + 1] = STATE_FREE;
   U8.fill(POISON_BYTE, record, record + info.size);
   return cell;
@@ -76,7 +75,12 @@ export function quarantine(d: Ptr<'SlabDescriptor'>, cell: number): number {
   return oldest;
 }
 
-function expect_bytes(from: number, length: number, byte: number, message: string): void {
+function expect_bytes(from: number, length: number, byte: number, info: LayoutInfo, message: string): void {
   for (let i = 0; i < length; i++)
-    if (U8[from + i] !== byte) panic(`${message} (at ${(from + i).toString(16)}, offset ${i}, byte ${U8[from + i]})`);
+    if (U8[from + i] !== byte)
+      report(info, `${message} (at ${(from + i).toString(16)}, offset ${i}, byte ${U8[from + i]})`);
+}
+
+function report(info: LayoutInfo, message: string): never {
+  return panic(`${info.name}: ${message}`, 'sanitizer', info.name);
 }

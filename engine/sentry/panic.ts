@@ -35,8 +35,16 @@ export function panic_report(error: unknown, vcpu: Ptr<'Vcpu'>): string {
   return lines.join('\n');
 }
 
+let thrown: unknown = null;
+
+/** What the last `record_panic` on this thread was told, for who wants more than the report. */
+export function panic_cause(): unknown {
+  return thrown;
+}
+
 /** Writes the first panic's report to the header and ends the machine; other vCPUs leave at their next safe point. */
 export function record_panic(error: unknown, vcpu: Ptr<'Vcpu'>): void {
+  thrown = error;
   if (MachineHeader.panic_flag.cas(MACHINE, 0, 1) === 0) {
     const text = panic_report(error, vcpu).slice(0, TEXT_LIMIT);
     const at = MachineHeader.panic_text.at(MACHINE);
