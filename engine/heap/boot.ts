@@ -18,6 +18,8 @@ export interface MemoryMap {
   readonly ram_bytes: number;
   /** Red zones, poison and quarantine in every slab (tests, fuzzing). */
   readonly sanitize?: boolean;
+  /** Room behind the guest's RAM for a copy of the machine's state (snapshot/shadow.ts), whole wasm pages; default none. */
+  readonly shadow_bytes?: number;
 }
 
 /** Reserves the memory, binds it to this thread and writes the header. Throws a RangeError when it cannot be had. */
@@ -33,7 +35,7 @@ export function boot_memory(map: MemoryMap): WebAssembly.Memory {
   const frames_base =
     Math.ceil((frame_table_at + table_bytes_of(estimate) + (estimate >> 8)) / WASM_PAGE + 1) * WASM_PAGE;
   const frames_end = frames_base + map.ram_bytes;
-  const pages = frames_end / WASM_PAGE;
+  const pages = (frames_end + (map.shadow_bytes ?? 0)) / WASM_PAGE;
   if (pages > 65536) throw new RangeError(`guest RAM of ${map.ram_bytes} bytes does not fit in 4 GiB with the kernel`);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   bind_memory(memory);
