@@ -91,3 +91,4 @@ export const ROOT_MM = 8;
 export const ROOT_CONTROL = 9;
 export const ROOT_ANON = 10;
 export const ROOT_IPC = 11;
+export const ROOT_PROGRAM = 20;
