@@ -2,6 +2,7 @@
  * Pages of the kernel heap, 4 KiB each, for slabs and boot-time tables. Pages come back through a free
  * list; the heap's size is the limit on kernel memory, and running out is a value.
  */
+import { fault_now, faults_countdown } from './fault_injection.ts';
 import { lock, unlock } from './lock.ts';
 import { HEAP_LOCK } from './lock_order.ts';
 import { MACHINE, MachineHeader } from './machine.layout.ts';
@@ -9,6 +10,7 @@ import { U32 } from './memory.ts';
 
 /** A page of kernel heap with undefined content, or 0 when the heap is exhausted. */
 export function heap_page_alloc(): number {
+  if (faults_countdown !== 0 && fault_now()) return 0;
   const heap_lock = MachineHeader.heap_lock.at(MACHINE);
   lock(heap_lock, HEAP_LOCK);
   let page = MachineHeader.heap_free_list.get(MACHINE);

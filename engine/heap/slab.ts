@@ -20,6 +20,7 @@
 import { assert, panic } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_length, bytes_read, bytes_zero } from './bytes.ts';
+import { fault_now, faults_countdown } from './fault_injection.ts';
 import { heap_page_alloc, heap_page_free } from './heap_pages.ts';
 import { type Declared, type LayoutInfo, layout_of } from './layout.ts';
 import { lock, unlock } from './lock.ts';
@@ -49,6 +50,7 @@ export class Slab<R extends string> {
 
   /** A zeroed record, or 0 when the kernel heap is exhausted. */
   alloc(): Ptr<R> {
+    if (faults_countdown !== 0 && fault_now()) return 0 as Ptr<R>;
     const d = this.bind();
     const slab_lock = SlabDescriptor.lock.at(d);
     lock(slab_lock, SLAB_LOCK);
@@ -78,7 +80,11 @@ export class Slab<R extends string> {
   free(record: Ptr<R>): void {
     const d = this.bind();
     if (SlabPage.slab.get(page_of(record)) !== d)
-      panic(`${this.info.name}: free of 0x${record.toString(16)}, which is no such record`);
+      panic(
+        `${this.info.name}: free of 0x${record.toString(16)}, which is no such record`,
+        'sanitizer',
+        this.info.name,
+      );
     const sanitize = SlabDescriptor.sanitize.get(d) !== 0;
     let p: number = record;
     if (sanitize) p = unsanitized_record(record, this.info);
@@ -120,7 +126,8 @@ export class Slab<R extends string> {
     heap_page_free(page);
   }
 
-  private bind(): Ptr<'SlabDescriptor'> {
+  /** The descriptor in the bound machine. */
+  bind(): Ptr<'SlabDescriptor'> {
     const memory = bound_memory();
     if (memory !== this.memory) {
       this.descriptor = find_or_add(this.info);
@@ -132,7 +139,16 @@ export class Slab<R extends string> {
 
 /** Declares the allocator of a record class; one for each class, at module level. */
 export function slab<R extends string>(declaration: Declared<R>): Slab<R> {
-  return new Slab(declaration);
+  const made = new Slab(declaration);
+  declared.push(made);
+  return made;
+}
+
+const declared: { bind(): Ptr<'SlabDescriptor'> }[] = [];
+
+/** Gives every declared class its descriptor in the bound machine: afterwards none is made any more. */
+export function bind_slabs(): void {
+  for (const made of declared) made.bind();
 }
 
 export interface SlabReport {

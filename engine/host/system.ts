@@ -1,5 +1,5 @@
 /** What the host says about itself and about the process that embeds the machine. */
-import { availableParallelism, getPriority } from 'node:os';
+import { availableParallelism } from 'node:os';
 
 /** Cores that this process may use. */
 export function available_cores(): number {
@@ -13,11 +13,6 @@ export function caller_ids(): { uid: number; gid: number; groups: readonly numbe
     gid: process.getegid?.() ?? 0,
     groups: process.getgroups?.() ?? [],
   };
-}
-
-/** The caller's nice value, -20 to 19. */
-export function caller_nice(): number {
-  return getPriority();
 }
 
 /** The caller's environment, without variables that are not strings. */

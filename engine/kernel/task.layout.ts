@@ -141,6 +141,8 @@ export const Task = l.done(
     held_count: l.u32('owner'),
     held_more: l.ptr('HeldFiles', 'owner'),
     held: l.bytes(4 * 8, 4, 'owner'),
+    /** Countdown to an injected fault while the task is not running (heap/fault_injection.ts); 0 none. */
+    fail_nth: l.u32('owner'),
   },
   1024,
 );

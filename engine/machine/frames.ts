@@ -12,6 +12,7 @@
  */
 import { assert, CHECKED } from '../base/assert.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
+import { fault_now, faults_countdown } from '../heap/fault_injection.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FRAMES_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
@@ -66,6 +67,7 @@ function take(): FrameAddr {
 
 /** A frame with undefined content and one reference, or 0 when guest RAM is exhausted. */
 export function frame_alloc_uninitialized(): FrameAddr {
+  if (faults_countdown !== 0 && fault_now()) return 0 as FrameAddr;
   let frame = take();
   if (frame === 0 && reclaim !== null && reclaim(RECLAIM_BATCH) > 0) frame = take();
   if (frame === 0) return frame;

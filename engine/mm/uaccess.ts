@@ -115,6 +115,20 @@ export function copy_out(uaddr: number, source: number, length: number): number 
   return 0;
 }
 
+/** Copies bytes of JavaScript's to user memory; 0 or -EFAULT (what could be written has then been written). */
+export function copy_out_bytes(uaddr: number, bytes: Uint8Array): number {
+  for (let done = 0; done < bytes.length; ) {
+    const at = user_write_address(uaddr + done);
+    if (at < 0) return at;
+    const n = Math.min(bytes.length - done, 4096 - (at & 0xfff));
+    if (n > COPY_LOOP_MAX) U8.set(bytes.subarray(done, done + n), at);
+    else for (let i = 0; i < n; i++) U8[at + i] = bytes[done + i] as number;
+    end_write();
+    done += n;
+  }
+  return 0;
+}
+
 /** Fills user memory with zeros; 0 or -EFAULT. */
 export function clear_user(uaddr: number, length: number): number {
   while (length > 0) {

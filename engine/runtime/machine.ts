@@ -28,7 +28,7 @@ import {
   stream_sink,
   stream_source,
 } from '../host/stdio.ts';
-import { available_cores, caller_ids, caller_nice } from '../host/system.ts';
+import { available_cores, caller_ids } from '../host/system.ts';
 import { terminal_sink, terminal_source } from '../host/terminal.ts';
 import { tune_for_long_programs } from '../host/tuning.ts';
 import { VcpuPool, vcpu_module } from '../host/workers.ts';
@@ -402,7 +402,6 @@ export class Machine {
       env: options.env ?? DEFAULT_ENV,
       cwd,
       umask: DEFAULT_UMASK,
-      nice: caller_nice(),
       files: opened.files,
       terminal,
       ...ids,

@@ -12,6 +12,7 @@
  */
 import { panic } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
+import { faults_countdown, set_faults } from '../heap/fault_injection.ts';
 import { held_lock_count, set_lock_owner, set_lock_watch } from '../heap/lock.ts';
 import { account_start, account_stop } from '../kernel/cpu_time.ts';
 import { check_cpu_timers } from '../kernel/cpu_timers.ts';
@@ -77,6 +78,8 @@ let slice_syscalls = 0;
 /** Slices and task switches after which a vCPU that may not sleep gives its thread back. */
 const TURN_SLICES = 32;
 let slices_left = Number.POSITIVE_INFINITY;
+/** What going idle and finding a timer due counts, in slices. */
+const IDLE_SLICE = 1 / 64;
 
 /** What the platform calls while guest code runs. Installed once a thread. */
 export const platform_hooks: PlatformHooks = {
@@ -143,6 +146,8 @@ function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_slee
     Vcpu.idle_ns.set(vcpu, Vcpu.idle_ns.get(vcpu) + monotonic_ns() - asleep);
     check_limits();
     if (!progress && !may_sleep) return RUN_IDLE;
+    // Timers that nobody waits for may go off for ever.
+    slices_left -= IDLE_SLICE;
   }
 }
 
@@ -158,6 +163,7 @@ function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Pt
   account_start(task);
   activate_memory(vcpu);
   const stays = resume_blocked_call() && run_guest(index, vcpu, platform);
+  set_faults(0);
   Vcpu.task.store(vcpu, 0);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
   if (stays) enqueue(task);
@@ -263,6 +269,7 @@ function resume_blocked_call(): boolean {
     start_task();
     return true;
   }
+  set_faults(Task.fail_nth.get(current));
   syscall_result = resume_syscall();
   return syscall_result !== SYSCALL_BLOCKED || block_current();
 }
@@ -272,6 +279,7 @@ function block_current(): boolean {
   const task = current;
   for (;;) {
     Task.resume.set(task, RESUME_SYSCALL);
+    Task.fail_nth.set(task, faults_countdown);
     Task.voluntary_switches.set(task, Task.voluntary_switches.get(task) + 1);
     account_stop(task);
     if (commit_state(task, TASK_BLOCKED)) return false;

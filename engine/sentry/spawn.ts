@@ -38,8 +38,6 @@ export interface ProcessRequest {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly umask: number;
-  /** Nice value of its first task, -20 to 19. */
-  readonly nice: number;
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
@@ -91,7 +89,6 @@ export function spawn_root(request: ProcessRequest): number | SpawnFailure {
   const cpu = Task.cpu.get(task);
   CpuState.rip.set(cpu, program.rip);
   U64[(CpuState.gpr.at(cpu) >> 3) + RSP] = BigInt(program.rsp);
-  Task.nice.set(task, request.nice);
   set_task_comm(task, base_name(request.argv[0] ?? ''));
   const pid = Task.tid.get(task);
   if (request.terminal !== null) host_terminal_control(request.terminal, task);

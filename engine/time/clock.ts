@@ -67,10 +67,19 @@ export function boot_time(options: TimeOptions): void {
   }
   if (options.seed !== undefined) {
     TimeRoot.seeded.set(root, 1);
-    const state = TimeRoot.random_state.at(root) >> 2;
-    for (let i = 0; i < 4; i++) U32[state + i] = Math.imul(options.seed + i + 1, 0x9e37_79b9) ^ (options.seed >>> 16);
+    set_random_state(root, options.seed);
   }
   I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_TIME] = root;
+}
+
+function set_random_state(root: Ptr<'TimeRoot'>, seed: number): void {
+  const state = TimeRoot.random_state.at(root) >> 2;
+  for (let i = 0; i < 4; i++) U32[state + i] = Math.imul(seed + i + 1, 0x9e37_79b9) ^ (seed >>> 16);
+}
+
+/** Starts the random numbers of a seeded machine over. */
+export function seed_random(seed: number): void {
+  set_random_state(time_root(), seed);
 }
 
 /** The machine's TimeRoot. */

@@ -108,7 +108,7 @@ export function tty_create(): T {
 const roots = slab(TtyRoot);
 
 /** The machine's TtyRoot, made on first use; 0 when memory is exhausted. */
-function tty_root(): Ptr<'TtyRoot'> {
+export function tty_root(): Ptr<'TtyRoot'> {
   const slot = (MachineHeader.roots.at(MACHINE) >> 2) + ROOT_TTY;
   const root = Atomics.load(I32, slot) as Ptr<'TtyRoot'>;
   if (root !== 0) return root;

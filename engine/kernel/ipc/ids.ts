@@ -182,8 +182,9 @@ export function ipc_permission(object: O, wanted: number): number {
   return (requested & ~granted) === 0 || capable(CAP_IPC_OWNER) ? 0 : -EACCES;
 }
 
-/** Whether the current task may change or remove an object: 0 or -EPERM. */
+/** Whether the current task may change or remove an object, as the host may: 0 or -EPERM. */
 export function ipc_ownership(object: O): number {
+  if (current === 0) return 0;
   const euid = Credentials.euid.get(Task.credentials.get(current));
   const owner = euid === IpcObject.cuid.get(object) || euid === IpcObject.uid.get(object);
   return owner || capable(CAP_SYS_ADMIN) ? 0 : -EPERM;

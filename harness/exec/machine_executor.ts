@@ -1,0 +1,217 @@
+/**
+ * The executor: runs programs on a machine of its own, in the calling thread, and brings the machine back to where it
+ * was after each (executor.ts has the face, boot.ts the machine, snapshot/shadow.ts the reset).
+ *
+ *   run   load -> turns of the vCPU until every call has ended or blocks -> kill and reap -> leaks -> reset
+ *
+ * A call that blocks does not hold up those behind it: when nothing can run any more, another thread goes on with the
+ * program, as in syzkaller's executor. Virtual time jumps to the next timer meanwhile, so that a call with a timeout
+ * ends by itself. Calls of the program's tasks count as CALL_FUEL instructions each; beyond FUEL of them the program
+ * hangs.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Ptr } from '../../engine/base/types.ts';
+import { forget_held_locks } from '../../engine/heap/lock.ts';
+import { bound_memory } from '../../engine/heap/memory.ts';
+import { bind_slabs } from '../../engine/heap/slab.ts';
+import { set_current } from '../../engine/kernel/current.ts';
+import { kill_everything, reap_root } from '../../engine/kernel/exit.ts';
+import { KernelRoot } from '../../engine/kernel/kernel.layout.ts';
+import { kernel_root } from '../../engine/kernel/kernel.ts';
+import { enqueue } from '../../engine/kernel/scheduler.ts';
+import { TASK_BLOCKED, TASK_STATE_MASK, Task } from '../../engine/kernel/task.layout.ts';
+import { ThreadGroup } from '../../engine/kernel/thread_group.layout.ts';
+import { Vcpu, vcpu_at } from '../../engine/machine/vcpu.layout.ts';
+import {
+  ProgramPlatform,
+  program_call_of,
+  program_enter,
+  program_leave_behind,
+} from '../../engine/platform/program/program.ts';
+import { enter_machine } from '../../engine/sentry/machine.ts';
+import { panic_cause } from '../../engine/sentry/panic.ts';
+import { RUN_IDLE, RUN_PANICKED, run_vcpu } from '../../engine/sentry/run.ts';
+import { Shadow } from '../../engine/snapshot/shadow.ts';
+import { seed_random } from '../../engine/time/clock.ts';
+import { boot_exec_machine, type ExecutorConfig, make_exec_process } from './boot.ts';
+import type { CallOutcome, Comparison, ExecOptions, ExecOutcome, Executor, Leak, PanicInfo } from './executor.ts';
+import { LeakCheck, live_counts, tear_down } from './leaks.ts';
+import { panic_info } from './panics.ts';
+import { prepare_calls } from './prepare.ts';
+import { make_program_thread, Recorder } from './recorder.ts';
+
+/** Instructions (ns of virtual time) that a program may use: some thousand calls, restarts and signal handlers. */
+const FUEL = 4_000_000;
+/** Turns of the vCPU without a call, after which the tasks count as blocked: timers go off that wake nobody. */
+const IDLE_TURNS = 1;
+/** Turns after which a program hangs whatever it does. */
+const MAX_TURNS = 4096;
+const NO_PCS = new Uint32Array(0);
+const NO_COMPARISONS: readonly Comparison[] = [];
+const NONE = 0 as Ptr<'Task'>;
+
+/** How the running of a program ended. */
+interface Ran {
+  readonly hang: boolean;
+  readonly panic: PanicInfo | null;
+}
+
+/** An executor with a machine of its own. Throws where its memory cannot be had. */
+export function create_executor(config: ExecutorConfig = {}): Executor {
+  return new MachineExecutor(config);
+}
+
+class MachineExecutor implements Executor {
+  readonly instrumented = false;
+  readonly blocks = 0;
+  private readonly config: ExecutorConfig;
+  private readonly recorder = new Recorder();
+  private readonly platform = new ProgramPlatform(this.recorder);
+  private memory: WebAssembly.Memory | null = null;
+  private shadow!: Shadow;
+  private leak_check!: LeakCheck;
+  private pid = 0;
+
+  constructor(config: ExecutorConfig) {
+    this.config = config;
+    this.boot();
+  }
+
+  private boot(): void {
+    this.memory = boot_exec_machine(this.config);
+    bind_slabs();
+    const before = live_counts();
+    const bare = new Shadow();
+    tear_down();
+    this.leak_check = new LeakCheck(before, live_counts());
+    bare.restore();
+    this.pid = Task.tid.get(this.start_process());
+    this.shadow = new Shadow();
+  }
+
+  private start_process(): Ptr<'Task'> {
+    const task = make_exec_process(this.config);
+    enqueue(task);
+    return task;
+  }
+
+  run(program: Uint32Array, options: ExecOptions): ExecOutcome {
+    if (this.memory === null) throw new Error('the executor is closed');
+    const calls = prepare_calls(program);
+    if (bound_memory() !== this.memory) enter_machine(this.memory);
+    this.recorder.begin(calls);
+    this.platform.load(calls, options.seed);
+    seed_random(options.seed);
+    KernelRoot.fuel_limit.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + FUEL);
+    let ran = this.run_to_end();
+    if (ran.panic === null && (options.check_leaks || options.verify_reset)) ran = this.end_processes(ran);
+    if (ran.panic !== null) {
+      this.renew();
+      return this.outcome('panic', ran.panic, [], '', 0, 0);
+    }
+    let leaks: readonly Leak[] = [];
+    if (options.check_leaks) {
+      try {
+        leaks = this.leak_check.find();
+      } catch (error) {
+        this.renew();
+        return this.outcome('panic', panic_info(error, -1), [], '', 0, 0);
+      }
+    }
+    return this.reset(ran.hang, leaks, options.verify_reset);
+  }
+
+  private reset(hang: boolean, leaks: readonly Leak[], verify: boolean): ExecOutcome {
+    const start = performance.now();
+    set_current(NONE, 0 as Ptr<'CpuState'>, 0 as Ptr<'Vcpu'>);
+    const pages = this.shadow.restore();
+    const reset_ns = Math.round((performance.now() - start) * 1e6);
+    const corruption = verify ? this.shadow.verify() : '';
+    if (corruption !== '') {
+      this.renew();
+      return this.outcome('corrupt', null, leaks, corruption, pages, reset_ns);
+    }
+    return this.outcome(hang ? 'hang' : 'done', null, leaks, '', pages, reset_ns);
+  }
+
+  /** Turns of the vCPU until nothing of the program can run any more. */
+  private run_to_end(): Ran {
+    let made = -1;
+    let still = 0;
+    for (let turn = 0; turn < MAX_TURNS; turn++) {
+      const why = run_vcpu(0, this.platform, false);
+      if (why === RUN_PANICKED) return { hang: false, panic: this.panicked() };
+      if (KernelRoot.timed_out.load(kernel_root()) !== 0) return { hang: true, panic: null };
+      still = this.platform.made === made ? still + 1 : 0;
+      made = this.platform.made;
+      if ((why === RUN_IDLE || still >= IDLE_TURNS) && !this.go_on()) return { hang: false, panic: null };
+    }
+    return { hang: true, panic: null };
+  }
+
+  /** Everything blocks: another thread makes the calls behind the one that does. False: the program is over. */
+  private go_on(): boolean {
+    const main = this.blocked_main();
+    if (main === NONE) return false;
+    const next = program_leave_behind(Task.cpu.get(main));
+    if (next < 0 || next >= this.recorder.calls.length) return false;
+    set_current(main, Task.cpu.get(main), vcpu_at(0));
+    const cpu = make_program_thread();
+    set_current(NONE, 0 as Ptr<'CpuState'>, 0 as Ptr<'Vcpu'>);
+    if (cpu === 0) return false;
+    program_enter(cpu, next, false);
+    return true;
+  }
+
+  /** The task that makes the calls, if it blocks. */
+  private blocked_main(): Ptr<'Task'> {
+    for (let group = KernelRoot.roots.get(kernel_root()); group !== 0; group = ThreadGroup.sibling_next.get(group))
+      if (ThreadGroup.tgid.get(group) === this.pid)
+        for (let task = ThreadGroup.threads.get(group); task !== 0; task = Task.thread_next.get(task))
+          if (Task.cpu.get(task) === this.platform.main)
+            return (Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED ? task : NONE;
+    return NONE;
+  }
+
+  /** Kills and reaps what is left of the program. */
+  private end_processes(ran: Ran): Ran {
+    const root = kernel_root();
+    KernelRoot.fuel_limit.set(root, Number.POSITIVE_INFINITY);
+    for (let turn = 0; turn < MAX_TURNS; turn++) {
+      reap_root(this.pid);
+      if (KernelRoot.roots.get(root) === 0) return ran;
+      kill_everything();
+      if (run_vcpu(0, this.platform, false) === RUN_PANICKED) return { hang: false, panic: this.panicked() };
+    }
+    return { hang: true, panic: null };
+  }
+
+  private panicked(): PanicInfo {
+    const task = Vcpu.task.load(vcpu_at(0)) as Ptr<'Task'>;
+    return panic_info(panic_cause(), task === 0 ? -1 : program_call_of(Task.cpu.get(task)));
+  }
+
+  /** The machine is broken: another one. */
+  private renew(): void {
+    forget_held_locks();
+    this.boot();
+  }
+
+  private outcome(
+    status: ExecOutcome['status'],
+    panic: PanicInfo | null,
+    leaks: readonly Leak[],
+    corruption: string,
+    dirty_pages: number,
+    reset_ns: number,
+  ): ExecOutcome {
+    const calls: CallOutcome[] = [];
+    for (const { started, finished, result, fault_injected } of this.recorder.records)
+      calls.push({ started, finished, result, fault_injected, pcs: NO_PCS, comparisons: NO_COMPARISONS });
+    return { status, calls, panic, leaks, corruption, dirty_pages, reset_ns };
+  }
+
+  close(): void {
+    this.memory = null;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * What the `program` platform asks of the kernel above it, and what is written down about each call while a program
+ * runs. One recorder serves one executor; `begin` forgets the program before.
+ */
+import { CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM } from '../../engine/abi/clone.ts';
+import type { Ptr } from '../../engine/base/types.ts';
+import { faults_countdown, set_faults } from '../../engine/heap/fault_injection.ts';
+import { type CloneArgs, clone_task } from '../../engine/kernel/clone.ts';
+import { Task } from '../../engine/kernel/task.layout.ts';
+import { task_put } from '../../engine/kernel/task.ts';
+import {
+  copy_out_bytes,
+  get_user_u8,
+  get_user_u16,
+  get_user_u32,
+  put_user_parts,
+  put_user_u8,
+  put_user_u16,
+  put_user_u32,
+} from '../../engine/mm/uaccess.ts';
+import type { LoadedNumber, ProgramCall } from '../../engine/platform/program/calls.ts';
+import { ProgramState } from '../../engine/platform/program/program.layout.ts';
+import { type ProgramHooks, program_state } from '../../engine/platform/program/program.ts';
+import { platform_hooks } from '../../engine/sentry/run.ts';
+import { MAX_THREADS, point_at_stack } from './boot.ts';
+
+const TWO_32 = 4294967296;
+const THREAD: CloneArgs = {
+  flags: CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
+  clear_sighand: false,
+  exit_signal: 0,
+  stack: 0,
+  tls: 0,
+  parent_tid: 0,
+  child_tid: 0,
+  pidfd: 0,
+};
+
+/** What is known of one call. */
+export class CallRecord {
+  started = false;
+  finished = false;
+  result = 0;
+  fault_injected = false;
+}
+
+/** Makes a thread of the current task for the program: its register record, or 0. */
+export function make_program_thread(): Ptr<'CpuState'> {
+  const state = program_state();
+  const number = ProgramState.threads.get(state) + 1;
+  if (number >= MAX_THREADS) return 0 as Ptr<'CpuState'>;
+  const child = clone_task(THREAD) as Ptr<'Task'>;
+  if (child <= 0) return 0 as Ptr<'CpuState'>;
+  ProgramState.threads.set(state, number);
+  const cpu = Task.cpu.get(child);
+  point_at_stack(cpu, number);
+  task_put(child);
+  return cpu;
+}
+
+export class Recorder implements ProgramHooks {
+  calls: readonly ProgramCall[] = [];
+  records: CallRecord[] = [];
+
+  /** Another program begins. */
+  begin(calls: readonly ProgramCall[]): void {
+    this.calls = calls;
+    this.records = [];
+    for (let i = 0; i < calls.length; i++) this.records.push(new CallRecord());
+  }
+
+  syscall = platform_hooks.syscall;
+  fault = platform_hooks.fault;
+  tsc = platform_hooks.tsc;
+  make_thread = make_program_thread;
+
+  call_begins(index: number): void {
+    const record = this.records[index] as CallRecord;
+    record.started = true;
+    const { fail_nth } = this.calls[index] as ProgramCall;
+    if (fail_nth !== 0) set_faults(fail_nth);
+  }
+
+  call_ends(index: number, lo: number, hi: number): void {
+    const record = this.records[index] as CallRecord;
+    record.finished = true;
+    record.result = (hi | 0) * TWO_32 + lo;
+    if ((this.calls[index] as ProgramCall).fail_nth === 0) return;
+    record.fault_injected = faults_countdown === 0;
+    set_faults(0);
+  }
+
+  store_bytes(address: number, bytes: Uint8Array): void {
+    copy_out_bytes(address, bytes);
+  }
+
+  store_number(address: number, size: number, lo: number, hi: number): void {
+    if (size === 8) put_user_parts(address, lo, hi);
+    else if (size === 4) put_user_u32(address, lo);
+    else if (size === 2) put_user_u16(address, lo & 0xffff);
+    else put_user_u8(address, lo & 0xff);
+  }
+
+  load_number(address: number, size: number, loaded: LoadedNumber): boolean {
+    const read = size >= 4 ? get_user_u32 : size === 2 ? get_user_u16 : get_user_u8;
+    const lo = read(address);
+    const hi = size === 8 ? get_user_u32(address + 4) : 0;
+    if (lo < 0 || hi < 0) return false;
+    loaded.lo = lo;
+    loaded.hi = hi;
+    return true;
+  }
+}
