@@ -26,8 +26,8 @@ export interface CodeInvalidation {
 }
 let invalidation: CodeInvalidation | null = null;
 
-/** Installs the platform's functions, once a thread. */
-export function register_code_invalidation(functions: CodeInvalidation): void {
+/** Installs the platform's functions for the vCPU that this thread is; null: it is none. */
+export function register_code_invalidation(functions: CodeInvalidation | null): void {
   invalidation = functions;
 }
 
@@ -37,7 +37,7 @@ export function code_frame_changed(frame: FrameAddr): void {
   FrameInfo.flags.and(info, ~FRAME_CODE);
   invalidation?.frame(frame);
   const count = MachineHeader.vcpu_count.get(MACHINE);
-  if (count === 1) return;
+  if (count === 1 && this_vcpu !== 0) return;
   const frames_lock = MachineHeader.frames_lock.at(MACHINE);
   lock(frames_lock, FRAMES_LOCK);
   const event = MachineHeader.code_events.load(MACHINE);

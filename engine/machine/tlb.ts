@@ -13,15 +13,15 @@ const INVALID = 0xffff_ffff;
 
 let flush_translations: ((vcpu: Ptr<'Vcpu'>) => void) | null = null;
 
-/** Installs the platform's `flush_translations`, once a thread. */
-export function register_translation_flush(fn: (vcpu: Ptr<'Vcpu'>) => void): void {
+/** Installs the platform's `flush_translations` for the vCPU that this thread is; null: it is none. */
+export function register_translation_flush(fn: ((vcpu: Ptr<'Vcpu'>) => void) | null): void {
   flush_translations = fn;
 }
 
 let switch_space: ((vcpu: Ptr<'Vcpu'>, space: number, changes: number) => void) | null = null;
 
-/** Installs the platform's `switch_space`, once a thread. */
-export function register_space_switch(fn: (vcpu: Ptr<'Vcpu'>, space: number, changes: number) => void): void {
+/** Installs the platform's `switch_space`, likewise. */
+export function register_space_switch(fn: ((vcpu: Ptr<'Vcpu'>, space: number, changes: number) => void) | null): void {
   switch_space = fn;
 }
 

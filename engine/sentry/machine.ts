@@ -5,10 +5,12 @@
  * kind of file, file system and wake, which every thread needs alike.
  */
 import type { Ptr } from '../base/types.ts';
+import { anon_root } from '../fs/anon/root.ts';
 import { boot_mounts, type MountFailure, type Volume } from '../fs/boot_mounts.ts';
-import '../fs/hostio/stream.ts';
+import { host_io } from '../fs/hostio/stream.ts';
 import '../fs/hostio/terminal.ts';
 import { install_host_files } from '../fs/host/host_files.ts';
+import { tty_root } from '../fs/tty/tty.ts';
 import { boot_memory } from '../heap/boot.ts';
 import { set_lock_owner, set_lock_watch } from '../heap/lock.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
@@ -16,12 +18,12 @@ import { bind_memory } from '../heap/memory.ts';
 import { host_clock } from '../host/clock.ts';
 import { node_files } from '../host/files.ts';
 import { set_current } from '../kernel/current.ts';
-import { set_this_vcpu } from '../machine/this_vcpu.ts';
 import { use_mm } from '../mm/active.ts';
 import { install_host_clock, monotonic_ns, wall_nanoseconds_at, wall_seconds } from '../time/clock.ts';
 import { vfs_boot } from '../vfs/root.ts';
 import { set_vfs_clock } from '../vfs/time.ts';
 import { boot_sentry } from './boot.ts';
+import { unbind_vcpu } from './memory.ts';
 
 /** Lock owner number of a thread that is no vCPU. */
 const HOST_OWNER = 1000;
@@ -46,7 +48,7 @@ export function enter_machine(memory: WebAssembly.Memory): void {
   set_lock_owner(HOST_OWNER);
   let looks = 0;
   set_lock_watch(() => MachineHeader.panic_flag.load(MACHINE) !== 0 || ++looks > HOST_PATIENCE);
-  set_this_vcpu(0 as Ptr<'Vcpu'>);
+  unbind_vcpu();
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, 0 as Ptr<'Vcpu'>);
   use_mm(0 as Ptr<'Mm'>);
 }
@@ -62,6 +64,10 @@ export function boot_machine(options: BootOptions): WebAssembly.Memory {
     time: { clock: options.clock, ...(options.seed === null ? {} : { seed: options.seed }) },
   });
   vfs_boot();
+  // Made on first use elsewhere; here they are part of what a machine has from the start.
+  anon_root();
+  host_io();
+  tty_root();
   return memory;
 }
 

@@ -48,6 +48,14 @@ export function bind_vcpu(vcpu: Ptr<'Vcpu'>, platform: Platform): void {
   });
 }
 
+/** This thread is no vCPU, or that of another machine from now on: a platform bound before has no say here. */
+export function unbind_vcpu(): void {
+  set_this_vcpu(0 as Ptr<'Vcpu'>);
+  register_translation_flush(null);
+  register_space_switch(null);
+  register_code_invalidation(null);
+}
+
 /** Makes the current task's address space the vCPU's. */
 export function activate_memory(vcpu: Ptr<'Vcpu'>): void {
   mm_activate(Task.mm.get(current), vcpu);

@@ -31,7 +31,7 @@ const roots = slab(HostIo);
 export const host_streams = slab(HostStream);
 
 /** The machine's HostIo, made on first use. */
-function host_io(): Ptr<'HostIo'> {
+export function host_io(): Ptr<'HostIo'> {
   const slot = (MachineHeader.roots.at(MACHINE) >> 2) + ROOT_HOSTIO;
   const root = Atomics.load(I32, slot) as Ptr<'HostIo'>;
   if (root !== 0) return root;
