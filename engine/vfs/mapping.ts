@@ -317,8 +317,11 @@ function begin_writeback(mapping: Ptr<'Mapping'>, first: number, last: number): 
   unlock(Mapping.lock.at(mapping), MAPPING_LOCK);
 }
 
-/** Drops clean, unmapped pages of evictable mappings, walking the frame table like a clock's hand. */
-function reclaim_pages(wanted: number): number {
+/**
+ * Drops up to `wanted` clean, unmapped pages of evictable mappings, walking the frame table like a clock's hand; how
+ * many went, or 1 when another thread was at it.
+ */
+export function reclaim_pages(wanted: number): number {
   if (MachineHeader.reclaiming.cas(MACHINE, 0, 1) !== 0) {
     while (MachineHeader.reclaiming.load(MACHINE) !== 0);
     return 1;

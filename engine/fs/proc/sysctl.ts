@@ -8,6 +8,7 @@ import { NR_OPEN } from '../../kernel/files.layout.ts';
 import { KernelRoot, PID_LIMIT } from '../../kernel/kernel.layout.ts';
 import { kernel_root, lock_tasklist, set_host_name, unlock_tasklist } from '../../kernel/kernel.ts';
 import { random_fill } from '../../time/random.ts';
+import { drop_caches } from '../../vfs/drop_caches.ts';
 import { AnonRoot } from '../anon/epoll.layout.ts';
 import { PIPE_MAX_PAGES } from '../anon/pipe.layout.ts';
 import { anon_root } from '../anon/root.ts';
@@ -121,7 +122,19 @@ const KERNEL = directory('kernel', [
   ]),
 ]);
 
+/** Write-only: drops clean caches (proc_sys_vm(5)); 4 turns the message off that we do not write. */
+const DROP_CACHES: PseudoNode = {
+  ...file('drop_caches', () => '', 0o200),
+  write(_subject, text) {
+    const match = /^\s*([1-7])\s*$/.exec(text);
+    if (match === null) return -EINVAL;
+    drop_caches(Number(match[1]));
+    return 0;
+  },
+};
+
 const VM = directory('vm', [
+  DROP_CACHES,
   constant('overcommit_memory', 0),
   constant('overcommit_ratio', 50),
   constant('max_map_count', 65530),
