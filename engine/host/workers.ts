@@ -11,6 +11,12 @@ export function vcpu_module(): string {
   return new URL(own.endsWith('/host/workers.js') ? '../sentry/vcpu_job.js' : './vcpu.cjs', own).href;
 }
 
+/**
+ * The pool tries require() first: where that loads ECMAScript modules, ending a thread in the middle of it aborts the
+ * process (Node 22). Versions without the feature do not know the option.
+ */
+const LOADING = 'require_module' in process.features ? ['--no-experimental-require-module'] : [];
+
 /** Starts vCPU threads of one machine. */
 export class VcpuPool {
   private readonly pool: Piscina;
@@ -26,6 +32,7 @@ export class VcpuPool {
       new PiscinaPool({
         filename,
         name,
+        execArgv: [...process.execArgv, ...LOADING],
         minThreads: 1,
         maxThreads: limit,
         concurrentTasksPerWorker: 1,
