@@ -144,8 +144,6 @@ export const Session = s.done(
     groups: s.i32('guarded by tasklist'),
     /** Controlling terminal (a record of the tty's class), 0 none. */
     terminal: s.u32('guarded by tasklist'),
-    /** Foreground process group's number, 0 none. */
-    foreground: s.i32('guarded by tasklist'),
   },
   16,
 );

@@ -37,6 +37,8 @@ export class TerminalPump implements Pump {
     this.sink = sink;
     this.changed = changed;
     const lost = (): void => {
+      // Nobody is there to see: what is still to be typed goes too.
+      this.typed = [];
       this.ended = true;
       changed();
     };

@@ -25,9 +25,12 @@ export class WordWatch {
     if (this.armed) return;
     this.armed = true;
     const wait = (Atomics as unknown as AsyncWait).waitAsync(I32, index, seen);
-    void (wait.async ? wait.value : Promise.resolve('ok')).then(() => {
+    const fire = (): void => {
       this.armed = false;
       this.changed();
-    });
+    };
+    // Through the event loop: a word that keeps changing leaves timers, streams and an inline vCPU their turns.
+    if (wait.async) void wait.value.then(fire);
+    else setImmediate(fire);
   }
 }

@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Machine } from '../../engine/index.ts';
-import { native_host, REPOSITORY } from '../support/guest.ts';
+import { compile, native_host, REPOSITORY } from '../support/guest.ts';
 
 const TVISOR = join(REPOSITORY, 'dist', 'bundle', 'tvisor.cjs');
 const ENV = { PATH: '/usr/bin:/bin', TERM: 'dumb', PS1: '$ ', HOME: '/nonexistent' };
@@ -51,6 +51,21 @@ class Dialogue {
   type(text: string): void {
     this.input.write(text);
   }
+}
+
+/** The terminal's settings, and the status of a command that test/guest/terminal/drive.c runs. */
+function drive(steps: readonly string[], command: readonly string[]): { shown: string; end: string } {
+  const { stdout } = spawnSync(compile('terminal/drive', 'dynamic'), [...steps, '--', process.execPath, ...command], {
+    encoding: 'latin1',
+    timeout: 90_000,
+  });
+  const at = stdout.lastIndexOf('\nstatus ');
+  return { shown: stdout, end: stdout.slice(at + 1).trim() };
+}
+
+function on_terminal(steps: readonly string[], command: readonly string[], end: string): void {
+  const result = drive(steps, command);
+  assert.is(result.end, end, result.shown);
 }
 
 if (!native_host()) test('nothing to run on this host', () => {});
@@ -128,9 +143,9 @@ else {
       assert.is((await ended).signal, 'SIGHUP');
     }));
 
-  test('what is typed before anybody reads is not lost', () =>
+  test('more than a terminal holds is typed without loss', () =>
     with_machine(2, async (machine) => {
-      const lines = Array.from({ length: 300 }, (_, i) => `line ${i}\n`).join('');
+      const lines = Array.from({ length: 3000 }, (_, i) => `line ${i}\n`).join('');
       const script = 'stty -echo; echo; wc -c; md5sum </dev/null';
       const result = await machine.run(['sh', '-c', script], {
         env: ENV,
@@ -166,6 +181,40 @@ else {
     assert.not.match(stdout, /-opost|-icanon|-isig/);
     assert.is(status, 5);
   });
+
+  const jobs = (raw: readonly string[]): string[] => [TVISOR, 'do', '--', compile('pty', 'static'), 'leader', ...raw];
+  const up = ['expect:numbers 0 1 1', 'expect: up', 'expect: up'];
+
+  for (const raw of [[], ['settings']])
+    test(`keys and windows are for the guest's foreground, ${raw[0] ?? 'which has not looked at its terminal'}`, () => {
+      // The caller's own shell keeps Ctrl-Z until a program turns to the terminal.
+      const stop = raw.length === 0 ? [] : ['type:\x1a', 'expect:stopped by 20, front 1'];
+      const steps = [...up, 'type:\x03', 'expect:ahead signal 2', 'type:\x1c', 'expect:ahead signal 3'];
+      const all = [...steps, 'size:40,100', 'expect:ahead signal 28', ...stop, 'type:\x03', 'expect:ended by 2'];
+      const { shown, end } = drive(all, jobs(raw));
+      assert.is(end, 'status 3, settings kept', shown);
+      assert.not.match(shown, /behind signal/);
+    });
+
+  const reading = ['do', '--', 'sh', '-c', 'stty -echo; echo up; read x; exit $x'];
+  const stubborn = ['do', '--', 'sh', '-c', 'trap "" TERM; stty -echo; echo up; while :; do sleep 1; done'];
+  const broken = join(REPOSITORY, 'dist', 'test', 'support', 'broken_terminal.js');
+  const ends: Readonly<Record<string, [readonly string[], readonly string[], string]>> = {
+    'the program ends': [['expect:up', 'type:7\r'], [TVISOR, ...reading], 'status 7'],
+    'the program is killed': [['expect:up', 'type:\x03'], [TVISOR, ...reading], 'status 130'],
+    'SIGTERM ends the program': [['expect:up', 'kill:15'], [TVISOR, ...reading], 'status 143'],
+    'SIGHUP ends the program': [['expect:up', 'kill:1'], [TVISOR, ...reading], 'status 129'],
+    'SIGTERM ends tvisor': [
+      ['expect:up', 'kill:15', 'wait:300', 'kill:15', 'wait:300', 'kill:15'],
+      [TVISOR, ...stubborn],
+      'status 143',
+    ],
+    'the kernel breaks': [['expect:broken soon'], [broken, 'throw'], 'status 1'],
+    'the process exits': [['expect:broken soon'], [broken, 'exit'], 'status 3'],
+  };
+  for (const [what, [steps, command, status]] of Object.entries(ends))
+    test(`the caller's terminal is restored when ${what}`, () =>
+      on_terminal(steps, command, `${status}, settings kept`));
 }
 
 test.run();

@@ -1,6 +1,7 @@
 /** /proc/PID/stat, status, limits, io and the small files that tell of one task. */
 import { EINVAL } from '../../abi/errno.ts';
 import { RLIM_INFINITY, RLIM_NLIMITS } from '../../abi/resource.ts';
+import { encode_dev, make_dev } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_read } from '../../heap/bytes.ts';
 import { I32, U32 } from '../../heap/memory.ts';
@@ -20,6 +21,7 @@ import { MM_AUXV_BYTES, Mm } from '../../mm/mm.layout.ts';
 import { copy_in_mm } from '../../mm/uaccess.ts';
 import { FsContext } from '../../vfs/vfs.layout.ts';
 import type { Subject } from '../pseudo/node.ts';
+import { PTS_MAJOR, Tty } from '../tty/tty.layout.ts';
 import { resident_pages } from './maps.ts';
 import { type T, with_files, with_fs, with_mm, with_page, with_task } from './subject.ts';
 
@@ -39,17 +41,27 @@ function state_letter(task: T): string {
   return state >= TASK_ZOMBIE ? 'Z' : 'R';
 }
 
-/** Place in the process tree; zeros for a process that has left it. */
-function tree_of(group: Ptr<'ThreadGroup'>): { ppid: number; pgid: number; sid: number; foreground: number } {
+/** Place in the process tree, and the device number and foreground group of the terminal. */
+interface Place {
+  readonly ppid: number;
+  readonly pgid: number;
+  readonly sid: number;
+  readonly tty: number;
+  readonly foreground: number;
+}
+
+/** Zeros for a process that has left the tree; 0 and -1 for one without a terminal. */
+function tree_of(group: Ptr<'ThreadGroup'>): Place {
   const ppid = parent_pid(group);
   lock_tasklist();
   const member = ThreadGroup.process_group.get(group) !== 0;
-  const session = member ? session_of(group) : (0 as Ptr<'Session'>);
+  const tty = (member ? Session.terminal.get(session_of(group)) : 0) as Ptr<'Tty'>;
   const place = {
     ppid,
     pgid: member ? pgid_of(group) : 0,
     sid: member ? sid_of(group) : 0,
-    foreground: session === 0 || Session.terminal.get(session) === 0 ? -1 : Session.foreground.get(session),
+    tty: tty === 0 ? 0 : encode_dev(make_dev(PTS_MAJOR, Tty.number.get(tty))),
+    foreground: tty === 0 ? -1 : Tty.foreground.get(tty),
   };
   unlock_tasklist();
   return place;
@@ -103,9 +115,8 @@ export function stat(subject: Subject, whole_group: boolean): string | number {
       Mm.env_end.get(m),
     ]);
     const pending = Task.pending.at(task);
-    const tty = place.foreground === -1 ? 0 : 34816;
     const fields = [
-      [place.ppid, place.pgid, place.sid, tty, place.foreground, 0],
+      [place.ppid, place.pgid, place.sid, place.tty, place.foreground, 0],
       [Task.minor_faults.get(task), 0, 0, 0],
       [cpu, 0, ticks(ThreadGroup.children_cpu_ns.get(group)), 0],
       [20 + Task.nice.get(task), Task.nice.get(task), ThreadGroup.live.load(group), 0],

@@ -7,8 +7,8 @@ import { FS_DEVPTS } from '../../vfs/super.ts';
 import { number_tree, type PseudoNode, type Subject } from '../pseudo/node.ts';
 import { register_pseudo } from '../pseudo/pseudo.ts';
 import { PTMX_MAJOR, PTMX_MINOR } from './ptmx.ts';
-import { Tty } from './tty.layout.ts';
-import { PTS_MAJOR, tty_find, tty_put } from './tty.ts';
+import { PTS_MAJOR, Tty } from './tty.layout.ts';
+import { tty_find, tty_put } from './tty.ts';
 
 const NUMBER_BASE = 3072;
 /** The group "tty", which may write to a terminal. */

@@ -33,6 +33,15 @@ export function signal_foreground(tty: T, signo: number): void {
   unlock_tasklist();
 }
 
+/** Sends SIGHUP and SIGCONT to the foreground process group, and parts terminal and session. Under the tasklist lock. */
+function part_locked(tty: T, session: Ptr<'Session'>): void {
+  const process_group = find_process_group(Tty.foreground.get(tty));
+  if (process_group !== 0) for (const signo of [SIGHUP, SIGCONT]) signal_group_locked(process_group, signo);
+  if (session !== 0 && Session.terminal.get(session) === tty) Session.terminal.set(session, 0);
+  Tty.session.set(tty, 0);
+  Tty.foreground.set(tty, 0);
+}
+
 /** The terminal has gone: its session's leader is told, and the foreground group with it; the session has none. */
 export function signal_session(tty: T): void {
   lock_tasklist();
@@ -40,24 +49,17 @@ export function signal_session(tty: T): void {
   const leader = pid === 0 ? (0 as Ptr<'Task'>) : Pid.task.get(pid);
   if (leader !== 0)
     for (const signo of [SIGHUP, SIGCONT]) send_to_group(Task.group.get(leader), signo, siginfo_kernel(signo));
-  const process_group = find_process_group(Tty.foreground.get(tty));
-  if (process_group !== 0) for (const signo of [SIGHUP, SIGCONT]) signal_group_locked(process_group, signo);
-  const session = pid === 0 ? (0 as Ptr<'Session'>) : Pid.session.get(pid);
-  if (session !== 0 && Session.terminal.get(session) === tty) {
-    Session.terminal.set(session, 0);
-    Session.foreground.set(session, 0);
-  }
-  Tty.session.set(tty, 0);
-  Tty.foreground.set(tty, 0);
+  part_locked(tty, pid === 0 ? (0 as Ptr<'Session'>) : Pid.session.get(pid));
   unlock_tasklist();
 }
 
-/** The current session's terminal, or 0. */
+/** The current session's terminal with a reference, which a session's terminal always has another of; or 0. */
 export function controlling_terminal(): T {
   lock_tasklist();
-  const tty = Session.terminal.get(session_of(Task.group.get(current)));
+  const tty = Session.terminal.get(session_of(Task.group.get(current))) as T;
+  if (tty !== 0) Tty.refs.add(tty, 1);
   unlock_tasklist();
-  return tty as T;
+  return tty;
 }
 
 /** Whether the current process is of the terminal's session but not in front. */
@@ -96,14 +98,15 @@ export function check_write(tty: T): number {
   return !in_background(tty) || ignores(SIGTTOU) ? 0 : stop_own_group(SIGTTOU);
 }
 
-/** TIOCSCTTY: the current session's leader takes the terminal, which must be free: 0 or -EPERM. */
+/** TIOCSCTTY: the current session's leader takes the terminal, which must be free: 0, -EPERM, -EIO when it is gone. */
 export function take_terminal(tty: T): number {
   lock_tasklist();
   const group = Task.group.get(current);
   const session = session_of(group);
   const sid = sid_of(group);
   let result = 0;
-  if (Session.terminal.get(session) === tty && Tty.session.get(tty) === sid) result = 0;
+  if (Tty.hung_up.get(tty) !== 0) result = -EIO;
+  else if (Session.terminal.get(session) === tty && Tty.session.get(tty) === sid) result = 0;
   else if (ThreadGroup.tgid.get(group) !== sid || Session.terminal.get(session) !== 0) result = -EPERM;
   else if (Tty.session.get(tty) > 0 && find_pid(Tty.session.get(tty)) !== 0) result = -EPERM;
   else give_terminal(tty, group);
@@ -115,7 +118,6 @@ export function take_terminal(tty: T): number {
 export function give_terminal(tty: T, group: Ptr<'ThreadGroup'>): void {
   const session = session_of(group);
   Session.terminal.set(session, tty);
-  Session.foreground.set(session, pgid_of(group));
   Tty.session.set(tty, sid_of(group));
   Tty.foreground.set(tty, pgid_of(group));
 }
@@ -127,17 +129,8 @@ export function drop_terminal(tty: T): number {
   const session = session_of(group);
   const own = Session.terminal.get(session) === tty;
   const leader = ThreadGroup.tgid.get(group) === sid_of(group);
-  if (own && leader) {
-    Session.terminal.set(session, 0);
-    Session.foreground.set(session, 0);
-    Tty.session.set(tty, 0);
-  }
+  if (own && leader) part_locked(tty, session);
   unlock_tasklist();
-  if (own && leader) {
-    signal_foreground(tty, SIGHUP);
-    signal_foreground(tty, SIGCONT);
-    Tty.foreground.set(tty, 0);
-  }
   return own ? 0 : -ENOTTY;
 }
 
@@ -152,17 +145,17 @@ export function set_foreground(tty: T, pgid: number): number {
   if (Session.terminal.get(session) !== tty) result = -ENOTTY;
   else if (process_group === 0) result = -ESRCH;
   else if (ProcessGroup.session.get(process_group) !== session) result = -EPERM;
-  else {
-    Tty.foreground.set(tty, pgid);
-    Session.foreground.set(session, pgid);
-  }
+  else Tty.foreground.set(tty, pgid);
   unlock_tasklist();
   return result;
 }
 
 /** Whether the terminal is the current session's. */
 export function is_controlling(tty: T): boolean {
-  return controlling_terminal() === tty;
+  lock_tasklist();
+  const own = Session.terminal.get(session_of(Task.group.get(current))) === tty;
+  unlock_tasklist();
+  return own;
 }
 
 /** The leader of a session ends: its terminal is free again, and the foreground group is told. */
@@ -170,12 +163,6 @@ register_exit_hooks({
   memory: () => {},
   session(session) {
     const tty = Session.terminal.get(session) as T;
-    if (tty === 0) return;
-    const process_group = find_process_group(Tty.foreground.get(tty));
-    if (process_group !== 0) for (const signo of [SIGHUP, SIGCONT]) signal_group_locked(process_group, signo);
-    Session.terminal.set(session, 0);
-    Session.foreground.set(session, 0);
-    Tty.session.set(tty, 0);
-    Tty.foreground.set(tty, 0);
+    if (tty !== 0) part_locked(tty, session);
   },
 });

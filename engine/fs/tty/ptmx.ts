@@ -20,7 +20,7 @@ import {
   TIOCSPTLCK,
 } from '../../abi/ioctl.ts';
 import { POLLHUP, READABLE, WRITABLE } from '../../abi/poll.ts';
-import { NSIG } from '../../abi/signal.ts';
+import { SIGINT, SIGQUIT, SIGTSTP } from '../../abi/signal.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_write } from '../../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
@@ -131,7 +131,7 @@ function ioctl(file: Ptr<'File'>, command: number, argument: number): number {
     case TIOCGPTPEER:
       return open_peer(tty, argument);
     case TIOCSIG:
-      if (argument < 1 || argument > NSIG) return -EINVAL;
+      if (argument !== SIGINT && argument !== SIGQUIT && argument !== SIGTSTP) return -EINVAL;
       signal_foreground(tty, argument);
       return 0;
     case TIOCGPGRP:

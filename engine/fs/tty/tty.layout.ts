@@ -10,6 +10,8 @@ import { layout } from '../../heap/layout.ts';
 import { Lock } from '../../heap/lock.ts';
 
 export const INPUT_BYTES = 4096;
+/** Device number of the slave side of pseudo-terminals; their minor is N of /dev/pts/N. */
+export const PTS_MAJOR = 136;
 
 const r = layout('TtyRoot');
 /** All terminals of the machine (ROOT_TTY). */

@@ -64,7 +64,7 @@ import {
   receive,
   ring_at,
 } from './line_discipline.ts';
-import { Tty, TtyRoot } from './tty.layout.ts';
+import { PTS_MAJOR, Tty, TtyRoot } from './tty.layout.ts';
 import { tty_ioctl } from './tty_ioctl.ts';
 
 type T = Ptr<'Tty'>;
@@ -206,9 +206,15 @@ export function unset_console(tty: T): void {
   unlock(TtyRoot.lock.at(root), TTY_LOCK);
 }
 
+/** The machine's console with a reference; 0 none. */
 function console_tty(): T {
   const root = tty_root();
-  return root === 0 ? (0 as T) : TtyRoot.console.get(root);
+  if (root === 0) return 0 as T;
+  lock(TtyRoot.lock.at(root), TTY_LOCK);
+  const tty = TtyRoot.console.get(root);
+  if (tty !== 0) tty_get(tty);
+  unlock(TtyRoot.lock.at(root), TTY_LOCK);
+  return tty;
 }
 
 /** An open file of the terminal, or 0 when memory is exhausted. `flags` are O_*. */
@@ -256,20 +262,25 @@ export function tty_room(tty: T): number {
 
 /**
  * Takes bytes typed at the terminal from `from` on: cooks, echoes, signals. From the host or the master's
- * side. Answers how many were taken: the rest waits until programs have read.
+ * side. Answers how many were taken: the rest waits until programs have read. Where none were taken nobody is
+ * woken: the one who types is on the queue too, and would try again for ever.
  */
 export function tty_input(tty: T, bytes: Uint8Array, from = 0): number {
   const effects: Effects = { echo: [], signals: [] };
   let taken = from;
   lock(Tty.lock.at(tty), TTY_LOCK);
+  const room = input_room(tty);
+  const stopped = Tty.stopped.get(tty) !== 0;
   while (taken < bytes.length && input_room(tty) > 0) receive(tty, bytes[taken++] as number, effects);
-  const ready = readable_bytes(tty) > 0;
+  const ready = taken > from && readable_bytes(tty) > 0;
+  // A signal's flush or an erased character makes room for others who type; START lets programs write again.
+  const writable = input_room(tty) > room || (stopped && Tty.stopped.get(tty) === 0);
   unlock(Tty.lock.at(tty), TTY_LOCK);
   const output = Tty.output.get(tty);
   if (effects.echo.length > 0) pipe_push(output, Uint8Array.from(effects.echo));
   for (const signo of effects.signals) signal_foreground(tty, signo);
   if (ready) wake(Pipe.queue.at(output), READABLE);
-  wake(Pipe.queue.at(output), WRITABLE);
+  if (writable) wake(Pipe.queue.at(output), WRITABLE);
   return taken - from;
 }
 
@@ -401,12 +412,12 @@ register_file_operations(FILE_KIND_TTY, {
 const TTY_MAJOR = 5;
 const TTY_MINOR = 0;
 const CONSOLE_MINOR = 1;
-/** Slave sides of pseudo-terminals; their minor is N of /dev/pts/N. */
-export const PTS_MAJOR = 136;
 
+/** Opens a terminal, whose reference it takes over. */
 function open_device(file: Ptr<'File'>, tty: T): number {
   if (tty === 0) return -ENXIO;
   bind(file, tty);
+  tty_put(tty);
   return 0;
 }
 

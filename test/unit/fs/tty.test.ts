@@ -2,13 +2,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EIO, ENOTTY, ENXIO } from '../../../engine/abi/errno.ts';
 import { O_RDWR } from '../../../engine/abi/fcntl.ts';
-import { TCGETS, TCSETS, TIOCGPGRP, TIOCGWINSZ, TIOCSPGRP } from '../../../engine/abi/ioctl.ts';
+import { TCFLSH, TCGETS, TCSETS, TCSETSF, TIOCGPGRP, TIOCGWINSZ, TIOCSPGRP } from '../../../engine/abi/ioctl.ts';
 import { POLLHUP, POLLIN } from '../../../engine/abi/poll.ts';
 import { SIGINT } from '../../../engine/abi/signal.ts';
 import { make_dev, S_IFCHR } from '../../../engine/abi/stat.ts';
 import type { Ptr } from '../../../engine/base/types.ts';
 import { pipe_slab } from '../../../engine/fs/anon/pipe.ts';
-import { host_streams, host_take } from '../../../engine/fs/hostio/stream.ts';
+import { bell_count, host_streams, host_take } from '../../../engine/fs/hostio/stream.ts';
 import {
   type HostTerminal,
   host_terminal_close,
@@ -150,6 +150,33 @@ test('/dev/tty is the session terminal', () => {
   k.space.put(opened);
   k.space.mknod('/none', S_IFCHR | 0o666, make_dev(99, 0));
   assert.is(k.space.open('/none', O_RDWR), -ENXIO);
+});
+
+test('a full terminal takes nothing, rings nobody, and tells when a flush makes room', () => {
+  setup();
+  const line = new Uint8Array(4096 + 5).fill(65);
+  for (let i = 9; i < line.length; i += 10) line[i] = 10;
+  assert.is(host_terminal_input(terminal, line), 4095);
+  for (const flush of [
+    () => call('ioctl', 0, TCFLSH, 0),
+    () => {
+      assert.is(call('ioctl', 0, TCGETS, at), 0);
+      return call('ioctl', 0, TCSETSF, at);
+    },
+  ]) {
+    const full = bell_count();
+    assert.is(host_terminal_input(terminal, line), 0);
+    assert.is(bell_count(), full);
+    assert.is(flush(), 0);
+    assert.ok(bell_count() > full);
+    assert.is(host_terminal_input(terminal, line), 4095);
+  }
+  // Line by line: the bell rings once there is room worth typing for.
+  const full = bell_count();
+  for (let i = 0; i < 12; i++) assert.is(read(), 'AAAAAAAAA\n');
+  assert.is(bell_count(), full);
+  assert.is(read(), 'AAAAAAAAA\n');
+  assert.is(bell_count(), full + 1);
 });
 
 test('a terminal that goes away ends reads and fails writes', () => {
