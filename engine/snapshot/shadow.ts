@@ -10,10 +10,12 @@
  * than marking the stores of ten system calls would, so nothing marks them.
  */
 import { assert, panic } from '../base/assert.ts';
+import type { Ptr } from '../base/types.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { bound_memory } from '../heap/memory.ts';
 import { bind_slabs } from '../heap/slab.ts';
 import { Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
+import { use_mm } from '../mm/active.ts';
 import { BLOCK, type Comparer, create_comparer } from './compare.ts';
 import { frame_table_region, frames_used_end, heap_used_end, machine_regions, type Region } from './regions.ts';
 
@@ -59,6 +61,7 @@ export class Shadow {
 
   /** Brings the state back; the number of pages that were not as kept. */
   restore(): number {
+    use_mm(0 as Ptr<'Mm'>);
     const heap = heap_used_end();
     const frames = frames_used_end();
     this.heap_high = Math.max(this.heap_high, heap);

@@ -34,7 +34,7 @@ import { RUN_IDLE, RUN_PANICKED, run_vcpu } from '../../engine/sentry/run.ts';
 import { Shadow } from '../../engine/snapshot/shadow.ts';
 import { seed_random } from '../../engine/time/clock.ts';
 import { boot_exec_machine, type ExecutorConfig, make_exec_process } from './boot.ts';
-import type { CallOutcome, Comparison, ExecOptions, ExecOutcome, Executor, Leak, PanicInfo } from './executor.ts';
+import type { ExecOptions, ExecOutcome, Executor, Leak, PanicInfo } from './executor.ts';
 import { LeakCheck, live_counts, tear_down } from './leaks.ts';
 import { panic_info } from './panics.ts';
 import { prepare_calls } from './prepare.ts';
@@ -46,8 +46,6 @@ const FUEL = 4_000_000;
 const IDLE_TURNS = 1;
 /** Turns after which a program hangs whatever it does. */
 const MAX_TURNS = 4096;
-const NO_PCS = new Uint32Array(0);
-const NO_COMPARISONS: readonly Comparison[] = [];
 const NONE = 0 as Ptr<'Task'>;
 
 /** How the running of a program ended. */
@@ -100,11 +98,11 @@ class MachineExecutor implements Executor {
     const calls = prepare_calls(program);
     if (bound_memory() !== this.memory) enter_machine(this.memory);
     this.recorder.begin(calls);
-    this.platform.load(calls, options.seed);
+    this.platform.load(calls, options.seed, !options.check_leaks);
     seed_random(options.seed);
     KernelRoot.fuel_limit.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + FUEL);
     let ran = this.run_to_end();
-    if (ran.panic === null && (options.check_leaks || options.verify_reset)) ran = this.end_processes(ran);
+    if (ran.panic === null && options.check_leaks) ran = this.end_processes(ran);
     if (ran.panic !== null) {
       this.renew();
       return this.outcome('panic', ran.panic, [], '', 0, 0);
@@ -141,6 +139,7 @@ class MachineExecutor implements Executor {
     for (let turn = 0; turn < MAX_TURNS; turn++) {
       const why = run_vcpu(0, this.platform, false);
       if (why === RUN_PANICKED) return { hang: false, panic: this.panicked() };
+      if (this.platform.stopped) return { hang: false, panic: null };
       if (KernelRoot.timed_out.load(kernel_root()) !== 0) return { hang: true, panic: null };
       still = this.platform.made === made ? still + 1 : 0;
       made = this.platform.made;
@@ -205,10 +204,7 @@ class MachineExecutor implements Executor {
     dirty_pages: number,
     reset_ns: number,
   ): ExecOutcome {
-    const calls: CallOutcome[] = [];
-    for (const { started, finished, result, fault_injected } of this.recorder.records)
-      calls.push({ started, finished, result, fault_injected, pcs: NO_PCS, comparisons: NO_COMPARISONS });
-    return { status, calls, panic, leaks, corruption, dirty_pages, reset_ns };
+    return { status, calls: this.recorder.records, panic, leaks, corruption, dirty_pages, reset_ns };
   }
 
   close(): void {

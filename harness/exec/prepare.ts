@@ -4,6 +4,7 @@ import { MAX_SLOTS } from '../../engine/platform/program/program.layout.ts';
 import { CALL, CALL_ASYNC, CONST, COPY_IN, COPY_OUT, DATA, END, MAGIC, NO_SLOT, RESULT } from '../prog/exec_format.ts';
 
 const MOST_ARGUMENTS = 6;
+const NOTHING: never[] = [];
 
 /** The calls of a program, in order. Throws an Error that says what is wrong where the words are not a program. */
 export function prepare_calls(words: Uint32Array): ProgramCall[] {
@@ -11,8 +12,7 @@ export function prepare_calls(words: Uint32Array): ProgramCall[] {
 }
 
 /** A call under construction. */
-interface OpenCall {
-  call: ProgramCall;
+interface OpenCall extends ProgramCall {
   copy_out: CopyOut[];
 }
 
@@ -31,18 +31,21 @@ class Reader {
     this.slots = this.word();
     if (this.slots > MAX_SLOTS) throw new Error(`a program keeps at most ${MAX_SLOTS} results, not ${this.slots}`);
     const calls: ProgramCall[] = [];
-    let copy_in: CopyIn[] = [];
+    let copy_in: CopyIn[] = NOTHING;
     let open: OpenCall | null = null;
     for (let word = this.word(); word !== END; word = this.word()) {
       const instruction = word & 0xff;
-      if (instruction === COPY_IN) copy_in.push({ address: this.word(), value: this.memory() });
-      else if (instruction === CALL) {
+      if (instruction === COPY_IN) {
+        if (copy_in === NOTHING) copy_in = [];
+        copy_in.push({ address: this.word(), value: this.memory() });
+      } else if (instruction === CALL) {
         open = this.call(word, copy_in);
-        calls.push(open.call);
-        copy_in = [];
-      } else if (instruction === COPY_OUT && open !== null)
+        calls.push(open);
+        copy_in = NOTHING;
+      } else if (instruction === COPY_OUT && open !== null) {
+        if (open.copy_out === NOTHING) open.copy_out = [];
         open.copy_out.push({ address: this.word(), size: this.size(word), slot: this.slot() });
-      else throw new Error(`unknown instruction ${instruction} at word ${this.next - 1}`);
+      } else throw new Error(`unknown instruction ${instruction} at word ${this.next - 1}`);
     }
     if (this.next !== this.words.length) throw new Error('words behind the end of the program');
     if (calls.length !== count) throw new Error(`the program has ${calls.length} calls, not ${count}`);
@@ -56,12 +59,11 @@ class Reader {
     const fail_nth = this.word();
     const count = (word >>> 16) & 0xff;
     if (count > MOST_ARGUMENTS) throw new Error(`a call has at most ${MOST_ARGUMENTS} arguments, not ${count}`);
-    const args: CallValue[] = [];
+    const args: CallValue[] = count === 0 ? NOTHING : [];
     for (let i = 0; i < count; i++) args.push(this.number());
-    const copy_out: CopyOut[] = [];
     const slot = given === NO_SLOT ? -1 : given;
     const is_async = ((word >>> 24) & CALL_ASYNC) !== 0;
-    return { call: { number, args, copy_in, copy_out, slot, is_async, fail_nth }, copy_out };
+    return { number, args, copy_in, copy_out: NOTHING, slot, is_async, fail_nth };
   }
 
   private memory(): Uint8Array | CallValue {

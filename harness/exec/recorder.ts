@@ -23,6 +23,7 @@ import { ProgramState } from '../../engine/platform/program/program.layout.ts';
 import { type ProgramHooks, program_state } from '../../engine/platform/program/program.ts';
 import { platform_hooks } from '../../engine/sentry/run.ts';
 import { MAX_THREADS, point_at_stack } from './boot.ts';
+import type { CallOutcome, Comparison } from './executor.ts';
 
 const TWO_32 = 4294967296;
 const THREAD: CloneArgs = {
@@ -36,12 +37,17 @@ const THREAD: CloneArgs = {
   pidfd: 0,
 };
 
-/** What is known of one call. */
-export class CallRecord {
+const NO_PCS = new Uint32Array(0);
+const NO_COMPARISONS: readonly Comparison[] = [];
+
+/** What comes of one call, while it is found out. */
+export class CallRecord implements CallOutcome {
   started = false;
   finished = false;
   result = 0;
   fault_injected = false;
+  pcs: Uint32Array = NO_PCS;
+  comparisons: readonly Comparison[] = NO_COMPARISONS;
 }
 
 /** Makes a thread of the current task for the program: its register record, or 0. */

@@ -25,7 +25,7 @@ import { MACHINE, MachineHeader, ROOT_PROGRAM } from '../../heap/machine.layout.
 import { I32, U8, U32 } from '../../heap/memory.ts';
 import { CpuState, R8, R10, RDI, RDX, RSI, RSP } from '../../machine/cpu.layout.ts';
 import { enter_guest, leave_guest, safe_point } from '../../machine/safe_point.ts';
-import { Vcpu } from '../../machine/vcpu.layout.ts';
+import { INTERRUPT_STOP, Vcpu } from '../../machine/vcpu.layout.ts';
 import {
   EXIT_FUEL,
   EXIT_INTERRUPT,
@@ -136,21 +136,32 @@ export class ProgramPlatform implements Platform {
   main = 0 as Ptr<'CpuState'>;
   /** Calls made so far, those of no program's too; whoever looks for progress compares. */
   made = 0;
+  /** Whether the program has come to its end by `stop`. */
+  stopped = false;
+  private stop = false;
+  private vcpu = 0 as Ptr<'Vcpu'>;
 
   constructor(hooks: ProgramHooks) {
     this.hooks = hooks;
   }
 
-  /** The program that tasks run from now on. `seed` decides where tasks yield to others. */
-  load(calls: readonly ProgramCall[], seed: number): void {
+  /**
+   * The program that tasks run from now on. `seed` decides where tasks yield to others. At its end the process exits,
+   * or with `stop` the vCPU's thread comes back (INTERRUPT_STOP), with the process as it is.
+   */
+  load(calls: readonly ProgramCall[], seed: number, stop: boolean): void {
     this.calls = calls;
+    this.stop = stop;
+    this.stopped = false;
     this.main = 0 as Ptr<'CpuState'>;
     ProgramState.random.set(program_state(), (Math.imul(seed + 1, 0x9e37_79b9) ^ (seed >>> 7)) >>> 0 || 1);
   }
 
   switch_to(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>): ExitReason {
+    this.vcpu = vcpu;
     for (;;) {
-      if (Vcpu.interrupt.load(vcpu) !== 0) return EXIT_INTERRUPT;
+      // A plain load, as generated code does.
+      if (I32[Vcpu.interrupt.index(vcpu)] !== 0) return EXIT_INTERRUPT;
       if (Vcpu.fuel.get(vcpu) <= 0) return EXIT_FUEL;
       Vcpu.fuel.set(vcpu, Vcpu.fuel.get(vcpu) - CALL_FUEL);
       this.made++;
@@ -163,7 +174,7 @@ export class ProgramPlatform implements Platform {
       const at = rip - PROGRAM_TEXT;
       let reason = 0;
       if (at >= 0 && at < this.calls.length * CALL_BYTES && get_register(cpu, R15) !== PART_CHILD)
-        reason = this.step(cpu, vcpu, (at / CALL_BYTES) | 0, at % CALL_BYTES);
+        reason = this.step(cpu, (at / CALL_BYTES) | 0, at % CALL_BYTES);
       else if (at === this.calls.length * CALL_BYTES) reason = this.program_ends(cpu);
       else if (at === this.calls.length * CALL_BYTES + 2) CpuState.rip.set(cpu, rip - 2);
       else if (rip >= OTHER_TEXT && rip < OTHER_END) reason = this.other_part(cpu, rip);
@@ -172,22 +183,22 @@ export class ProgramPlatform implements Platform {
     }
   }
 
-  private step(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>, index: number, place: number): ExitReason {
+  private step(cpu: Ptr<'CpuState'>, index: number, place: number): ExitReason {
     const call = this.calls[index] as ProgramCall;
     if (place === AT_RESTART) {
       CpuState.rip.set(cpu, PROGRAM_TEXT + index * CALL_BYTES + AT_END);
       if (this.hooks.syscall() !== 0) return EXIT_SYSCALL;
-      return this.call_ended(cpu, vcpu, index, call);
+      return this.call_ended(cpu, index, call);
     }
-    if (place === AT_END) return this.call_ended(cpu, vcpu, index, call);
+    if (place === AT_END) return this.call_ended(cpu, index, call);
     if (get_register(cpu, R15) === PART_MAIN) {
       this.main = cpu;
-      if (call.is_async && this.start_worker(vcpu, index)) {
+      if (call.is_async && this.start_worker(index)) {
         CpuState.rip.set(cpu, PROGRAM_TEXT + (index + 1) * CALL_BYTES);
         return this.yields() ? EXIT_FUEL : 0;
       }
     }
-    if (call.copy_in.length > 0) this.fill_memory(vcpu, call);
+    if (call.copy_in.length > 0) this.fill_memory(call);
     const args = call.args;
     for (let i = 0; i < args.length && i < ARGUMENTS.length; i++) {
       const value = args[i] as CallValue;
@@ -203,11 +214,11 @@ export class ProgramPlatform implements Platform {
     if (get_register(cpu, R15) === PART_MAIN) this.count_in_flight(1);
     this.hooks.call_begins(index);
     if (this.hooks.syscall() !== 0) return EXIT_SYSCALL;
-    return this.call_ended(cpu, vcpu, index, call);
+    return this.call_ended(cpu, index, call);
   }
 
   /** Keeps what a call has made, and goes to what comes next. */
-  private call_ended(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>, index: number, call: ProgramCall): ExitReason {
+  private call_ended(cpu: Ptr<'CpuState'>, index: number, call: ProgramCall): ExitReason {
     const lo = get_register(cpu, 0);
     const hi = U32[(cpu >> 2) + 1] as number;
     this.hooks.call_ends(index, lo, hi);
@@ -215,7 +226,7 @@ export class ProgramPlatform implements Platform {
     const failed = hi === 0xffff_ffff && lo >= 0xffff_f001;
     if (!failed) {
       if (call.slot >= 0) this.keep(call.slot, lo, hi);
-      if (call.copy_out.length > 0) this.copy_results(vcpu, call);
+      if (call.copy_out.length > 0) this.copy_results(call);
     }
     if (get_register(cpu, R15) === PART_MAIN) {
       CpuState.rip.set(cpu, PROGRAM_TEXT + (index + 1) * CALL_BYTES);
@@ -246,6 +257,11 @@ export class ProgramPlatform implements Platform {
   }
 
   private exit_group(cpu: Ptr<'CpuState'>): ExitReason {
+    if (this.stop) {
+      this.stopped = true;
+      Vcpu.interrupt.or(this.vcpu, INTERRUPT_STOP);
+      return EXIT_INTERRUPT;
+    }
     set_register(cpu, RDI, 0, 0);
     return this.call(cpu, NR_EXIT_GROUP, OTHER_TEXT, 0);
   }
@@ -282,15 +298,15 @@ export class ProgramPlatform implements Platform {
   }
 
   /** A thread for an async call; false when there can be none, and the call is made in its place. */
-  private start_worker(vcpu: Ptr<'Vcpu'>, index: number): boolean {
-    leave_guest(vcpu);
+  private start_worker(index: number): boolean {
+    leave_guest(this.vcpu);
     const cpu = this.hooks.make_thread();
     if (cpu !== 0) {
       program_enter(cpu, index, true);
       this.count_in_flight(1);
     }
-    safe_point(vcpu);
-    enter_guest(vcpu);
+    safe_point(this.vcpu);
+    enter_guest(this.vcpu);
     return cpu !== 0;
   }
 
@@ -306,8 +322,8 @@ export class ProgramPlatform implements Platform {
     return x >>> 0 < NO_RANDOM_YIELD;
   }
 
-  private fill_memory(vcpu: Ptr<'Vcpu'>, call: ProgramCall): void {
-    leave_guest(vcpu);
+  private fill_memory(call: ProgramCall): void {
+    leave_guest(this.vcpu);
     for (let i = 0; i < call.copy_in.length; i++) {
       const { address, value } = call.copy_in[i] as ProgramCall['copy_in'][number];
       if (value instanceof Uint8Array) this.hooks.store_bytes(address, value);
@@ -316,18 +332,18 @@ export class ProgramPlatform implements Platform {
         this.hooks.store_number(address, value.size, this.loaded.lo, this.loaded.hi);
       }
     }
-    safe_point(vcpu);
-    enter_guest(vcpu);
+    safe_point(this.vcpu);
+    enter_guest(this.vcpu);
   }
 
-  private copy_results(vcpu: Ptr<'Vcpu'>, call: ProgramCall): void {
-    leave_guest(vcpu);
+  private copy_results(call: ProgramCall): void {
+    leave_guest(this.vcpu);
     for (let i = 0; i < call.copy_out.length; i++) {
       const { address, size, slot } = call.copy_out[i] as ProgramCall['copy_out'][number];
       if (this.hooks.load_number(address, size, this.loaded)) this.keep(slot, this.loaded.lo, this.loaded.hi);
     }
-    safe_point(vcpu);
-    enter_guest(vcpu);
+    safe_point(this.vcpu);
+    enter_guest(this.vcpu);
   }
 
   private keep(slot: number, lo: number, hi: number): void {
