@@ -91,4 +91,6 @@ export const ROOT_MM = 8;
 export const ROOT_CONTROL = 9;
 export const ROOT_ANON = 10;
 export const ROOT_IPC = 11;
+/** The Mapping of the vDSO's pages. */
+export const ROOT_VDSO = 12;
 export const ROOT_PROGRAM = 20;

@@ -2,9 +2,9 @@
  * The caller's own terminal. It is left alone until a program turns to it: until then keys such as Ctrl-Z
  * are the caller's job control. From then on it is raw: every key is the guest's.
  */
-import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { isatty, ReadStream, WriteStream } from 'node:tty';
+import { load_builtin } from './builtin.ts';
 import type { Sink, Source } from './stdio.ts';
 import { stream_sink } from './stdio.ts';
 
@@ -73,7 +73,7 @@ export function terminal_sink(): Sink {
  */
 function pass_output(stream: ReadStream): void {
   const { fd } = stream as unknown as { fd: number };
-  spawnSync('stty', ['-opost'], { stdio: [fd, 'ignore', 'ignore'] });
+  load_builtin('node:child_process').spawnSync('stty', ['-opost'], { stdio: [fd, 'ignore', 'ignore'] });
 }
 
 /** What is typed: raw from `start` to `stop`, and when the process has been stopped and goes on. */

@@ -29,6 +29,7 @@ import {
   AT_PLATFORM,
   AT_RANDOM,
   AT_SECURE,
+  AT_SYSINFO_EHDR,
   AT_UID,
   EHDR_SIZE,
   ET_DYN,
@@ -73,6 +74,7 @@ import {
 import { read_bytes, read_exactly, with_string, write_bytes } from './image.ts';
 import { is_script, MAX_INTERPRETER_DEPTH, parse_script, SCRIPT_WINDOW } from './script.ts';
 import { build_stack, STACK_TOP, type StackImage } from './stack.ts';
+import { map_vdso } from './vdso.ts';
 
 /** Not an errno: the file was accepted and then could not be mapped; the process dies of SIGSEGV. */
 export const LOAD_KILLED = -0x2000;
@@ -259,7 +261,9 @@ function fill(
   Mm.start_brk.set(mm, brk);
   Mm.brk.set(mm, brk);
   set_bounds(mm, program, main.bias);
-  const image = first_stack(program, main, entry, linker === null ? 0 : linker.bias, request);
+  const vdso = map_vdso(mm);
+  if (vdso < 0) return LOAD_KILLED;
+  const image = first_stack(program, main, entry, linker === null ? 0 : linker.bias, vdso, request);
   if (image === null) return -ENOMEM;
   const prot = PROT_READ | PROT_WRITE | (program.executable_stack ? PROT_EXEC : 0);
   const size = Math.ceil((STACK_TOP - image.address + STACK_EXPAND) / 4096) * 4096;
@@ -356,6 +360,7 @@ function first_stack(
   main: Mapped,
   entry: number,
   base: number,
+  vdso: number,
   request: LoadRequest,
 ): StackImage | null {
   const { credentials } = request;
@@ -365,6 +370,7 @@ function first_stack(
   const random = U8.slice(page, page + 16);
   heap_page_free(page);
   const auxv: [number, number][] = [
+    ...(vdso === 0 ? [] : [[AT_SYSINFO_EHDR, vdso] as [number, number]]),
     [AT_HWCAP, HWCAP],
     [AT_PAGESZ, 4096],
     [AT_CLKTCK, CLOCK_TICKS],

@@ -69,6 +69,8 @@ export const CpuState = l.done(
     retired: l.f64('owner'),
     /** High half of RIP while in the interpreter; decoded records carry the low half. */
     rip_hi: l.u32('owner'),
+    /** What RDTSCP leaves in ECX: the number of the vCPU that runs the task (Linux's IA32_TSC_AUX on one node). */
+    tsc_aux: l.u32('owner'),
     /** Scratch of multi-step operations and helpers; holds an FXSAVE image. */
     scratch: l.bytes(512, 16, 'owner'),
   },

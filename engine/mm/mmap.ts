@@ -37,15 +37,21 @@ import { mapping_create, mapping_put } from '../vfs/mapping.ts';
 import { MOUNT_NOEXEC, Mount } from '../vfs/vfs.layout.ts';
 import {
   Mm,
+  SPECIAL_VDSO,
+  SPECIAL_VVAR,
   VM_ACCOUNT,
+  VM_DONTDUMP,
   VM_DONTEXPAND,
+  VM_EXEC,
   VM_GROWSDOWN,
   VM_LOCKED,
   VM_MAY_ACCESS,
   VM_MAYEXEC,
+  VM_MAYREAD,
   VM_MAYSHARE,
   VM_MAYWRITE,
   VM_NORESERVE,
+  VM_READ,
   VM_SHARED,
   VM_WRITE,
   Vma,
@@ -251,26 +257,25 @@ export function map_object(
   return map_locked(mm, address, length, flags, { flags: vm_flags, pgoff: 0, file, mapping, special: 0 });
 }
 
-/** Maps kernel-provided pages (vDSO and the like) at a free address; the address or -errno. */
-export function map_special(
-  mm: Ptr<'Mm'>,
-  length: number,
-  prot: number,
-  mapping: Ptr<'Mapping'>,
-  pgoff: number,
-  special: number,
-): number {
-  const flags = vm_rights(prot) | VM_MAY_ACCESS | VM_DONTEXPAND;
+/**
+ * Maps the kernel's pages for programs at a free address: `data` bytes that may only ever be read (vvar), then `code`
+ * bytes (vDSO), which a debugger may change for its own process. The address or -errno.
+ */
+export function map_special(mm: Ptr<'Mm'>, mapping: Ptr<'Mapping'>, data: number, code: number): number {
+  const read_only = VM_READ | VM_MAYREAD | VM_DONTEXPAND;
+  const backing = { file: 0 as Ptr<'File'>, mapping };
   mm_lock(mm);
-  const at = place(mm, 0, page_align(length), 0);
-  const backing = {
-    flags: (flags & ~VM_MAYEXEC) | ((prot & PROT_EXEC) !== 0 ? VM_MAYEXEC : 0),
-    pgoff,
-    file: 0 as Ptr<'File'>,
-    mapping,
-    special,
-  };
-  const result = at < 0 ? at : map_region(mm, at, at + page_align(length), backing);
+  const at = place(mm, 0, data + code, 0);
+  let result = at;
+  if (at >= 0) {
+    const flags = read_only | VM_DONTDUMP;
+    result = map_region(mm, at, at + data, { ...backing, flags, pgoff: 0, special: SPECIAL_VVAR });
+  }
+  if (result >= 0) {
+    const flags = read_only | VM_EXEC | VM_MAYWRITE | VM_MAYEXEC;
+    const pgoff = data / 4096;
+    result = map_region(mm, at + data, at + data + code, { ...backing, flags, pgoff, special: SPECIAL_VDSO });
+  }
   mm_unlock(mm);
   return result < 0 ? result : at;
 }

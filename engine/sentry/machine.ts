@@ -18,6 +18,7 @@ import { bind_memory } from '../heap/memory.ts';
 import { host_clock } from '../host/clock.ts';
 import { node_files } from '../host/files.ts';
 import { set_current } from '../kernel/current.ts';
+import { boot_vdso } from '../loader/vdso.ts';
 import { use_mm } from '../mm/active.ts';
 import { install_host_clock, monotonic_ns, wall_nanoseconds_at, wall_seconds } from '../time/clock.ts';
 import { vfs_boot } from '../vfs/root.ts';
@@ -64,6 +65,7 @@ export function boot_machine(options: BootOptions): WebAssembly.Memory {
     time: { clock: options.clock, ...(options.seed === null ? {} : { seed: options.seed }) },
   });
   vfs_boot();
+  boot_vdso();
   // Made on first use elsewhere; here they are part of what a machine has from the start.
   anon_root();
   host_io();

@@ -40,6 +40,7 @@ import {
   Task,
   WORK_RESCHEDULE,
 } from '../kernel/task.layout.ts';
+import { CpuState } from '../machine/cpu.layout.ts';
 import { enter_guest, enter_idle, leave_guest, leave_idle, safe_point } from '../machine/safe_point.ts';
 import { INTERRUPT_CODE, INTERRUPT_FLUSH_TLB, INTERRUPT_STOP, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
 import { mm_deactivate } from '../mm/address_space.ts';
@@ -55,7 +56,7 @@ import {
   type PlatformHooks,
 } from '../platform/platform.ts';
 import { enter_syscall, resume_syscall, SYSCALL_BLOCKED, SYSCALL_RESUME } from '../syscalls/dispatch.ts';
-import { advance_virtual, monotonic_ns } from '../time/clock.ts';
+import { advance_virtual, monotonic_ns, read_monotonic_ns } from '../time/clock.ts';
 import { timers_run } from '../time/timer.ts';
 import { deliver_exception, deliver_fault } from './exceptions.ts';
 import { activate_memory, bind_vcpu, guest_fault } from './memory.ts';
@@ -93,7 +94,8 @@ export const platform_hooks: PlatformHooks = {
     return 0;
   },
   fault: guest_fault,
-  tsc: monotonic_ns,
+  // As the system call, on a virtual clock a reading takes time: a loop that polls the clock ends.
+  tsc: read_monotonic_ns,
 };
 
 /**
@@ -160,6 +162,7 @@ function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Pt
   slice_syscalls = 0;
   Vcpu.switches.set(vcpu, Vcpu.switches.get(vcpu) + 1);
   Task.vcpu.set(task, index);
+  CpuState.tsc_aux.set(current_cpu, index);
   account_start(task);
   activate_memory(vcpu);
   const stays = resume_blocked_call() && run_guest(index, vcpu, platform);

@@ -12,7 +12,14 @@ import { TIMER_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader, ROOT_TIME } from '../heap/machine.layout.ts';
 import { F64, I32, U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
-import { CLOCK_MODE_REAL, CLOCK_MODE_VIRTUAL, TimeRoot } from './time.layout.ts';
+import {
+  CLOCK_MODE_REAL,
+  CLOCK_MODE_VIRTUAL,
+  TimeRoot,
+  VVAR_NANOSECONDS,
+  VVAR_SECONDS,
+  VVAR_SEQUENCE,
+} from './time.layout.ts';
 
 export const NS_PER_SECOND = 1_000_000_000;
 /** What one reading of a clock costs in virtual time. */
@@ -151,7 +158,29 @@ export function set_wall_clock(seconds: number, nanoseconds: number): void {
   const offset = nanoseconds - (now % NS_PER_SECOND);
   TimeRoot.wall_seconds.set(root, seconds - Math.floor(now / NS_PER_SECOND) - (offset < 0 ? 1 : 0));
   TimeRoot.wall_nanoseconds.set(root, offset < 0 ? offset + NS_PER_SECOND : offset);
+  write_vvar(root);
   unlock(TimeRoot.timer_lock.at(root), TIMER_LOCK);
+}
+
+/** From now on programs find the wall clock in this page (a machine address), written whenever it is set. */
+export function publish_wall_clock(page: number): void {
+  const root = time_root();
+  lock(TimeRoot.timer_lock.at(root), TIMER_LOCK);
+  TimeRoot.vvar.set(root, page);
+  write_vvar(root);
+  unlock(TimeRoot.timer_lock.at(root), TIMER_LOCK);
+}
+
+/** Under timer_lock. Readers retry while the sequence is odd or has moved. */
+function write_vvar(root: Ptr<'TimeRoot'>): void {
+  const page = TimeRoot.vvar.get(root);
+  if (page === 0) return;
+  const seconds = TimeRoot.wall_seconds.get(root);
+  Atomics.add(I32, (page + VVAR_SEQUENCE) >> 2, 1);
+  U32[(page + VVAR_SECONDS) >>> 2] = seconds;
+  U32[(page + VVAR_SECONDS + 4) >>> 2] = Math.floor(seconds / 4294967296);
+  U32[(page + VVAR_NANOSECONDS) >>> 2] = TimeRoot.wall_nanoseconds.get(root);
+  Atomics.add(I32, (page + VVAR_SEQUENCE) >> 2, 1);
 }
 
 /** Monotonic instant of a wall-clock instant. */

@@ -10,6 +10,14 @@ import { Lock } from '../heap/lock.ts';
 export const CLOCK_MODE_REAL = 0;
 export const CLOCK_MODE_VIRTUAL = 1;
 
+/**
+ * The page of the vDSO's data: wall clock minus monotonic clock as whole seconds (i64) and ns (u64, below 1e9). The
+ * sequence is odd while they change.
+ */
+export const VVAR_SEQUENCE = 0;
+export const VVAR_SECONDS = 8;
+export const VVAR_NANOSECONDS = 16;
+
 const t = layout('Timer');
 /**
  * A one-shot timer, embedded in its owner. Armed ones form a pairing heap by (deadline, sequence): arming needs
@@ -46,6 +54,8 @@ export const TimeRoot = l.done(
     /** Wall clock minus monotonic clock: whole seconds and 0 <= nsec < 1e9. */
     wall_seconds: l.f64('guarded by timer_lock'),
     wall_nanoseconds: l.f64('guarded by timer_lock'),
+    /** Machine address of the page where programs find the wall clock (VVAR_*), 0 none. */
+    vvar: l.u32('guarded by timer_lock'),
 
     timer_lock: l.embed(Lock),
     root: l.ptr('Timer', 'guarded by timer_lock'),

@@ -77,7 +77,7 @@ export const SYSTEM: Family = {
   rdtsc: time_stamp,
   rdtscp(ir) {
     time_stamp(ir);
-    ir.set_gpr(RCX, ir.i64(0), 4);
+    ir.set_gpr(RCX, ir.cpu_load('i64.load32_u', CpuState.tsc_aux.offset), 4);
   },
   lfence() {},
   sfence: fence,
