@@ -83,7 +83,7 @@ else
       with_seed((random) =>
         with_machine(vcpus, async (machine) => {
           let last = 0;
-          await disturb(machine, random, vcpus === 2 ? 200 : 60, async () => {
+          await disturb(machine, random, vcpus === 2 ? 200 : 30, async () => {
             if (random.below(5) === 0) await machine.drop_caches();
             const now = total(await machine.statistics(), 'instructions');
             assert.ok(now >= last);
@@ -97,7 +97,7 @@ else
     test(`nothing changes while the machine is quiescent, ${where}`, () =>
       with_seed((random) =>
         with_machine(vcpus, async (machine) => {
-          await disturb(machine, random, vcpus === 2 ? 100 : 40, async () => {
+          await disturb(machine, random, vcpus === 2 ? 60 : 15, async () => {
             await machine.quiesce();
             const before = await machine.statistics();
             await sleep(random.below(3));
