@@ -57,6 +57,7 @@ const ENGINE_ENTRIES = {
   vcpu: 'engine/sentry/vcpu_job.js',
   cli: 'bin/cli.js',
   harness_cli: 'bin/tvisor_harness.js',
+  fuzz_worker: 'harness/fuzz/worker_job.js',
 };
 
 /** Loads machine.cjs through the code cache that the build left, or without it where V8 does not accept it. */

@@ -2,6 +2,7 @@
 
 import { bench_command } from './bench.ts';
 import type { Command } from './command.ts';
+import { fuzz_command } from './fuzz.ts';
 import { gen_command } from './gen.ts';
 
-export const COMMANDS: readonly Command[] = [bench_command, gen_command];
+export const COMMANDS: readonly Command[] = [fuzz_command, gen_command, bench_command];

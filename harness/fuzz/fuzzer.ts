@@ -63,8 +63,8 @@ export interface Crash {
 
 /** Where a fuzzer's results go. */
 export interface Sink {
-  /** An entry that is new in the corpus. */
-  input(entry: Entry): void;
+  /** An entry that is new in the corpus; `loaded` when it comes from an earlier campaign. */
+  input(entry: Entry, loaded: boolean): void;
   crash(crash: Crash): void;
   /** A finding whose title is known. */
   repeated(title: string): void;
@@ -128,6 +128,11 @@ export class Fuzzer {
   step(): void {
     this.work.step();
     this.stats.set('queue', this.triage.length + this.loads.length + this.follow_ups.length);
+  }
+
+  /** What waits for triage joins the corpus, as small as it is: the end of a campaign loses nothing. */
+  finish(): void {
+    while (this.triage.step());
   }
 
   /** Runs a program of an earlier campaign, and keeps it if it reaches anything that others do not. */
@@ -232,7 +237,7 @@ export class Fuzzer {
     const signal = edges_of(outcome.calls[call]!.pcs);
     const entry: Entry = { program, text: print_program(program), call, seed, signal };
     if (!this.corpus.add(entry)) return;
-    this.sink.input(entry);
+    this.sink.input(entry, false);
     this.follow_ups.push(follow_up(this, entry));
     this.refresh_table();
   }
@@ -264,7 +269,7 @@ export class Fuzzer {
     const signal = edges_of(outcome.calls[best]!.pcs);
     const entry: Entry = { program, text: print_program(program), call: best, seed, signal };
     if (!this.corpus.add(entry)) return;
-    this.sink.input(entry);
+    this.sink.input(entry, true);
     this.refresh_table();
   }
 

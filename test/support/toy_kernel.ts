@@ -162,7 +162,7 @@ class ToyProcess {
         return this.open('file');
       }
       case NR.openat:
-        pcs.push(base + ((this.value(call, 2) & 0x40) !== 0 ? 4 : 8));
+        pcs.push(base + ((this.value(call, 2) & 0x40) !== 0 ? 4 : 8), base + 12, base + 16, base + 20);
         return this.open('file');
       case NR.membarrier:
         if (this.defects.has('death')) throw new Error('the toy kernel gives up its thread');

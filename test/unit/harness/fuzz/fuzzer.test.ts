@@ -61,7 +61,7 @@ const PLANTED = [
 
 for (const [defect, title, last] of PLANTED)
   test(`a planted ${defect} is found, told once, and minimised`, () => {
-    const campaign = toy_campaign(SEED, [defect]);
+    const campaign = toy_campaign(SEED, [defect], 60_000);
     fuzz_until(campaign, () => campaign.crashes.length > 0 && campaign.repeated.length > 3);
     assert.is(campaign.crashes.length, 1);
     const { finding, program, recurs } = campaign.crashes[0]!;
