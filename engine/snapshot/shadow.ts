@@ -25,8 +25,7 @@ export class Shadow {
   private readonly image: number;
   private readonly heap_end: number;
   private readonly frames_end: number;
-  /** How far heap and frames were ever in use: behind that nothing can have been written. */
-  private heap_high: number;
+  /** How far frames were ever in use. */
   private frames_high: number;
 
   /** Keeps the bound machine's state as it is now. Panics when the machine has too little room for it. */
@@ -43,7 +42,7 @@ export class Shadow {
     this.comparer = create_comparer(memory);
     this.regions = machine_regions();
     this.image = MachineHeader.frames_end.get(MACHINE);
-    this.heap_end = this.heap_high = heap_used_end();
+    this.heap_end = heap_used_end();
     this.frames_end = this.frames_high = frames_used_end();
     const bytes = this.regions.reduce((sum, { start, end }) => sum + end - start, 0);
     const room = memory.buffer.byteLength - this.image;
@@ -64,7 +63,6 @@ export class Shadow {
     use_mm(0 as Ptr<'Mm'>);
     const heap = heap_used_end();
     const frames = frames_used_end();
-    this.heap_high = Math.max(this.heap_high, heap);
     this.frames_high = Math.max(this.frames_high, frames);
     let pages = 0;
     let image = this.image;
@@ -92,8 +90,9 @@ export class Shadow {
     if (found !== '') return found;
     const table = frame_table_region(this.frames_end).end;
     const unused = [
-      ['unused heap', this.heap_end, this.heap_high],
-      ['unused frame table', table, frame_table_region(this.frames_high).end],
+      ['unused heap', this.heap_end, MachineHeader.heap_end.get(MACHINE)],
+      ['unused frame table', table, frame_table_region(MachineHeader.frames_end.get(MACHINE)).end],
+      // Frames behind those ever used would cost the host their memory by being looked at.
       ['unused frames', this.frames_end, this.frames_high],
     ] as const;
     for (const [name, start, end] of unused) {

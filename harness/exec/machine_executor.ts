@@ -41,9 +41,9 @@ import { prepare_calls } from './prepare.ts';
 import { make_program_thread, Recorder } from './recorder.ts';
 
 /** Instructions (ns of virtual time) that a program may use: some thousand calls, restarts and signal handlers. */
-const FUEL = 4_000_000;
-/** Turns of the vCPU without a call, after which the tasks count as blocked: timers go off that wake nobody. */
-const IDLE_TURNS = 1;
+const FUEL = 40_000_000;
+/** Turns of the vCPU without a call that begins or ends, after which the tasks count as blocked: by timers, say. */
+const IDLE_TURNS = 8;
 /** Turns after which a program hangs whatever it does. */
 const MAX_TURNS = 4096;
 const NONE = 0 as Ptr<'Task'>;
@@ -134,16 +134,17 @@ class MachineExecutor implements Executor {
 
   /** Turns of the vCPU until nothing of the program can run any more. */
   private run_to_end(): Ran {
-    let made = -1;
+    let progress = -1;
     let still = 0;
     for (let turn = 0; turn < MAX_TURNS; turn++) {
       const why = run_vcpu(0, this.platform, false);
       if (why === RUN_PANICKED) return { hang: false, panic: this.panicked() };
       if (this.platform.stopped) return { hang: false, panic: null };
       if (KernelRoot.timed_out.load(kernel_root()) !== 0) return { hang: true, panic: null };
-      still = this.platform.made === made ? still + 1 : 0;
-      made = this.platform.made;
-      if ((why === RUN_IDLE || still >= IDLE_TURNS) && !this.go_on()) return { hang: false, panic: null };
+      still = this.platform.progress === progress ? still + 1 : 0;
+      progress = this.platform.progress;
+      if (why === RUN_IDLE || (still >= IDLE_TURNS && this.blocked_main() !== NONE))
+        if (!this.go_on()) return { hang: false, panic: null };
     }
     return { hang: true, panic: null };
   }

@@ -134,8 +134,8 @@ export class ProgramPlatform implements Platform {
   private calls: readonly ProgramCall[] = [];
   /** Register record of the task that makes the calls; a cache of who has PART_MAIN. */
   main = 0 as Ptr<'CpuState'>;
-  /** Calls made so far, those of no program's too; whoever looks for progress compares. */
-  made = 0;
+  /** Rises with each call that begins or ends, not with one that is interrupted and made again. */
+  progress = 0;
   /** Whether the program has come to its end by `stop`. */
   stopped = false;
   private stop = false;
@@ -164,7 +164,6 @@ export class ProgramPlatform implements Platform {
       if (I32[Vcpu.interrupt.index(vcpu)] !== 0) return EXIT_INTERRUPT;
       if (Vcpu.fuel.get(vcpu) <= 0) return EXIT_FUEL;
       Vcpu.fuel.set(vcpu, Vcpu.fuel.get(vcpu) - CALL_FUEL);
-      this.made++;
       if (get_register(cpu, R14) !== cpu) {
         set_register(cpu, R14, cpu, 0);
         set_register(cpu, R15, PART_CHILD, 0);
@@ -197,7 +196,7 @@ export class ProgramPlatform implements Platform {
         CpuState.rip.set(cpu, PROGRAM_TEXT + (index + 1) * CALL_BYTES);
         return this.yields() ? EXIT_FUEL : 0;
       }
-    }
+    } else if (this.yields()) return EXIT_FUEL;
     if (call.copy_in.length > 0) this.fill_memory(call);
     const args = call.args;
     for (let i = 0; i < args.length && i < ARGUMENTS.length; i++) {
@@ -212,6 +211,7 @@ export class ProgramPlatform implements Platform {
     CpuState.rip.set(cpu, PROGRAM_TEXT + index * CALL_BYTES + AT_END);
     // A worker was counted when it was made.
     if (get_register(cpu, R15) === PART_MAIN) this.count_in_flight(1);
+    this.progress++;
     this.hooks.call_begins(index);
     if (this.hooks.syscall() !== 0) return EXIT_SYSCALL;
     return this.call_ended(cpu, index, call);
@@ -221,6 +221,7 @@ export class ProgramPlatform implements Platform {
   private call_ended(cpu: Ptr<'CpuState'>, index: number, call: ProgramCall): ExitReason {
     const lo = get_register(cpu, 0);
     const hi = U32[(cpu >> 2) + 1] as number;
+    this.progress++;
     this.hooks.call_ends(index, lo, hi);
     this.count_in_flight(-1);
     const failed = hi === 0xffff_ffff && lo >= 0xffff_f001;
@@ -276,6 +277,7 @@ export class ProgramPlatform implements Platform {
 
   private other_part(cpu: Ptr<'CpuState'>, rip: number): ExitReason {
     if (rip === CHILD_SLEEPS) {
+      this.progress++;
       set_register(cpu, RSI, 0, 0);
       set_register(cpu, RDX, CHILD_MS, 0);
       return this.call(cpu, NR_POLL, CHILD_SLEEPS, 0);

@@ -71,8 +71,8 @@ test('words that are no program are refused', () => {
 
 test('random programs end, leak nothing, and are reset exactly', () => {
   const table = make_choice_table(KERNEL_TARGET);
-  each_seed(300, (random) => {
-    const made = generate_program(KERNEL_TARGET, table, random, 12);
+  each_seed(2000, (random) => {
+    const made = generate_program(KERNEL_TARGET, table, random, 6);
     const outcome = executor().run(exec_encode(made), CHECK_ALL);
     const found = outcome.status !== 'done' || outcome.leaks.length > 0;
     assert.not(found, `${summary(outcome)}\n${outcome.panic?.stack ?? ''}\n${print_program(made)}`);
