@@ -32,6 +32,8 @@ export class IoCursor {
   remaining = 0;
   /** Bytes transferred. */
   done = 0;
+  /** Bytes of the same transfer that follow those pinned now. */
+  following = 0;
 
   /** Empties the cursor. */
   reset(): this {
@@ -40,6 +42,7 @@ export class IoCursor {
     this.offset = 0;
     this.remaining = 0;
     this.done = 0;
+    this.following = 0;
     return this;
   }
 

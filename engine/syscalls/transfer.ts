@@ -192,6 +192,7 @@ export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, no
   for (;;) {
     if (pin_from(done, Math.min(chunk, total - done), false) < 0 && total > 0) return done > 0 ? done : -EFAULT;
     const wanted = io.remaining;
+    io.following = total - done - wanted;
     const n = step(operations, file, offset === AT_POSITION ? offset : offset + done, true);
     if (n > 0) done += n;
     if (n > 0 && done < total && (n === wanted || (File.mode.get(file) & FMODE_STREAM) !== 0)) continue;

@@ -1,9 +1,8 @@
 /**
  * Pipe: a ring of bytes in pages (Linux's struct pipe_inode_info), behind pipe(2) and an opened FIFO.
  *
- * `head` and `tail` count bytes ever read and written since the pipe was last empty; the byte at
- * position p lies in page (p / 4096) % page_count. Pages are made on first use and kept until the pipe
- * goes, so that a stream does not allocate.
+ * Pages in use are `slots` ones from number `first` on, modulo page_count; `offset` bytes of the first were read.
+ * Pages are made on first use and kept until the pipe goes, so that a stream does not allocate (pipe_ring.ts).
  */
 import { layout } from '../../heap/layout.ts';
 import { Lock } from '../../heap/lock.ts';
@@ -26,8 +25,13 @@ export const Pipe = l.done(
     /** Open files, the host, an open in progress. */
     refs: l.u32('guarded by lock'),
     page_count: l.u32('guarded by lock'),
-    head: l.f64('guarded by lock'),
-    tail: l.f64('guarded by lock'),
+    /** Pages in use, and the number of the first. */
+    slots: l.u32('guarded by lock'),
+    first: l.u32('guarded by lock'),
+    /** Bytes of the first page in use that were read. */
+    offset: l.u32('guarded by lock'),
+    /** Bytes waiting to be read. */
+    used: l.u32('guarded by lock'),
     /** Page addresses: in the record, or in a heap page of their own once page_count exceeds the default. */
     far_pages: l.u32('guarded by lock'),
     pages: l.bytes(PIPE_DEFAULT_PAGES * 4, 4, 'guarded by lock'),

@@ -1,11 +1,10 @@
 // @hot
 /**
  * Pipes and FIFOs (pipe(7)). Data goes straight between the pinned pages of the user and the pages of
- * the ring, under the pipe's lock.
+ * the ring (pipe_ring.ts), under the pipe's lock.
  *
- * A write of up to PIPE_BUF bytes is atomic: it needs room for all of it. Writers are told when there is
- * room for PIPE_BUF bytes again, so that a writer does not run for every byte read; readers whenever
- * bytes arrive (edge-triggered watchers count each arrival).
+ * Writers are told when a full pipe has a free page again, so that a writer does not run for every byte
+ * read; readers whenever bytes arrive (edge-triggered watchers count each arrival).
  *
  * Lock order: pipe (ANON_LOCK), then wait_queue or frames.
  */
@@ -13,22 +12,21 @@ import { EAGAIN, ENOMEM, ENOTTY, EPIPE, ESPIPE } from '../../abi/errno.ts';
 import { FMODE_READ, FMODE_WRITE, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
 import { FIONREAD } from '../../abi/ioctl.ts';
 import { POLLERR, POLLHUP, READABLE, WRITABLE } from '../../abi/poll.ts';
-import { PAGE_SIZE, type Ptr } from '../../base/types.ts';
+import type { FrameAddr, Ptr } from '../../base/types.ts';
 import { heap_page_free } from '../../heap/heap_pages.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { ANON_LOCK, INODE_LOCK } from '../../heap/lock_order.ts';
 import { U32 } from '../../heap/memory.ts';
 import { slab } from '../../heap/slab.ts';
 import { wake } from '../../heap/wait_queue.ts';
-import { frame_alloc_uninitialized, frame_put } from '../../machine/frames.ts';
+import { frame_put } from '../../machine/frames.ts';
 import type { IoCursor } from '../../machine/io.ts';
 import { put_user_u32 } from '../../mm/uaccess.ts';
 import { File } from '../../vfs/file.layout.ts';
 import { anon_file, FILE_KIND_PIPE, file_put, register_file_operations } from '../../vfs/file.ts';
 import { Inode } from '../../vfs/vfs.layout.ts';
 import { PIPE_DEFAULT_PAGES, Pipe } from './pipe.layout.ts';
-
-export const PIPE_BUF = 4096;
+import { ring_consume, ring_copy, ring_full, ring_put, slot_page } from './pipe_ring.ts';
 
 export const pipe_slab = slab(Pipe);
 
@@ -80,84 +78,25 @@ export function pipe_open(flags: number): number {
   return 0;
 }
 
-/** Word index in U32 of the address of the page at `position`. */
-export function page_slot(pipe: Ptr<'Pipe'>, position: number): number {
-  const far = Pipe.far_pages.get(pipe);
-  const index = Math.floor(position / PAGE_SIZE) % Pipe.page_count.get(pipe);
-  return ((far === 0 ? Pipe.pages.at(pipe) : far) >>> 2) + index;
-}
-
-/** Bytes in the ring. Under the pipe's lock. */
-export function used_bytes(pipe: Ptr<'Pipe'>): number {
-  return Pipe.tail.get(pipe) - Pipe.head.get(pipe);
-}
-
-/** Room in the ring, in bytes. Under the pipe's lock. */
-export function free_bytes(pipe: Ptr<'Pipe'>): number {
-  return Pipe.page_count.get(pipe) * PAGE_SIZE - used_bytes(pipe);
-}
-
 /** Bytes waiting to be read. */
 export function pipe_used(pipe: Ptr<'Pipe'>): number {
   lock(Pipe.lock.at(pipe), ANON_LOCK);
-  const used = used_bytes(pipe);
+  const used = Pipe.used.get(pipe);
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   return used;
-}
-
-/** Copies out up to `io.remaining` bytes without consuming them (tee), or consuming them. */
-function take(pipe: Ptr<'Pipe'>, io: IoCursor, consume: boolean): number {
-  const total = Math.min(io.remaining, used_bytes(pipe));
-  let position = Pipe.head.get(pipe);
-  let left = total;
-  while (left > 0) {
-    const offset = position % PAGE_SIZE;
-    const n = Math.min(left, PAGE_SIZE - offset);
-    io.fill_from((U32[page_slot(pipe, position)] as number) + offset, n);
-    position += n;
-    left -= n;
-  }
-  if (!consume) return total;
-  if (position === Pipe.tail.get(pipe)) {
-    // Empty: start over in the first page, which is still warm.
-    Pipe.head.set(pipe, 0);
-    Pipe.tail.set(pipe, 0);
-  } else Pipe.head.set(pipe, position);
-  return total;
-}
-
-/** Copies in up to `length` bytes; what did not fit in memory is left out. */
-function put(pipe: Ptr<'Pipe'>, io: IoCursor, length: number): number {
-  let position = Pipe.tail.get(pipe);
-  let left = length;
-  while (left > 0) {
-    const slot = page_slot(pipe, position);
-    let page = U32[slot] as number;
-    if (page === 0) {
-      page = frame_alloc_uninitialized();
-      if (page === 0) break;
-      U32[slot] = page;
-    }
-    const offset = position % PAGE_SIZE;
-    const n = Math.min(left, PAGE_SIZE - offset);
-    io.drain_to(page + offset, n);
-    position += n;
-    left -= n;
-  }
-  Pipe.tail.set(pipe, position);
-  return length - left;
 }
 
 /** Reads what is there: bytes, 0 when no writer is left, -EAGAIN. `consume` false leaves them (tee). */
 export function pipe_read(pipe: Ptr<'Pipe'>, io: IoCursor, consume = true): number {
   if (io.remaining === 0) return 0;
   lock(Pipe.lock.at(pipe), ANON_LOCK);
-  const room = free_bytes(pipe);
-  const n = Pipe.claimed.get(pipe) !== 0 ? 0 : take(pipe, io, consume);
-  const ended = n === 0 && used_bytes(pipe) === 0 && Pipe.writers.get(pipe) === 0;
-  const crossed = room < PIPE_BUF && free_bytes(pipe) >= PIPE_BUF;
+  const full = ring_full(pipe);
+  const n = Pipe.claimed.get(pipe) !== 0 ? 0 : ring_copy(pipe, io);
+  if (consume && n > 0) ring_consume(pipe, n);
+  const ended = n === 0 && Pipe.used.get(pipe) === 0 && Pipe.writers.get(pipe) === 0;
+  const freed = full && !ring_full(pipe);
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
-  if (crossed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
+  if (freed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
   return n === 0 && !ended ? -EAGAIN : n;
 }
 
@@ -168,8 +107,8 @@ export function pipe_read(pipe: Ptr<'Pipe'>, io: IoCursor, consume = true): numb
 export function pipe_claim(pipe: Ptr<'Pipe'>, io: IoCursor): number {
   if (io.remaining === 0) return 0;
   lock(Pipe.lock.at(pipe), ANON_LOCK);
-  const n = Pipe.claimed.get(pipe) !== 0 ? 0 : take(pipe, io, false);
-  const ended = used_bytes(pipe) === 0 && Pipe.writers.get(pipe) === 0;
+  const n = Pipe.claimed.get(pipe) !== 0 ? 0 : ring_copy(pipe, io);
+  const ended = Pipe.used.get(pipe) === 0 && Pipe.writers.get(pipe) === 0;
   if (n > 0) Pipe.claimed.set(pipe, 1);
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   return n === 0 && !ended ? -EAGAIN : n;
@@ -179,50 +118,27 @@ export function pipe_claim(pipe: Ptr<'Pipe'>, io: IoCursor): number {
 export function pipe_settle(pipe: Ptr<'Pipe'>, length: number): void {
   lock(Pipe.lock.at(pipe), ANON_LOCK);
   Pipe.claimed.set(pipe, 0);
-  const room = free_bytes(pipe);
-  const head = Pipe.head.get(pipe) + length;
-  const emptied = head === Pipe.tail.get(pipe);
-  Pipe.head.set(pipe, emptied ? 0 : head);
-  if (emptied) Pipe.tail.set(pipe, 0);
-  const crossed = room < PIPE_BUF && free_bytes(pipe) >= PIPE_BUF;
+  const full = ring_full(pipe);
+  ring_consume(pipe, length);
+  const freed = full && !ring_full(pipe);
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
-  if (crossed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
+  if (freed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
   // Those who were kept away look again.
   wake(Pipe.queue.at(pipe), READABLE);
 }
 
 /** Writes what fits: bytes, -EPIPE when no reader is left, -EAGAIN, -ENOMEM. */
 export function pipe_write(pipe: Ptr<'Pipe'>, io: IoCursor): number {
-  const wanted = io.remaining;
-  if (wanted === 0) return 0;
+  if (io.remaining === 0) return 0;
   lock(Pipe.lock.at(pipe), ANON_LOCK);
-  const room = free_bytes(pipe);
-  let n: number;
-  if (Pipe.readers.get(pipe) === 0) n = -EPIPE;
-  else if (room === 0 || (wanted <= PIPE_BUF && room < wanted)) n = -EAGAIN;
-  else n = write_some(pipe, io, Math.min(wanted, room));
+  let n = -EPIPE;
+  if (Pipe.readers.get(pipe) !== 0) {
+    n = ring_put(pipe, io);
+    if (n === 0) n = ring_full(pipe) ? -EAGAIN : -ENOMEM;
+  }
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   if (n > 0) wake(Pipe.queue.at(pipe), READABLE);
   return n;
-}
-
-function write_some(pipe: Ptr<'Pipe'>, io: IoCursor, length: number): number {
-  if (length <= PIPE_BUF && !reserve(pipe, length)) return -ENOMEM;
-  const n = put(pipe, io, length);
-  return n === 0 ? -ENOMEM : n;
-}
-
-/** Makes the pages of an atomic write before any byte of it is stored. */
-function reserve(pipe: Ptr<'Pipe'>, length: number): boolean {
-  const tail = Pipe.tail.get(pipe);
-  for (let p = tail; p < tail + length; p += PAGE_SIZE - (p % PAGE_SIZE)) {
-    const slot = page_slot(pipe, p);
-    if (U32[slot] !== 0) continue;
-    const page = frame_alloc_uninitialized();
-    if (page === 0) return false;
-    U32[slot] = page;
-  }
-  return true;
 }
 
 /** Events as pipe_poll: hang-up for readers without writers, error for writers without readers. */
@@ -232,12 +148,12 @@ function poll(file: Ptr<'File'>): number {
   let events = 0;
   lock(Pipe.lock.at(pipe), ANON_LOCK);
   if ((mode & FMODE_READ) !== 0) {
-    if (used_bytes(pipe) > 0) events |= READABLE;
+    if (Pipe.used.get(pipe) > 0) events |= READABLE;
     // A FIFO that no writer has opened since this reader came is not hung up (fifo(7)).
     if (Pipe.writers.get(pipe) === 0 && File.scratch.get(file) !== Pipe.writer_opens.get(pipe)) events |= POLLHUP;
   }
   if ((mode & FMODE_WRITE) !== 0) {
-    if (free_bytes(pipe) >= PIPE_BUF) events |= WRITABLE;
+    if (!ring_full(pipe)) events |= WRITABLE;
     if (Pipe.readers.get(pipe) === 0) events |= POLLERR;
   }
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
@@ -286,8 +202,8 @@ export function pipe_put(pipe: Ptr<'Pipe'>): void {
   const slots = (far === 0 ? Pipe.pages.at(pipe) : far) >>> 2;
   const count = Pipe.page_count.get(pipe);
   for (let i = 0; i < count; i++) {
-    const page = U32[slots + i] as number;
-    if (page !== 0) frame_put(page as never);
+    const page = slot_page(U32[slots + i] as number);
+    if (page !== 0) frame_put(page as FrameAddr);
   }
   if (far !== 0) heap_page_free(far);
   pipe_slab.free(pipe);

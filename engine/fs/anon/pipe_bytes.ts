@@ -6,67 +6,64 @@ import { lock, unlock } from '../../heap/lock.ts';
 import { ANON_LOCK } from '../../heap/lock_order.ts';
 import { U8, U32 } from '../../heap/memory.ts';
 import { wake } from '../../heap/wait_queue.ts';
-import { frame_alloc_uninitialized } from '../../machine/frames.ts';
 import { Pipe } from './pipe.layout.ts';
-import { free_bytes, PIPE_BUF, page_slot, used_bytes } from './pipe.ts';
+import {
+  add_slot,
+  grow_tail,
+  ring_consume,
+  ring_full,
+  slot_bytes,
+  slot_page,
+  slot_word,
+  tail_room,
+} from './pipe_ring.ts';
 
-/** Room in the pipe, in bytes. */
+/** Bytes that `pipe_push` would take. */
 export function pipe_room(pipe: Ptr<'Pipe'>): number {
   lock(Pipe.lock.at(pipe), ANON_LOCK);
-  const room = free_bytes(pipe);
+  const room = (Pipe.page_count.get(pipe) - Pipe.slots.get(pipe)) * PAGE_SIZE + tail_room(pipe);
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   return room;
 }
 
-/** Puts bytes of `source` from `from` on: how many fitted, or -EPIPE when nobody reads any more. */
+/** Puts bytes of `source` from `from` on, into whole pages: how many fitted, or -EPIPE when nobody reads any more. */
 export function pipe_push(pipe: Ptr<'Pipe'>, source: Uint8Array, from = 0): number {
   lock(Pipe.lock.at(pipe), ANON_LOCK);
   const open = Pipe.readers.get(pipe) > 0;
-  let left = open ? Math.min(source.length - from, free_bytes(pipe)) : 0;
-  let position = Pipe.tail.get(pipe);
-  const start = position;
-  while (left > 0) {
-    const slot = page_slot(pipe, position);
-    let page = U32[slot] as number;
-    if (page === 0) {
-      page = frame_alloc_uninitialized();
-      if (page === 0) break;
-      U32[slot] = page;
-    }
-    const offset = position % PAGE_SIZE;
-    const n = Math.min(left, PAGE_SIZE - offset);
-    const at = from + position - start;
-    U8.set(source.subarray(at, at + n), page + offset);
+  let position = from;
+  while (open && position < source.length) {
+    const room = tail_room(pipe);
+    if (room === 0 && ring_full(pipe)) break;
+    const n = Math.min(source.length - position, room === 0 ? PAGE_SIZE : room);
+    const at = room === 0 ? add_slot(pipe, n) : grow_tail(pipe, n);
+    if (at === 0) break;
+    U8.set(source.subarray(position, position + n), at);
     position += n;
-    left -= n;
   }
-  Pipe.tail.set(pipe, position);
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
-  if (position > start) wake(Pipe.queue.at(pipe), READABLE);
-  return open ? position - start : -EPIPE;
+  if (position > from) wake(Pipe.queue.at(pipe), READABLE);
+  return open ? position - from : -EPIPE;
 }
 
 /** Takes up to `target.length` bytes: 0 when there is nothing now, -1 when there will be nothing more. */
 export function pipe_take(pipe: Ptr<'Pipe'>, target: Uint8Array): number {
   lock(Pipe.lock.at(pipe), ANON_LOCK);
-  const room = free_bytes(pipe);
-  const total = Pipe.claimed.get(pipe) !== 0 ? 0 : Math.min(target.length, used_bytes(pipe));
-  let position = Pipe.head.get(pipe);
-  for (let done = 0; done < total; ) {
-    const offset = position % PAGE_SIZE;
-    const n = Math.min(total - done, PAGE_SIZE - offset);
-    const page = (U32[page_slot(pipe, position)] as number) + offset;
-    target.set(U8.subarray(page, page + n), done);
-    position += n;
+  const full = ring_full(pipe);
+  const total = Pipe.claimed.get(pipe) !== 0 ? 0 : Math.min(target.length, Pipe.used.get(pipe));
+  let offset = Pipe.offset.get(pipe);
+  for (let done = 0, i = 0; done < total; i++) {
+    const word = U32[slot_word(pipe, i)] as number;
+    const n = Math.min(total - done, slot_bytes(word) - offset);
+    const from = slot_page(word) + offset;
+    target.set(U8.subarray(from, from + n), done);
+    offset = 0;
     done += n;
   }
-  const emptied = position === Pipe.tail.get(pipe);
-  Pipe.head.set(pipe, emptied ? 0 : position);
-  if (emptied) Pipe.tail.set(pipe, 0);
-  const ended = total === 0 && used_bytes(pipe) === 0 && Pipe.writers.get(pipe) === 0;
-  const crossed = room < PIPE_BUF && free_bytes(pipe) >= PIPE_BUF;
+  if (total > 0) ring_consume(pipe, total);
+  const ended = total === 0 && Pipe.used.get(pipe) === 0 && Pipe.writers.get(pipe) === 0;
+  const freed = full && !ring_full(pipe);
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
-  if (crossed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
+  if (freed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
   return ended ? -1 : total;
 }
 

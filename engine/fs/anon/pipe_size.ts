@@ -5,11 +5,12 @@ import { type FrameAddr, PAGE_SIZE, type Ptr } from '../../base/types.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { ANON_LOCK } from '../../heap/lock_order.ts';
-import { U8, U32 } from '../../heap/memory.ts';
+import { U32 } from '../../heap/memory.ts';
 import { wake } from '../../heap/wait_queue.ts';
-import { frame_alloc_uninitialized, frame_put } from '../../machine/frames.ts';
+import { frame_put } from '../../machine/frames.ts';
 import { AnonRoot } from './epoll.layout.ts';
 import { PIPE_DEFAULT_PAGES, PIPE_MAX_PAGES, Pipe } from './pipe.layout.ts';
+import { slot_word } from './pipe_ring.ts';
 import { anon_root } from './root.ts';
 
 /** Capacity in bytes. */
@@ -49,40 +50,27 @@ export function pipe_resize(pipe: Ptr<'Pipe'>, size: number, privileged: boolean
 }
 
 /**
- * Lays the pages in use out from the start of the new list, and frees the others: 0, -EBUSY when they are
- * too many, -ENOMEM. Under the pipe's lock.
+ * Lays the pages in use out from the start of the new list, and frees the others: 0, or -EBUSY when they are too
+ * many. Under the pipe's lock.
  */
 function move_pages(pipe: Ptr<'Pipe'>, fresh: number, count: number): number {
-  const head = Pipe.head.get(pipe);
-  const tail = Pipe.tail.get(pipe);
-  const first = Math.floor(head / PAGE_SIZE);
-  const used = head === tail ? 0 : Math.ceil(tail / PAGE_SIZE) - first;
+  const used = Pipe.slots.get(pipe);
   if (used > count) return -EBUSY;
   const far = Pipe.far_pages.get(pipe);
   const old_count = Pipe.page_count.get(pipe);
-  const old_slots = (far === 0 ? Pipe.pages.at(pipe) : far) >>> 2;
   const kept: number[] = [];
-  if (used > old_count) {
-    // The ring is so full that its end lies in the first page, before the head: it gets a page of its own.
-    const page = frame_alloc_uninitialized();
-    if (page === 0) return -ENOMEM;
-    const shared = U32[old_slots + (first % old_count)] as number;
-    U8.copyWithin(page, shared, shared + (tail % PAGE_SIZE));
-    kept[old_count] = page;
-  }
   for (let i = 0; i < old_count; i++) {
-    const slot = old_slots + ((first + i) % old_count);
-    const page = U32[slot] as number;
-    U32[slot] = 0;
-    if (i < used) kept[i] = page;
-    else if (page !== 0) frame_put(page as FrameAddr);
+    const at = slot_word(pipe, i);
+    const word = U32[at] as number;
+    U32[at] = 0;
+    if (i < used) kept.push(word);
+    else if (word !== 0) frame_put(word as FrameAddr);
   }
   const slots = (fresh === 0 ? Pipe.pages.at(pipe) : fresh) >>> 2;
   for (let i = 0; i < count; i++) U32[slots + i] = kept[i] ?? 0;
   if (far !== 0) heap_page_free(far);
   Pipe.far_pages.set(pipe, fresh);
   Pipe.page_count.set(pipe, count);
-  Pipe.head.set(pipe, used === 0 ? 0 : head - first * PAGE_SIZE);
-  Pipe.tail.set(pipe, used === 0 ? 0 : tail - first * PAGE_SIZE);
+  Pipe.first.set(pipe, 0);
   return 0;
 }

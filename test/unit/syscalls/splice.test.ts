@@ -190,6 +190,8 @@ test('a small write to a pipe is atomic however many buffers it has', () => {
   call('write', writer, at + 32768, 1000);
   assert.is(call('writev', writer, vector, 1000), -EAGAIN);
   assert.is(call('read', reader, at + 32768, 904), 904);
+  assert.is(call('writev', writer, vector, 1000), -EAGAIN);
+  assert.is(call('read', reader, at + 32768, 3192), 3192);
   assert.is(call('writev', writer, vector, 1000), 4000);
 });
 
