@@ -2,7 +2,10 @@
  * The build's second half, after `tsc`: generates the interpreter's WebAssembly module, and bundles the entry points
  * that must be fast.
  *
- *     node dist/bin/build.js
+ *     node dist/bin/build.js [--instrumentation-filter GLOBS]
+ *
+ * The engine is bundled twice: plain, and instrumented for kcov in dist/bundle/kcov/ with the map of its program
+ * counters. The filter says which sources are instrumented: globs with commas between them, as `vfs/**,mm/mmap.ts`.
  *
  * Rollup keeps a module-level `const` a `const` (esbuild makes it a `var`, which V8 does not fold: field
  * accessors measured 1.15x raw typed-array access as `const`, 2.4x as `var`). `CHECKED` becomes false.
@@ -11,10 +14,12 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { type OutputOptions, type Plugin, rollup } from 'rollup';
 import { generate_interpreter } from '../engine/platform/interp/generate.ts';
 import { COMMANDS } from '../harness/cmd/registry.ts';
 import { bake_tables } from './bake_tables.ts';
+import { with_kcov, without_kcov } from './kcov_plugin.ts';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -24,16 +29,18 @@ const BENCHMARKS: readonly (readonly [entry: string, bundle: string])[] = [
   ['bench/interp.js', 'bench_interp'],
 ];
 
-/** Turns the checked build's switch off. */
-const unchecked: Plugin = {
-  name: 'unchecked',
-  transform(code, id) {
-    if (!id.endsWith(join('engine', 'base', 'assert.js'))) return null;
-    const replaced = code.replace(/export const CHECKED = [^;]+;/, 'export const CHECKED = false;');
-    if (replaced === code) throw new Error('bin/build.ts: engine/base/assert.ts no longer declares CHECKED');
-    return { code: replaced, map: null };
-  },
-};
+/** Sets the checked build's switch. */
+function checked(value: boolean): Plugin {
+  return {
+    name: 'checked',
+    transform(code, id) {
+      if (!id.endsWith(join('engine', 'base', 'assert.js'))) return null;
+      const replaced = code.replace(/export const CHECKED = [^;]+;/, `export const CHECKED = ${value};`);
+      if (replaced === code) throw new Error('bin/build.ts: engine/base/assert.ts no longer declares CHECKED');
+      return { code: replaced, map: null };
+    },
+  };
+}
 
 /** The generator is needed only where there is no generated module: it stays outside the bundle. */
 const without_generator: Plugin = {
@@ -122,11 +129,23 @@ function chunk_of(id: string): string | undefined {
   return id.startsWith(harness_folder) ? 'harness_parts' : undefined;
 }
 
-async function roll(input: Record<string, string>, plugins: Plugin[], output: OutputOptions): Promise<void> {
+/** A set of bundles: where it goes below dist/bundle, and what is done to the modules. */
+interface Variant {
+  readonly folder: string;
+  /** Entry points below dist, and what each bundle is called. */
+  readonly entries: Readonly<Record<string, string>>;
+  readonly plugins: readonly Plugin[];
+}
+
+async function roll(
+  input: Readonly<Record<string, string>>,
+  plugins: readonly Plugin[],
+  output: OutputOptions,
+): Promise<void> {
   const names = Object.values(input).join(', ');
   const build = await rollup({
     input: Object.fromEntries(Object.entries(input).map(([name, entry]) => [name, join(dist, entry)])),
-    plugins,
+    plugins: [...plugins],
     // Packages and Node's own modules stay imports.
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !/^[A-Za-z]:/.test(id) && !id.startsWith('\0'),
     onwarn: (warning) => {
@@ -139,21 +158,31 @@ async function roll(input: Record<string, string>, plugins: Plugin[], output: Ou
   await build.close();
 }
 
-/** The engine's bundle and its code cache for this version of Node. */
-async function bundle_engine(): Promise<void> {
-  const folder = join(dist, 'bundle');
-  await roll(ENGINE_ENTRIES, [unchecked, bake_tables, without_generator], {
+/** One variant of the engine, and its code cache for this version of Node. */
+async function bundle_engine({ folder, entries, plugins }: Variant): Promise<void> {
+  const dir = join(dist, 'bundle', folder);
+  await roll(entries, plugins, {
+    dir,
     format: 'cjs',
     dynamicImportInCjs: false,
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name].cjs',
     manualChunks: chunk_of,
   });
-  for (const name of [...Object.keys(ENGINE_ENTRIES), 'harness_parts']) {
-    const entry = join(folder, `${name}.cjs`);
+  for (const name of [...Object.keys(entries), 'harness_parts']) {
+    const entry = join(dir, `${name}.cjs`);
     writeFileSync(entry, readFileSync(entry, 'utf8').replace("require('./machine.cjs')", "require('./load.cjs')"));
   }
-  writeFileSync(join(folder, 'load.cjs'), LOADER);
+  writeFileSync(join(dir, 'load.cjs'), LOADER);
+  rmSync(join(dir, 'machine.cache'), { force: true });
+  spawnSync(process.execPath, ['-e', WARM_UP], { cwd: dir, stdio: 'ignore', timeout: 60_000 });
+}
+
+/** The engine as programs and tests use it. */
+async function bundle_plain(): Promise<void> {
+  const plugins = [checked(false), without_kcov, bake_tables, without_generator];
+  await bundle_engine({ folder: '.', entries: ENGINE_ENTRIES, plugins });
+  const folder = join(dist, 'bundle');
   writeFileSync(join(folder, 'engine.js'), LIBRARY);
   for (const [name, text] of [
     ['tvisor.cjs', COMMAND],
@@ -162,15 +191,26 @@ async function bundle_engine(): Promise<void> {
     writeFileSync(join(folder, name), text);
     chmodSync(join(folder, name), 0o755);
   }
-  rmSync(join(folder, 'machine.cache'), { force: true });
-  spawnSync(process.execPath, ['-e', WARM_UP], { cwd: folder, stdio: 'ignore', timeout: 60_000 });
 }
 
+/** The engine instrumented for kcov, with the assertions and the lock order checker (ARCHITECTURE.md says why). */
+async function bundle_instrumented(filter: string): Promise<void> {
+  const kcov = with_kcov(dist, filter);
+  const plugins = [checked(true), kcov.plugin, bake_tables, without_generator];
+  await bundle_engine({ folder: 'kcov', entries: ENGINE_ENTRIES, plugins });
+  kcov.write_map(join(dist, 'bundle', 'kcov', 'kcov.map.json'));
+}
+
+const { values: options } = parseArgs({ options: { 'instrumentation-filter': { type: 'string', default: '' } } });
 const interpreter = generate_interpreter().bytes;
 mkdirSync(join(dist, 'bundle'), { recursive: true });
 writeFileSync(join(dist, 'engine', 'platform', 'interp', 'interp.wasm'), interpreter);
 writeFileSync(join(dist, 'bundle', 'interp.wasm'), interpreter);
-await bundle_engine();
+await bundle_plain();
+await bundle_instrumented(options['instrumentation-filter']);
 for (const [entry, name] of BENCHMARKS)
   if (existsSync(join(dist, entry)))
-    await roll({ [name]: entry }, [unchecked, bake_tables], { format: 'es', entryFileNames: '[name].js' });
+    await roll({ [name]: entry }, [checked(false), without_kcov, bake_tables], {
+      format: 'es',
+      entryFileNames: '[name].js',
+    });

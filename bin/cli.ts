@@ -2,7 +2,9 @@
  * The command line: `tvisor do`, `tvisor help`, `tvisor --version`. Parsing is sade's, except that flags of
  * `do` end where the guest's command begins (runtime/flag.ts).
  */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import sade from 'sade';
 import { tune_for_short_programs } from '../engine/host/tuning.ts';
 import { type DoFlags, do_command } from '../engine/runtime/cmd/do.ts';
@@ -10,10 +12,12 @@ import { do_help_text, help_text, syscalls_text, version_text } from '../engine/
 import { TvisorError } from '../engine/runtime/errors.ts';
 import { split_line } from '../engine/runtime/flag.ts';
 
-/** package.json lies two folders above, both from dist/bin and from dist/bundle. */
+/** package.json lies two folders above dist/bin and dist/bundle, three above dist/bundle/kcov. */
 function version(): string {
-  const own = createRequire(import.meta.url)('../../package.json') as { version: string };
-  return own.version;
+  const own = createRequire(import.meta.url);
+  const places = ['../../package.json', '../../../package.json'].map((place) => new URL(place, import.meta.url));
+  const found = places.find((url) => existsSync(url)) ?? (places[0] as URL);
+  return (own(fileURLToPath(found)) as { version: string }).version;
 }
 
 function print_help(topic: string | undefined): number {

@@ -28,6 +28,7 @@ export const UMOUNT_NOFOLLOW = 8;
 export const TMPFS_MAGIC = 0x01021994;
 export const OVERLAYFS_MAGIC = 0x794c7630;
 export const PROC_MAGIC = 0x9fa0;
+export const DEBUGFS_MAGIC = 0x64626720;
 export const SYSFS_MAGIC = 0x62656572;
 export const DEVPTS_MAGIC = 0x1cd1;
 export const ANON_INODE_MAGIC = 0x09041934;

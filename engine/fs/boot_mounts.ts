@@ -53,6 +53,7 @@ const DEVICES = 'devtmpfs';
 const OWN = [
   { path: '/proc', type: 'proc' },
   { path: '/sys', type: 'sysfs' },
+  { path: '/sys/kernel/debug', type: 'debugfs' },
   { path: '/dev', type: DEVICES },
   { path: '/dev/pts', type: 'devpts' },
   { path: '/dev/shm', type: 'tmpfs' },

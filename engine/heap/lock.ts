@@ -8,7 +8,7 @@
  *
  * No lock is ever held across a blocking syscall, a return to the guest, or an access to guest memory.
  */
-import { assert, CHECKED, panic } from '../base/assert.ts';
+import { CHECKED, panic } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { layout } from './layout.ts';
 import { I32 } from './memory.ts';
@@ -23,7 +23,9 @@ export interface LockClass {
 }
 
 let self = 1;
+/** CHECKED builds: classes of the locks that this thread holds, and how many. */
 const held: LockClass[] = [];
+let depth = 0;
 
 /** Names this thread as a lock owner; `vcpu` is its vCPU number from 0. */
 export function set_lock_owner(vcpu: number): void {
@@ -40,27 +42,33 @@ export function lock(p: Ptr<'Lock'>, lock_class: LockClass): void {
   if (CHECKED) check_order(p, lock_class);
   if (Lock.state.cas(p, 0, 1) !== 0) lock_slow(p);
   Lock.owner.set(p, self);
-  if (CHECKED) held.push(lock_class);
+  if (CHECKED) held[depth++] = lock_class;
 }
 
 /** Acquires the lock if it is free, without waiting and whatever the lock order; says whether it did. */
 export function try_lock(p: Ptr<'Lock'>, lock_class: LockClass): boolean {
   if (Lock.state.cas(p, 0, 1) !== 0) return false;
   Lock.owner.set(p, self);
-  if (CHECKED) held.push(lock_class);
+  if (CHECKED) held[depth++] = lock_class;
   return true;
 }
 
 /** Releases a lock that this thread holds. */
 export function unlock(p: Ptr<'Lock'>, lock_class: LockClass): void {
   if (CHECKED) {
-    assert(Lock.owner.get(p) === self, `unlock of ${lock_class.name}: not the owner`);
-    const at = held.lastIndexOf(lock_class);
-    assert(at >= 0, `unlock of ${lock_class.name}: not held`);
-    held.splice(at, 1);
+    if (Lock.owner.get(p) !== self) panic(`unlock of ${lock_class.name}: not the owner`);
+    if (depth > 0 && held[depth - 1] === lock_class) depth--;
+    else unlock_out_of_order(lock_class);
   }
   Lock.owner.set(p, 0);
   if (Lock.state.exchange(p, 0) === 2) Atomics.notify(I32, Lock.state.index(p), 1);
+}
+
+function unlock_out_of_order(lock_class: LockClass): void {
+  const at = held.slice(0, depth).lastIndexOf(lock_class);
+  if (at < 0) panic(`unlock of ${lock_class.name}: not held`);
+  held.splice(at, 1);
+  depth--;
 }
 
 /** Whether this thread holds the lock; for assertions. */
@@ -70,14 +78,15 @@ export function lock_is_held(p: Ptr<'Lock'>): boolean {
 
 /** How many locks this thread holds (CHECKED builds); zero at every return to the guest. */
 export function held_lock_count(): number {
-  return held.length;
+  return depth;
 }
 
 function check_order(p: Ptr<'Lock'>, lock_class: LockClass): void {
   if (Lock.owner.get(p) === self)
     panic(`lock ${lock_class.name}: already held by this thread`, 'lock_order', lock_class.name);
-  const last = held[held.length - 1];
-  if (last !== undefined && last.rank > lock_class.rank)
+  if (depth === 0) return;
+  const last = held[depth - 1] as LockClass;
+  if (last.rank > lock_class.rank)
     panic(
       `lock order: ${lock_class.name} (${lock_class.rank}) taken while holding ${last.name} (${last.rank})`,
       'lock_order',
@@ -98,7 +107,7 @@ export function set_lock_watch(has_died: () => boolean): void {
 
 /** Forgets what this thread holds, after a panic: the machine is dead, the thread may serve another. */
 export function forget_held_locks(): void {
-  held.length = 0;
+  depth = 0;
 }
 
 function lock_slow(p: Ptr<'Lock'>): void {

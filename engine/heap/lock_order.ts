@@ -20,6 +20,8 @@
  *     tty               one terminal
  *     pipe, eventfd, timerfd    one anonymous object
  *     ipc               System V segments, semaphores and message queues
+ *     kcov              handles of remote coverage
+ *       kcov_area       one kcov's state
  *     mm                one address space: VMAs and page tables; two in address order (fork)
  *       mapping         page cache of one inode
  *         gofer         table of open host descriptors
@@ -51,6 +53,8 @@ export const INOTIFY_LOCK: LockClass = { name: 'inotify', rank: 57 };
 export const TTY_LOCK: LockClass = { name: 'tty', rank: 61 };
 export const ANON_LOCK: LockClass = { name: 'anon', rank: 62 };
 export const IPC_LOCK: LockClass = { name: 'ipc', rank: 63 };
+export const KCOV_LOCK: LockClass = { name: 'kcov', rank: 65 };
+export const KCOV_AREA_LOCK: LockClass = { name: 'kcov_area', rank: 66 };
 export const MM_LOCK: LockClass = { name: 'mm', rank: 70 };
 export const MAPPING_LOCK: LockClass = { name: 'mapping', rank: 75 };
 export const GOFER_LOCK: LockClass = { name: 'gofer', rank: 78 };

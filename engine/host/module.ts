@@ -3,10 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 
 let compiled: WebAssembly.Module | null = null;
 
-/** Where the build left the module: beside the bundle, else beside the interpreter's own code. */
+/** Where the build left the module: beside the plain bundle, of which others are subfolders; else beside its own code. */
 function module_url(): URL {
-  const beside = new URL('./interp.wasm', import.meta.url);
-  return existsSync(beside) ? beside : new URL('../platform/interp/interp.wasm', import.meta.url);
+  const places = ['./interp.wasm', '../interp.wasm', '../platform/interp/interp.wasm'];
+  const urls = places.map((place) => new URL(place, import.meta.url));
+  return urls.find((url) => existsSync(url)) ?? (urls.at(-1) as URL);
 }
 
 /**

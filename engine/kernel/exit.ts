@@ -6,6 +6,7 @@
  */
 import { SIGCONT, SIGHUP } from '../abi/signal.ts';
 import { assert } from '../base/assert.ts';
+import { KCOV } from '../base/instrumented.ts';
 import type { Ptr } from '../base/types.ts';
 import { wake } from '../heap/wait_queue.ts';
 import { register_timer, TIMER_MACHINE_LIMIT, timer_cancel } from '../time/timer.ts';
@@ -13,6 +14,7 @@ import { waits_done } from './block.ts';
 import { account_stop } from './cpu_time.ts';
 import { current } from './current.ts';
 import { release_held_files } from './fd_table.ts';
+import { kcov_detach } from './kcov.ts';
 import { KernelRoot, MACHINE_ENDED } from './kernel.layout.ts';
 import { announce_machine_event, end_machine, kernel_root, lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { notify_exit } from './notify.ts';
@@ -91,6 +93,7 @@ export function exit_memory(task: T): void {
  */
 export function exit_task(wait_status: number): void {
   const task = current;
+  if (KCOV) kcov_detach(task);
   const group = Task.group.get(task);
   waits_done();
   if (Task.held_count.get(task) !== 0) release_held_files(task);

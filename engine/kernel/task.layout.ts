@@ -137,6 +137,9 @@ export const Task = l.done(
 
     /** In F_SETLKW: the Files that holds the lock waited for, 0 otherwise. A number to compare, never followed. */
     lock_blocker: l.atomic(),
+    /** Its coverage is collected there; and the handle under which others collect for it. */
+    kcov: l.ptr('Kcov', 'owner'),
+    kcov_handle: l.u32('owner'),
     /** Files that the call in progress keeps referenced (kernel/fd_table.ts): pairs of descriptor + 1, file. */
     held_count: l.u32('owner'),
     held_more: l.ptr('HeldFiles', 'owner'),

@@ -1,5 +1,5 @@
 /** madvise(2), mincore(2) and msync(2): advice and questions about mapped pages. */
-import { EACCES, EBUSY, EFAULT, EINVAL, ENOMEM } from '../abi/errno.ts';
+import { EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP } from '../abi/errno.ts';
 import {
   MADV_COLD,
   MADV_DODUMP,
@@ -35,6 +35,7 @@ import {
   Mm,
   VM_DONTCOPY,
   VM_DONTDUMP,
+  VM_DONTEXPAND,
   VM_LOCKED,
   VM_MAYWRITE,
   VM_RAND_READ,
@@ -210,6 +211,7 @@ function remove(mm: Ptr<'Mm'>, start: number, end: number): number {
     let error = 0;
     if ((flags & VM_LOCKED) !== 0 || mapping === 0) error = -EINVAL;
     else if ((flags & (VM_SHARED | VM_MAYWRITE)) !== (VM_SHARED | VM_MAYWRITE)) error = -EACCES;
+    else if ((flags & VM_DONTEXPAND) !== 0) error = -EOPNOTSUPP;
     else mapping_get(mapping);
     mm_unlock(mm);
     if (error !== 0) return error;

@@ -113,7 +113,7 @@ export function do_mmap(
   if (offset / 4096 + length / 4096 > 2 ** 52) return -EOVERFLOW;
   let vm_flags = file === 0 ? anonymous_flags(prot, flags) : file_flags(file, prot, flags);
   if (vm_flags < 0) return first_error(mm, address, length, flags, vm_flags);
-  const mapping = backing_of(file, vm_flags, length);
+  const mapping = backing_of(file, vm_flags, offset, length);
   if (mapping < 0) return mapping;
   const sealed = mapping !== 0 && (Mapping.seals.get(mapping as Ptr<'Mapping'>) & WRITE_SEALS) !== 0;
   // mprotect must not make a shared view of a sealed memfd writable.
@@ -223,14 +223,16 @@ function file_flags(file: Ptr<'File'>, prot: number, flags: number): number {
   if (mmap === undefined) return -ENODEV;
   if ((flags & MAP_GROWSDOWN) !== 0) return -EINVAL;
   if ((flags & MAP_NORESERVE) !== 0) vm_flags |= VM_NORESERVE;
+  if (file_operations(file).fixed_size === true) vm_flags |= VM_DONTEXPAND;
   return vm_flags;
 }
 
 /** The mapping behind a new range, with a reference for the caller: 0 for private anonymous memory, -errno. */
-function backing_of(file: Ptr<'File'>, vm_flags: number, length: number): number {
+function backing_of(file: Ptr<'File'>, vm_flags: number, offset: number, length: number): number {
   const shared = (vm_flags & VM_MAYSHARE) !== 0;
   if (file !== 0) {
-    const mapping = file_operations(file).mmap?.(file, shared, (vm_flags & VM_WRITE) !== 0) ?? -ENODEV;
+    const write = (vm_flags & VM_WRITE) !== 0;
+    const mapping = file_operations(file).mmap?.(file, shared, write, offset, length) ?? -ENODEV;
     if (mapping !== 0) return mapping;
   }
   if (!shared) return 0;

@@ -11,6 +11,7 @@
  *   5. a task that blocks, stops or ends is dropped, and the loop picks another; with none, the vCPU idles.
  */
 import { panic } from '../base/assert.ts';
+import { KCOV } from '../base/instrumented.ts';
 import type { Ptr } from '../base/types.ts';
 import { faults_countdown, set_faults } from '../heap/fault_injection.ts';
 import { held_lock_count, set_lock_owner, set_lock_watch } from '../heap/lock.ts';
@@ -18,6 +19,7 @@ import { account_start, account_stop } from '../kernel/cpu_time.ts';
 import { check_cpu_timers } from '../kernel/cpu_timers.ts';
 import { current, current_cpu, current_vcpu, set_current } from '../kernel/current.ts';
 import { exit_task, kill_everything, task_dropped } from '../kernel/exit.ts';
+import { kcov_enter_machine, kcov_pause, kcov_resume } from '../kernel/kcov.ts';
 import { KernelRoot, MACHINE_RUNS, Scheduler } from '../kernel/kernel.layout.ts';
 import { kernel_root, machine_ended } from '../kernel/kernel.ts';
 import {
@@ -111,6 +113,7 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
   leave_idle(vcpu);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
   Scheduler.online.add(scheduler, 1);
+  if (KCOV) kcov_enter_machine();
   slices_left = may_sleep ? Number.POSITIVE_INFINITY : TURN_SLICES;
   try {
     return run_loop(index, vcpu, platform, may_sleep);
@@ -118,6 +121,7 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
     record_panic(error, vcpu);
     return RUN_PANICKED;
   } finally {
+    if (KCOV) kcov_pause();
     // A thread that is not in this loop holds on to no address space, which may end meanwhile.
     mm_deactivate(vcpu);
     Scheduler.online.add(scheduler, -1);
@@ -165,7 +169,9 @@ function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Pt
   CpuState.tsc_aux.set(current_cpu, index);
   account_start(task);
   activate_memory(vcpu);
+  if (KCOV) kcov_resume(task);
   const stays = resume_blocked_call() && run_guest(index, vcpu, platform);
+  if (KCOV) kcov_pause();
   set_faults(0);
   Vcpu.task.store(vcpu, 0);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
@@ -193,7 +199,10 @@ function run_guest(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform): boolea
     }
     if (reason === EXIT_FUEL || slice_syscalls > SLICE_SYSCALLS) {
       slice_syscalls = 0;
+      // The end of a slice is an interrupt: nothing that the task did.
+      if (KCOV) kcov_pause();
       if (end_slice(index)) return true;
+      if (KCOV) kcov_resume(current);
     } else if ((Task.pending_work.and(current, ~WORK_RESCHEDULE) & WORK_RESCHEDULE) !== 0 && has_queued(index)) {
       account_stop(current);
       return true;
@@ -243,7 +252,10 @@ function return_work(): boolean {
       end_current();
       return false;
     }
+    // Once it has stopped another vCPU may run it.
+    if (KCOV && after === AFTER_WORK_STOP) kcov_pause();
     if (after === AFTER_WORK_STOP && stop_current()) return false;
+    if (KCOV) kcov_resume(current);
     account_start(current);
   }
   if (held_lock_count() !== 0) panic('a lock is held on return to the guest');

@@ -37,8 +37,10 @@ export const Timer = t.done(
     /** Index of the fire function, and what it is told. */
     kind: t.u32('guarded by timer_lock'),
     owner: t.u32('guarded by timer_lock'),
+    /** Handle of remote coverage of whoever armed it (kernel/kcov.ts), 0 none. */
+    work_handle: t.u32('guarded by timer_lock'),
   },
-  40,
+  48,
 );
 
 const l = layout('TimeRoot');

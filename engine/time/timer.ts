@@ -6,6 +6,7 @@
  * Never cancel while holding a lock that the fire function takes.
  */
 import { assert } from '../base/assert.ts';
+import { KCOV } from '../base/instrumented.ts';
 import type { Ptr } from '../base/types.ts';
 import { lock, lock_owner, unlock } from '../heap/lock.ts';
 import { TIMER_LOCK } from '../heap/lock_order.ts';
@@ -33,6 +34,21 @@ export function register_timer(kind: number, fire: FireFunction): void {
   fire_functions[kind] = fire;
 }
 
+/** Whom the work of a firing timer is counted for (kernel/kcov.ts). */
+export interface FireContext {
+  /** What is kept with a timer that is armed now. */
+  handle(): number;
+  /** Round the fire function of a timer, with what was kept. */
+  begin(handle: number): void;
+  end(): void;
+}
+let context: FireContext | null = null;
+
+/** Installs the instrumented build's context, at module load. */
+export function register_fire_context(installed: FireContext): void {
+  context = installed;
+}
+
 /** Arms the timer for `deadline` (ns, monotonic), or moves it there. A deadline that is past fires at once. */
 export function timer_arm(timer: Ptr<'Timer'>, kind: number, owner: number, deadline: number): void {
   const root = time_root();
@@ -48,6 +64,7 @@ export function timer_arm(timer: Ptr<'Timer'>, kind: number, owner: number, dead
   Timer.owner.set(timer, owner);
   Timer.child.set(timer, 0 as Ptr<'Timer'>);
   Timer.armed.set(timer, 1);
+  if (KCOV && context !== null) Timer.work_handle.set(timer, context.handle());
   set_root(root, meld(TimeRoot.root.get(root), timer));
   unlock(timer_lock, TIMER_LOCK);
 }
@@ -105,9 +122,12 @@ export function timers_run(): void {
     TimeRoot.firing.store(root, timer);
     const fire = fire_functions[Timer.kind.get(timer)];
     const owner = Timer.owner.get(timer);
+    const handle = Timer.work_handle.get(timer);
     unlock(timer_lock, TIMER_LOCK);
     assert(fire !== undefined, 'timer of unknown kind');
+    if (KCOV && context !== null) context.begin(handle);
     fire(owner, timer);
+    if (KCOV && context !== null) context.end();
     TimeRoot.firing.store(root, 0);
     Atomics.notify(I32, TimeRoot.firing.index(root));
   }

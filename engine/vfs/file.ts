@@ -40,9 +40,12 @@ export interface FileOperations {
   ioctl(file: Ptr<'File'>, command: number, argument: number): number;
   /**
    * The mapping that mmap(2) shows, with a reference for the caller; 0 for memory as if anonymous
-   * (/dev/zero); -errno (-EPERM for a sealed file, -ENODEV). Absent: ENODEV.
+   * (/dev/zero); -errno (-EPERM for a sealed file, -ENODEV). Absent: ENODEV. `offset` and `length` are in bytes,
+   * multiples of the page size.
    */
-  mmap?(file: Ptr<'File'>, shared: boolean, write: boolean): Ptr<'Mapping'> | number;
+  mmap?(file: Ptr<'File'>, shared: boolean, write: boolean, offset: number, length: number): Ptr<'Mapping'> | number;
+  /** What is mapped has exactly its size: it cannot be extended (mremap) nor have holes made in it. */
+  readonly fixed_size?: boolean;
   /** A mapped range of the file is unmapped. Called without locks. */
   unmapped?(file: Ptr<'File'>): void;
   /** Its path in /proc, where that is not anon_inode:[name]. */
@@ -74,6 +77,8 @@ export const FILE_KIND_SHM = 20;
 export const FILE_KIND_INOTIFY = 21;
 export const FILE_KIND_PTMX = 22;
 export const FILE_KIND_DEVPTS = 23;
+export const FILE_KIND_DEBUG = 24;
+export const FILE_KIND_KCOV = 25;
 
 const operations: (FileOperations | undefined)[] = [];
 

@@ -42,6 +42,8 @@ export interface PseudoNode {
   readonly changes?: { count(): number; queue(): Ptr<'WaitQueue'> };
   /** Takes a whole write: 0 or -errno. */
   write?(subject: Subject, text: string): number;
+  /** Sets kind and object of a file that is opened, where its operations are not the file system's: 0 or -errno. */
+  open?(file: Ptr<'File'>): number;
   /** Text of a symbolic link, or -errno. */
   link?(subject: Subject): string | number;
   /** Magic links: where they lead, with references; 0 or -errno. */

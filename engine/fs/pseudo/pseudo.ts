@@ -197,6 +197,8 @@ export function register_pseudo(fs: PseudoFilesystem): void {
       const type = Inode.mode.get(inode) & S_IFMT;
       if (type === S_IFCHR) return special_open(inode, file);
       if (type === S_IFDIR) return 0;
+      const { open } = node_at(inode);
+      if (open !== undefined) return open(file);
       File.kind.set(file, fs.file_kind);
       File.scratch.set(file, (node_at(inode).changes?.count() ?? 0) >>> 0);
       return 0;
