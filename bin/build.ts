@@ -64,6 +64,7 @@ const ENGINE_ENTRIES = {
   vcpu: 'engine/sentry/vcpu_job.js',
   cli: 'bin/cli.js',
   harness_cli: 'bin/tvisor_harness.js',
+  harness: 'harness/index.js',
   fuzz_worker: 'harness/fuzz/worker_job.js',
 };
 
@@ -103,6 +104,13 @@ run().catch(() => {}).then(save).then(() => process.exit(0));
 /** The library's entry for ECMAScript modules. */
 const LIBRARY = `import { createRequire } from 'node:module';
 export const { Machine, TvisorError } = createRequire(import.meta.url)('./engine.cjs');
+`;
+
+const HARNESS_LIBRARY = `import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+const instrumented = existsSync(new URL('./kcov/harness.cjs', import.meta.url));
+const harness = createRequire(import.meta.url)(instrumented ? './kcov/harness.cjs' : './harness.cjs');
+export const { fuzz, replay, minimize, HarnessError } = harness;
 `;
 
 const COMMAND = `#!/usr/bin/env node
@@ -184,6 +192,7 @@ async function bundle_plain(): Promise<void> {
   await bundle_engine({ folder: '.', entries: ENGINE_ENTRIES, plugins });
   const folder = join(dist, 'bundle');
   writeFileSync(join(folder, 'engine.js'), LIBRARY);
+  writeFileSync(join(folder, 'harness.js'), HARNESS_LIBRARY);
   for (const [name, text] of [
     ['tvisor.cjs', COMMAND],
     ['tvisor-harness.cjs', HARNESS_COMMAND],

@@ -27,7 +27,7 @@ export async function run_command_line(argv: readonly string[], version: string)
 
 async function dispatch(argv: readonly string[], version: string): Promise<number> {
   const [name, ...rest] = argv;
-  const program = make_sade(version);
+  const program = make_sade(version, 'help');
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     const topic = name === 'help' ? rest[0] : undefined;
     program.help(topic === undefined ? undefined : find_command(topic).name);
@@ -42,7 +42,7 @@ async function dispatch(argv: readonly string[], version: string): Promise<numbe
     program.help(command.name);
     return EXIT_CLEAN;
   }
-  return command.run(parse_words(program, command, rest));
+  return command.run(parse_words(make_sade(version, 'parse'), command, rest));
 }
 
 function find_command(name: string): Command {
@@ -54,10 +54,11 @@ function find_command(name: string): Command {
   throw usage_error(`there is no command '${name}'`, remedy);
 }
 
-function make_sade(version: string): sade.Sade {
+function make_sade(version: string, purpose: 'help' | 'parse'): sade.Sade {
   const program = sade(NAME).version(version);
   for (const command of COMMANDS) {
-    program.command(`${command.name} ${command.usage}`.trim(), command.summary);
+    // A required argument is checked by the command: sade would end the process.
+    program.command(purpose === 'help' ? `${command.name} ${command.usage}`.trim() : command.name, command.summary);
     for (const { name, short, value, help } of command.flags)
       program.option(`${short === undefined ? '' : `-${short}, `}--${name}`, value === '' ? help : `${value}: ${help}`);
     for (const example of command.examples) program.example(example);

@@ -13,7 +13,8 @@ export interface CrashRecord {
 
 /** The command that shows the finding again. */
 export function repro_line(path: string): string {
-  return `npx tvisor-harness repro ${/^[\w./-]+$/.test(path) ? path : `'${path}'`}/repro.prog`;
+  const file = `${path}/repro.prog`;
+  return `npx tvisor-harness repro ${/^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`}`;
 }
 
 /** Contents of the files of a finding's directory, which is at `path`. */
