@@ -6,7 +6,7 @@
  * written flag by flag with `set_flags`, which uses the corrections SFD and PDB.
  */
 import { AUX_AF, AUX_PDB_SHIFT, AUX_PO, CpuState } from '../machine/cpu.layout.ts';
-import type { Ir, Value } from './ir.ts';
+import type { FlagName, Ir, Value } from './ir.ts';
 
 const RESULT = CpuState.flags_result.offset;
 const AUX = CpuState.flags_aux.offset;
@@ -27,11 +27,50 @@ function aux_of_carries(ir: Ir, carries: Value, size: number): Value {
   return ir.op('i32.or', ir.op('i32.and', top, ir.i32(0xc000_0000)), af);
 }
 
-/** Flags of result = a + b (+ carry). Bits above `size` of the three do not matter. */
-export function flags_add(ir: Ir, a: Value, b: Value, result: Value, size: number): void {
+/**
+ * What the last instruction that set all flags did, and on what: `a`, `b` and `c` are i64, `c` a carry of 0 or 1.
+ * RAW has the two fields themselves in `a` and `b`; LOGIC, INC and DEC their result in `a`, and the latter two the
+ * carry that they keep in `c`; ADC and SBB the carry that went in. Shifts have their operand and a count that is
+ * masked and not zero.
+ */
+export const FLAGS_RAW = 0;
+export const FLAGS_LOGIC = 1;
+export const FLAGS_ADD = 2;
+export const FLAGS_SUB = 3;
+export const FLAGS_ADC = 4;
+export const FLAGS_SBB = 5;
+export const FLAGS_INC = 6;
+export const FLAGS_DEC = 7;
+export const FLAGS_SHL = 8;
+export const FLAGS_SHR = 9;
+export const FLAGS_SAR = 10;
+export const FLAGS_OPERATIONS = 11;
+
+/** The two fields of the lazy representation. */
+export interface LazyFlags {
+  readonly result: Value;
+  readonly aux: Value;
+}
+
+function set_all(ir: Ir, op: number, size: number, args: readonly Value[], eager: () => LazyFlags): void {
+  if (ir.lazy) {
+    ir.lazy_flags(op, size, args);
+    return;
+  }
+  const { result, aux } = eager();
+  store_flags(ir, result, aux);
+}
+
+function add_flags(ir: Ir, a: Value, b: Value, result: Value, size: number): LazyFlags {
   const either = ir.op('i64.and', ir.op('i64.or', a, b), ir.op('i64.xor', result, ir.i64(-1)));
   const carries = ir.op('i64.or', ir.op('i64.and', a, b), either);
-  store_flags(ir, ir.sign_extend(result, size), aux_of_carries(ir, carries, size));
+  return { result: ir.sign_extend(result, size), aux: aux_of_carries(ir, carries, size) };
+}
+
+/** Flags of result = a + b (+ carry). Bits above `size` of the three do not matter. */
+export function flags_add(ir: Ir, a: Value, b: Value, result: Value, size: number, carry: Value | null = null): void {
+  const args = carry === null ? [a, b] : [a, b, carry];
+  set_all(ir, carry === null ? FLAGS_ADD : FLAGS_ADC, size, args, () => add_flags(ir, a, b, result, size));
 }
 
 /** The borrows of result = a - b (- borrow), one for each bit position. */
@@ -41,18 +80,23 @@ function borrows(ir: Ir, a: Value, b: Value, result: Value): Value {
   return ir.op('i64.or', ir.op('i64.and', not_a, b), both);
 }
 
+function sub_flags(ir: Ir, a: Value, b: Value, result: Value, size: number): LazyFlags {
+  return { result: ir.sign_extend(result, size), aux: aux_of_carries(ir, borrows(ir, a, b, result), size) };
+}
+
 /** Flags of result = a - b (- borrow). */
-export function flags_sub(ir: Ir, a: Value, b: Value, result: Value, size: number): void {
-  store_flags(ir, ir.sign_extend(result, size), aux_of_carries(ir, borrows(ir, a, b, result), size));
+export function flags_sub(ir: Ir, a: Value, b: Value, result: Value, size: number, borrow: Value | null = null): void {
+  const args = borrow === null ? [a, b] : [a, b, borrow];
+  set_all(ir, borrow === null ? FLAGS_SUB : FLAGS_SBB, size, args, () => sub_flags(ir, a, b, result, size));
 }
 
 /** Flags of a logical result: CF = OF = AF = 0. */
 export function flags_logic(ir: Ir, result: Value, size: number): void {
-  store_flags(ir, ir.sign_extend(result, size), ir.i32(0));
+  set_all(ir, FLAGS_LOGIC, size, [result], () => ({ result: ir.sign_extend(result, size), aux: ir.i32(0) }));
 }
 
-/** Flags of result = a + 1 (`delta` 1) or a - 1 (-1): as add or sub, but CF stays. */
-export function flags_step(ir: Ir, a: Value, delta: 1 | -1, result: Value, size: number): void {
+/** Flags of result = a + 1 (`delta` 1) or a - 1 (-1), with `old` (i32) as CF. */
+function step_flags(ir: Ir, a: Value, delta: 1 | -1, result: Value, size: number, old: Value): LazyFlags {
   const one = ir.i64(1);
   const both = ir.op('i64.and', a, one);
   const carries =
@@ -61,12 +105,87 @@ export function flags_step(ir: Ir, a: Value, delta: 1 | -1, result: Value, size:
       : borrows(ir, a, one, result);
   const fresh = aux_of_carries(ir, carries, size);
   // OF must come out as computed while CF is kept: PO = OF xor CF.
-  const old = flag(ir, 'CF');
   const old_top = ir.op('i32.shl', old, ir.i32(31));
   const overflow = ir.op('i32.xor', fresh, ir.op('i32.shl', fresh, ir.i32(1)));
   const po = ir.op('i32.shr_u', ir.op('i32.xor', ir.op('i32.and', overflow, ir.i32(0x8000_0000)), old_top), ir.i32(1));
   const af = ir.op('i32.and', fresh, ir.i32(AUX_AF));
-  store_flags(ir, ir.sign_extend(result, size), ir.op('i32.or', ir.op('i32.or', old_top, po), af));
+  return { result: ir.sign_extend(result, size), aux: ir.op('i32.or', ir.op('i32.or', old_top, po), af) };
+}
+
+/** Flags of result = a + 1 (`delta` 1) or a - 1 (-1): as add or sub, but CF stays. */
+export function flags_step(ir: Ir, a: Value, delta: 1 | -1, result: Value, size: number): void {
+  set_all(ir, delta === 1 ? FLAGS_INC : FLAGS_DEC, size, [result], () =>
+    step_flags(ir, a, delta, result, size, flag(ir, 'CF')),
+  );
+}
+
+/** Bit `n` (an i64) of a value, as i32 0 or 1. */
+function bit(ir: Ir, value: Value, n: Value): Value {
+  return ir.op('i32.and', ir.op('i32.wrap_i64', ir.op('i64.shr_u', value, n)), ir.i32(1));
+}
+
+function top_bit(ir: Ir, value: Value, size: number): Value {
+  return bit(ir, value, ir.i64(size * 8 - 1));
+}
+
+/** ZF, SF and PF of a result of `size` bytes; CF and OF given (i32 0 or 1), AF = 0. */
+function result_flags(ir: Ir, result: Value, size: number, cf: Value, of: Value): LazyFlags {
+  const po = ir.op('i32.shl', ir.op('i32.xor', cf, of), ir.i32(30));
+  return { result: ir.sign_extend(result, size), aux: ir.op('i32.or', ir.op('i32.shl', cf, ir.i32(31)), po) };
+}
+
+/** Flags of a shift of `a` (for SAR sign-extended) by a masked count that is not zero. */
+function shift_flags(ir: Ir, op: number, a: Value, count: Value, result: Value, size: number): LazyFlags {
+  const last = (): Value => ir.op('i64.sub', count, ir.i64(1));
+  if (op === FLAGS_SHL) {
+    const cf = size === 8 ? bit(ir, a, ir.op('i64.sub', ir.i64(64), count)) : bit(ir, result, ir.i64(size * 8));
+    return result_flags(ir, result, size, cf, ir.op('i32.xor', top_bit(ir, result, size), cf));
+  }
+  if (op === FLAGS_SHR) return result_flags(ir, result, size, bit(ir, a, last()), top_bit(ir, a, size));
+  const cf = ir.op('i32.and', ir.op('i32.wrap_i64', ir.op('i64.shr_s', a, last())), ir.i32(1));
+  return result_flags(ir, result, size, cf, ir.i32(0));
+}
+
+const SHIFTS: Readonly<Record<number, string>> = {
+  [FLAGS_SHL]: 'i64.shl',
+  [FLAGS_SHR]: 'i64.shr_u',
+  [FLAGS_SAR]: 'i64.shr_s',
+};
+
+/** Flags of result = `a` shifted by `count`, which is masked; a count of zero keeps them. */
+export function flags_shift(ir: Ir, op: number, a: Value, count: Value, result: Value, size: number): void {
+  if (ir.lazy && ir.operand(1).kind === 'imm') {
+    ir.lazy_flags(op, size, [a, count]);
+    return;
+  }
+  ir.if(ir.op('i64.ne', count, ir.i64(0)), () => {
+    const flags = shift_flags(ir, op, a, count, result, size);
+    store_flags(ir, flags.result, flags.aux);
+  });
+}
+
+/** The fields as operation `op` on i64 arguments makes them. */
+export function flags_of(ir: Ir, op: number, size: number, a: Value, b: Value, c: Value): LazyFlags {
+  switch (op) {
+    case FLAGS_RAW:
+      return { result: a, aux: ir.op('i32.wrap_i64', b) };
+    case FLAGS_LOGIC:
+      return { result: ir.sign_extend(a, size), aux: ir.i32(0) };
+    case FLAGS_ADD:
+      return add_flags(ir, a, b, ir.op('i64.add', a, b), size);
+    case FLAGS_ADC:
+      return add_flags(ir, a, b, ir.op('i64.add', ir.op('i64.add', a, b), c), size);
+    case FLAGS_SUB:
+      return sub_flags(ir, a, b, ir.op('i64.sub', a, b), size);
+    case FLAGS_SBB:
+      return sub_flags(ir, a, b, ir.op('i64.sub', ir.op('i64.sub', a, b), c), size);
+    case FLAGS_INC:
+      return step_flags(ir, ir.op('i64.sub', a, ir.i64(1)), 1, a, size, ir.op('i32.wrap_i64', c));
+    case FLAGS_DEC:
+      return step_flags(ir, ir.op('i64.add', a, ir.i64(1)), -1, a, size, ir.op('i32.wrap_i64', c));
+    default:
+      return shift_flags(ir, op, a, b, ir.op(SHIFTS[op] as string, a, b), size);
+  }
 }
 
 /** Six flags, each an i32 of 0 or 1. */
@@ -92,10 +211,10 @@ export function set_flags(ir: Ir, flags: FlagValues): void {
   store_flags(ir, ir.op('i64.extend_i32_u', not_zero), aux);
 }
 
-/** ZF, SF and PF of a result of `size` bytes; CF and OF given (i32 0 or 1), AF = 0. */
+/** Stores ZF, SF and PF of a result of `size` bytes; CF and OF given (i32 0 or 1), AF = 0. */
 export function flags_result(ir: Ir, result: Value, size: number, cf: Value, of: Value): void {
-  const po = ir.op('i32.shl', ir.op('i32.xor', cf, of), ir.i32(30));
-  store_flags(ir, ir.sign_extend(result, size), ir.op('i32.or', ir.op('i32.shl', cf, ir.i32(31)), po));
+  const flags = result_flags(ir, result, size, cf, of);
+  store_flags(ir, flags.result, flags.aux);
 }
 
 /** Replaces CF, leaving the other flags. `cf` is an i32 of 0 or 1. */
@@ -122,7 +241,12 @@ export function set_zero(ir: Ir, zf: Value): void {
 }
 
 /** One flag as an i32 of 0 or 1. */
-export function flag(ir: Ir, name: 'CF' | 'PF' | 'AF' | 'ZF' | 'SF' | 'OF'): Value {
+export function flag(ir: Ir, name: FlagName): Value {
+  return ir.lazy ? ir.lazy_flag(name) : raw_flag(ir, name);
+}
+
+/** One flag out of the two fields. */
+export function raw_flag(ir: Ir, name: FlagName): Value {
   if (name === 'ZF') return ir.op('i64.eqz', ir.cpu_load('i64.load', RESULT));
   const aux = ir.cpu_load('i32.load', AUX);
   switch (name) {
@@ -184,24 +308,29 @@ export function load_flags(ir: Ir, word: Value, size: number): void {
 
 /** Condition code 0-15 (Intel manual, volume 1, appendix B) as an i32 of 0 or 1. */
 export function condition(ir: Ir, code: number): Value {
+  return ir.lazy ? ir.lazy_condition(code) : raw_condition(ir, code);
+}
+
+/** A condition out of the two fields. */
+export function raw_condition(ir: Ir, code: number): Value {
   const positive = (): Value => {
     switch (code >> 1) {
       case 0:
-        return flag(ir, 'OF');
+        return raw_flag(ir, 'OF');
       case 1:
-        return flag(ir, 'CF');
+        return raw_flag(ir, 'CF');
       case 2:
-        return flag(ir, 'ZF');
+        return raw_flag(ir, 'ZF');
       case 3:
-        return ir.op('i32.or', flag(ir, 'CF'), flag(ir, 'ZF'));
+        return ir.op('i32.or', raw_flag(ir, 'CF'), raw_flag(ir, 'ZF'));
       case 4:
-        return flag(ir, 'SF');
+        return raw_flag(ir, 'SF');
       case 5:
-        return flag(ir, 'PF');
+        return raw_flag(ir, 'PF');
       case 6:
-        return ir.op('i32.xor', flag(ir, 'SF'), flag(ir, 'OF'));
+        return ir.op('i32.xor', raw_flag(ir, 'SF'), raw_flag(ir, 'OF'));
       default:
-        return ir.op('i32.or', ir.op('i32.xor', flag(ir, 'SF'), flag(ir, 'OF')), flag(ir, 'ZF'));
+        return ir.op('i32.or', ir.op('i32.xor', raw_flag(ir, 'SF'), raw_flag(ir, 'OF')), raw_flag(ir, 'ZF'));
     }
   };
   return (code & 1) === 0 ? positive() : invert(ir, positive());

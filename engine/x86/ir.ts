@@ -47,6 +47,9 @@
  * Rare things: `helper(name, ...)` calls a JavaScript function of `helpers.ts` with the register record and
  * i32 or f64 arguments; 64-bit and vector data go through CpuState.scratch. Lazy flags are fields like others.
  *
+ * The translator keeps flags lazy itself: it builds with `lazy` set, and then x86/flags.ts leaves `lazy_flags`, `flag`
+ * and `condition` statements instead of loads and stores of the two fields.
+ *
  * LOCK: between `read(0)` and `write(0, ...)` of a locked form there may be only pure values and reads: the
  * stretch becomes a compare-and-swap loop. Commit flags after `write`.
  */
@@ -54,6 +57,7 @@ import { assert } from '../base/assert.ts';
 import { CpuState, RSP } from '../machine/cpu.layout.ts';
 import { type ValueType, type WasmOp, wasm_op } from '../wasm/opcodes.ts';
 import { ATTR_ALIGNED, type RegisterClass, type Row } from './instruction.ts';
+import type { Statement } from './statement.ts';
 
 export const VECTOR_DE = 0;
 export const VECTOR_DB = 1;
@@ -109,6 +113,8 @@ export interface Variable {
   readonly local: number;
 }
 
+export type FlagName = 'CF' | 'PF' | 'AF' | 'ZF' | 'SF' | 'OF';
+
 /** A WebAssembly function in IR, shared by many instructions. `cpu` is passed to it implicitly. */
 export interface Routine {
   readonly name: string;
@@ -119,38 +125,6 @@ export interface Routine {
 
 /** A place in the register record: a register operand, or a field at a fixed offset. */
 export type RegisterPlace = { readonly operand: number } | { readonly offset: number };
-
-export type Statement =
-  | { kind: 'let'; value: Value }
-  | { kind: 'set'; variable: Variable; value: Value }
-  | { kind: 'copy'; result: Value; variable: Variable }
-  | { kind: 'read_register'; result: Value; op: WasmOp; operand: number; lane_offset: number }
-  | { kind: 'write_register'; op: WasmOp; operand: number; value: Value; lane_offset: number }
-  | { kind: 'cpu_load'; result: Value; op: WasmOp; offset: number; dynamic: Value | null }
-  | { kind: 'cpu_store'; op: WasmOp; offset: number; dynamic: Value | null; value: Value }
-  | { kind: 'register_number'; result: Value; operand: number }
-  | { kind: 'address'; result: Value }
-  | { kind: 'load'; result: Value; op: WasmOp; size: number; address: Value }
-  | { kind: 'store'; op: WasmOp; size: number; address: Value; value: Value }
-  | { kind: 'resolve'; result: Value; size: number; address: Value; write: boolean }
-  | { kind: 'raw_load'; result: Value; op: WasmOp; pointer: Value }
-  | { kind: 'raw_store'; op: WasmOp; size: number; pointer: Value; value: Value }
-  | { kind: 'raw_bulk'; op: WasmOp; args: readonly Value[] }
-  | { kind: 'lock_begin'; result: Value; size: number; pointer: Value }
-  | { kind: 'lock_end'; size: number; pointer: Value; expected: Value; value: Value }
-  | { kind: 'swap_16'; result: Value; pointer: Value }
-  | { kind: 'fence' }
-  | { kind: 'if'; condition: Value; body: Statement[]; otherwise: Statement[] }
-  | { kind: 'loop'; id: number; body: Statement[] }
-  | { kind: 'continue' | 'break'; id: number; condition: Value | null }
-  | { kind: 'raise'; vector: number; behind: boolean }
-  | { kind: 'helper'; result: Value | null; name: string; args: readonly Value[] }
-  | { kind: 'helper_raise'; name: string; args: readonly Value[] }
-  | { kind: 'call'; result: Value | null; routine: Routine; args: readonly Value[] }
-  | { kind: 'branch'; condition: Value | null }
-  | { kind: 'jump'; target: Value }
-  | { kind: 'repeat' }
-  | { kind: 'syscall' };
 
 /** Load and store of an integer of `size` bytes as i64. */
 export const LOAD_U64: Readonly<Record<number, string>> = {
@@ -190,6 +164,8 @@ export class Ir {
   readonly body: Statement[] = [];
   /** Types of the locals used so far, in order. */
   readonly locals: ValueType[] = [];
+  /** Flags are left to whoever lowers the IR. */
+  readonly lazy: boolean;
   private readonly form_or_null: Form | null;
   private current: Statement[] = this.body;
   private open: number[] = [0];
@@ -198,8 +174,9 @@ export class Ir {
   private address_value: Value | null = null;
   private readonly resolved = new Map<number, { pointer: Value; old: Value }>();
 
-  constructor(form: Form | null) {
+  constructor(form: Form | null, lazy = false) {
     this.form_or_null = form;
+    this.lazy = lazy;
   }
 
   get form(): Form {
@@ -478,6 +455,25 @@ export class Ir {
     const op = wasm_op(name);
     this.check_types(name, op.params.slice(1), [value]);
     this.append({ kind: 'cpu_store', op, offset, value: this.use(value), dynamic: dynamic && this.use(dynamic) });
+  }
+
+  // Lazy flags: see x86/flags.ts
+
+  /** All flags are from now on what FLAGS_* operation `op` on the arguments makes of them. */
+  lazy_flags(op: number, size: number, args: readonly Value[]): void {
+    this.append({ kind: 'lazy_flags', op, size, args: args.map((arg) => this.use(arg)) });
+  }
+
+  lazy_flag(name: FlagName): Value {
+    const result = this.result('i32');
+    this.append({ kind: 'flag', result, name });
+    return result;
+  }
+
+  lazy_condition(code: number): Value {
+    const result = this.result('i32');
+    this.append({ kind: 'condition', result, code });
+    return result;
   }
 
   // Guest memory

@@ -39,7 +39,7 @@ export const ARITHMETIC: Family = {
     const a = ir.read(0);
     const result = ir.op('i64.add', ir.op('i64.add', a, b), c);
     ir.write(0, result);
-    flags_add(ir, a, b, result, ir.size);
+    flags_add(ir, a, b, result, ir.size, c);
   },
   sub(ir) {
     const a = ir.read(0);
@@ -54,7 +54,7 @@ export const ARITHMETIC: Family = {
     const a = ir.read(0);
     const result = ir.op('i64.sub', ir.op('i64.sub', a, b), c);
     ir.write(0, result);
-    flags_sub(ir, a, b, result, ir.size);
+    flags_sub(ir, a, b, result, ir.size, c);
   },
   cmp(ir) {
     const a = ir.read(0);

@@ -2,7 +2,7 @@
  * Shifts and rotates (Intel manual, volume 2). Counts are taken modulo 32, or 64 for 64-bit operands; a count of
  * zero changes no flag. Where OF is undefined (counts above one) the rule for a count of one is applied.
  */
-import { flag, flags_result, set_carry_overflow } from '../flags.ts';
+import { FLAGS_SAR, FLAGS_SHL, FLAGS_SHR, flag, flags_result, flags_shift, set_carry_overflow } from '../flags.ts';
 import type { Family, Ir, Value } from '../ir.ts';
 
 function masked_count(ir: Ir, operand: number): Value {
@@ -151,29 +151,21 @@ export const SHIFT: Family = {
     const a = ir.read(0);
     const result = ir.op('i64.shl', a, count);
     ir.write(0, result);
-    ir.if(not_zero(ir, count), () => {
-      const cf = ir.size === 8 ? bit(ir, a, complement(ir, count)) : bit(ir, result, ir.i64(ir.size * 8));
-      flags_result(ir, result, ir.size, cf, ir.op('i32.xor', top_bit(ir, result), cf));
-    });
+    flags_shift(ir, FLAGS_SHL, a, count, result, ir.size);
   },
   shr(ir) {
     const count = masked_count(ir, 1);
     const a = ir.read(0);
     const result = ir.op('i64.shr_u', a, count);
     ir.write(0, result);
-    ir.if(not_zero(ir, count), () => {
-      flags_result(ir, result, ir.size, bit(ir, a, minus_one(ir, count)), top_bit(ir, a));
-    });
+    flags_shift(ir, FLAGS_SHR, a, count, result, ir.size);
   },
   sar(ir) {
     const count = masked_count(ir, 1);
     const a = ir.read_signed(0);
     const result = ir.op('i64.shr_s', a, count);
     ir.write(0, result);
-    ir.if(not_zero(ir, count), () => {
-      const cf = ir.op('i32.wrap_i64', ir.op('i64.shr_s', a, minus_one(ir, count)));
-      flags_result(ir, result, ir.size, ir.op('i32.and', cf, ir.i32(1)), ir.i32(0));
-    });
+    flags_shift(ir, FLAGS_SAR, a, count, result, ir.size);
   },
   shld: double_shift(true),
   shrd: double_shift(false),
