@@ -5,7 +5,8 @@
  *   +0x0000   Vcpu record
  *   +0x1000   software TLB: TLB_ENTRIES entries of 32 bytes
  *   +0x10000  jump cache: JUMP_CACHE_ENTRIES entries of 16 bytes
- *   +0x50000  arena of decoded code, up to VCPU_STRIDE
+ *   +0x50000  a word for each translated region: the code tag under which its pages were last found in place
+ *   +0x58000  arena of decoded code, up to VCPU_STRIDE
  *
  * TLB entry, indexed by virtual page number modulo TLB_ENTRIES:
  *   +0  i64 read tag    page address when reads may go straight through, else TLB_INVALID
@@ -31,7 +32,9 @@ export const TLB_INVALID = -1;
 export const JUMP_CACHE_OFFSET = 0x1_0000;
 export const JUMP_CACHE_ENTRIES = 16384;
 export const JUMP_CACHE_ENTRY_SHIFT = 4;
-export const ARENA_OFFSET = 0x5_0000;
+export const REGION_TAGS_OFFSET = 0x5_0000;
+export const MAX_REGIONS = 8192;
+export const ARENA_OFFSET = 0x5_8000;
 
 /** Bits of `interrupt`: why guest code must leave at the next block boundary. */
 export const INTERRUPT_FLUSH_TLB = 1;
@@ -122,6 +125,8 @@ export const Vcpu = l.done(
     /** Sleeps for want of a task, and what they lasted: ns on the machine's clock. */
     sleeps: l.f64('owner'),
     idle_ns: l.f64('owner'),
+    /** Why a memory access of translated code gave up: 0 a fault, 1 to begin the instruction again. */
+    region_exit: l.u32('owner'),
   },
   4096,
 );

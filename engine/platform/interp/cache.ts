@@ -46,7 +46,7 @@ import {
 const PAGE = 4096;
 const TWO_32 = 4294967296;
 /** Instructions decoded ahead at most. */
-const RUN_LIMIT = 256;
+const RUN_LIMIT = 255;
 /** Address spaces remembered at most, and the last tag before they start again. */
 const TAGS_LIMIT = 256;
 const LAST_TAG = 0x7fff_ffff;
@@ -56,8 +56,9 @@ const NO_RECORDS = new Int32Array(0);
 const RUN_BYTES = (2 * RUN_LIMIT + 2) * RECORD_SIZE;
 
 /** A frame of code at a virtual page. */
-interface CodePage {
+export interface CodePage {
   readonly frame: FrameAddr;
+  readonly virtual_page: number;
   /** Record of the instruction at each offset, 0 if not decoded. */
   readonly records: Int32Array;
   /** Arena ranges written for this page: start, end, start, end ... */
@@ -79,6 +80,14 @@ interface Recent {
   records: Int32Array;
 }
 
+/** Who follows what happens to records: the translator. */
+export interface RecordObserver {
+  /** Records were written for a page. */
+  decoded(page: CodePage): void;
+  /** All records are gone. */
+  dropped(): void;
+}
+
 export type FaultHook = (address: number, access: number) => number;
 
 export class CodeCache {
@@ -96,6 +105,7 @@ export class CodeCache {
   /** By virtual page modulo RECENT_PAGES: most misses of the jump cache are in pages known well. */
   private readonly recent: Recent[] = [];
   private last_tag = 0;
+  observer: RecordObserver | null = null;
   /** Rises when everything is dropped: pointers into the arena from before are void. */
   private drops = 0;
   private lookups = 0;
@@ -114,6 +124,7 @@ export class CodeCache {
     this.pages.clear();
     this.crossings.clear();
     this.drops++;
+    this.observer?.dropped();
     Vcpu.arena_next.set(this.vcpu, this.vcpu + ARENA_OFFSET);
     this.flush_spaces();
   }
@@ -231,6 +242,18 @@ export class CodeCache {
     return record;
   }
 
+  /** The decoded page at an address, as it is mapped now; null where nothing is decoded. Never faults. */
+  page_at(rip: number): CodePage | null {
+    const frame = walk_executable(Vcpu.page_table.get(this.vcpu), rip);
+    if (frame === 0 || !has_code(frame)) return null;
+    return this.pages.get(frame)?.get(Math.floor(rip / PAGE)) ?? null;
+  }
+
+  /** The decoded page of a frame at a virtual page, wherever it is mapped. */
+  page_of(frame: number, virtual_page: number): CodePage | null {
+    return this.pages.get(frame)?.get(virtual_page) ?? null;
+  }
+
   private find(rip: number): number {
     const virtual_page = Math.floor(rip / PAGE);
     const recent = this.recent[(virtual_page >>> 0) % RECENT_PAGES]!;
@@ -269,7 +292,7 @@ export class CodeCache {
     }
     let page = views.get(virtual_page);
     if (page === undefined) {
-      page = { frame, records: new Int32Array(PAGE), ranges: [] };
+      page = { frame, virtual_page, records: new Int32Array(PAGE), ranges: [] };
       views.set(virtual_page, page);
     }
     return page;
@@ -326,7 +349,7 @@ export class CodeCache {
     let offset = rip % PAGE;
     let position = 0;
     const { instruction } = this;
-    begin_run();
+    begin_run(this.handlers.heat);
     for (let count = 0; ; count++) {
       const here = base + offset;
       if (count > 0 && offset < PAGE && page.records[offset] !== 0) {
@@ -355,6 +378,7 @@ export class CodeCache {
     }
     Vcpu.arena_next.set(this.vcpu, at);
     page.ranges.push(start, at);
+    this.observer?.decoded(page);
     return page.records[rip % PAGE]!;
   }
 
@@ -377,7 +401,7 @@ export class CodeCache {
     if (length <= 0) {
       at = write_end(at, length === TOO_LONG ? HANDLER_PROTECTION : HANDLER_UNDEFINED, rip, 0, 0);
     } else {
-      begin_run();
+      begin_run(this.handlers.heat);
       at = encode(at, this.instruction, rip, 0, this.handlers);
       at = write_end(at, HANDLER_RESUME, rip + length, ends_block(this.instruction) ? 0 : 1, 0);
     }

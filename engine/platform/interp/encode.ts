@@ -35,14 +35,20 @@ export interface Handlers {
   readonly single: Uint16Array;
   /** With the conditional branch behind it: by (row * VARIANTS + variant) * CONDITION_CODES + condition. */
   readonly fused: ReadonlyMap<number, number>;
+  /** Branches to a record that make it hot, 1 to 65535. */
+  readonly heat: number;
 }
 
 /** Row and variant of the instruction last encoded, if it is the one before in the same run; -1 otherwise. */
 let last_form = -1;
 
-/** Begins a run: what was encoded before is not adjacent. */
-export function begin_run(): void {
+/** Branches to a record that make it hot, 1 to 65535. */
+let first_heat = 0xffff;
+
+/** Begins a run: what was encoded before is not adjacent. A record gets hot by `heat` branches to it. */
+export function begin_run(heat: number): void {
   last_form = -1;
+  first_heat = heat;
 }
 
 /** Offset in CpuState of a register operand; of st, segment and control registers their number. */
@@ -87,7 +93,7 @@ export function write_head(at: number, handler: number, rip: number, length: num
   U32[(at + RECORD_RIP) >>> 2] = rip;
   write_i64(at + RECORD_DISPLACEMENT, 0);
   U32[(at + RECORD_IMMEDIATE) >>> 2] = 0;
-  U32[(at + RECORD_POSITION) >>> 2] = position;
+  U32[(at + RECORD_POSITION) >>> 2] = position + first_heat * 65536;
 }
 
 /** Base, index, scale and displacement of the memory operand. */

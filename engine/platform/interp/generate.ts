@@ -29,6 +29,7 @@ import {
   RECORD_SCALE,
   RECORD_SIZE,
 } from './record.ts';
+import { export_runtime } from './runtime.ts';
 import { FUSED_SECTION, HANDLER_SECTION } from './section.ts';
 import {
   CPU,
@@ -70,7 +71,7 @@ function define_goto(m: ModuleBuilder, shared: Shared): FunctionRef {
   const f = m.declare('goto', HANDLER_PARAMS, ['i32']);
   const c = m.code(f);
   retire(c, 0);
-  c.get(OP).op('i32.load', RECORD_LINK).tee(OP).op('i32.load', RECORD_POSITION).get(FUEL).op('i32.add').set(FUEL);
+  c.get(OP).op('i32.load', RECORD_LINK).tee(OP).op('i32.load8_u', RECORD_POSITION).get(FUEL).op('i32.add').set(FUEL);
   dispatch(c, shared.handler_type);
   m.define(f, c);
   return f;
@@ -109,6 +110,11 @@ class RoutineTable implements Callees {
     const found = this.helpers.get(name);
     if (found === undefined) throw new Error(`no helper is called ${name}`);
     return found;
+  }
+
+  /** Exports what has been made so far. */
+  export_all(): void {
+    for (const [name, f] of this.defined) this.m.export_function(name, f);
   }
 
   routine(routine: Routine): FunctionRef {
@@ -221,6 +227,8 @@ class Generator {
   finish(entries: readonly number[], fused: readonly number[]): Uint8Array {
     this.m.set_table(this.table);
     this.m.export_function('run', this.shared.run);
+    this.callees.export_all();
+    export_runtime(this.m, this.shared, (routine) => this.callees.routine(routine));
     this.m.custom(HANDLER_SECTION, new Uint8Array(entries));
     this.m.custom(FUSED_SECTION, new Uint8Array(fused));
     return this.m.build();

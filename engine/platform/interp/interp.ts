@@ -9,6 +9,7 @@
 import type { FrameAddr, Ptr } from '../../base/types.ts';
 import { MACHINE, MachineHeader } from '../../heap/machine.layout.ts';
 import { code_frame_changed } from '../../machine/code_events.ts';
+import { CpuState } from '../../machine/cpu.layout.ts';
 import { enter_guest, leave_guest } from '../../machine/safe_point.ts';
 import { ACCESS_EXEC, Vcpu } from '../../machine/vcpu.layout.ts';
 import { HELPERS } from '../../x86/helpers.ts';
@@ -49,49 +50,82 @@ function fused_table(module: WebAssembly.Module): ReadonlyMap<number, number> {
   return table;
 }
 
-/** One thread's interpreter on one machine. */
-class Interpreter implements Platform {
-  readonly name = 'interp';
+/** One thread's interpreter on one machine; the translator builds on it. */
+export class Interpreter implements Platform {
+  readonly name: string = 'interp';
   private readonly hooks: PlatformHooks;
   private readonly handlers: Handlers;
-  private readonly caches = new Map<number, CodeCache>();
+  protected readonly caches = new Map<number, CodeCache>();
+  protected readonly memory: WebAssembly.Memory;
+  protected readonly exports: Readonly<Record<string, unknown>>;
   private readonly run: (cpu: number, vcpu: number) => number;
 
-  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, hooks: PlatformHooks) {
+  /** A record is `hot` after `heat` branches to it, 1 to 65535. */
+  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, hooks: PlatformHooks, heat = 0xffff) {
     this.hooks = hooks;
-    this.handlers = { single: handler_table(module), fused: fused_table(module) };
+    this.memory = memory;
+    this.handlers = { single: handler_table(module), fused: fused_table(module), heat };
     const instance = new WebAssembly.Instance(module, {
       env: { memory },
       hooks: {
         fault: (address: number, access: number) => hooks.fault(address, access),
         syscall: () => hooks.syscall(),
         decode: (_cpu: number, vcpu: number, lo: number, hi: number) => this.decode(vcpu as Ptr<'Vcpu'>, lo, hi),
-        link: (op: number, vcpu: number) => this.cache(vcpu as Ptr<'Vcpu'>).link(op >>> 0),
+        link: (op: number, vcpu: number) => this.link(vcpu as Ptr<'Vcpu'>, op >>> 0),
         code_write: (vcpu: number, frame: number) => this.code_write(vcpu as Ptr<'Vcpu'>, (frame >>> 0) as FrameAddr),
+        hot: (op: number, cpu: number, vcpu: number) =>
+          this.hot(vcpu as Ptr<'Vcpu'>, op >>> 0, CpuState.rip_hi.get(cpu as Ptr<'CpuState'>)),
+        original: (op: number, vcpu: number) => this.original(vcpu as Ptr<'Vcpu'>, op >>> 0),
+        validate: (region: number, vcpu: number) => this.validate(vcpu as Ptr<'Vcpu'>, region),
       },
       helpers: this.helpers(),
     });
+    this.exports = instance.exports;
     this.run = instance.exports.run as (cpu: number, vcpu: number) => number;
   }
 
-  private helpers(): Record<string, unknown> {
+  protected helpers(): Record<string, unknown> {
     const functions: Record<string, unknown> = {};
     for (const [name, helper] of Object.entries(HELPERS)) functions[name] = helper.run;
     functions.tsc = () => this.hooks.tsc();
     return functions;
   }
 
-  private cache(vcpu: Ptr<'Vcpu'>): CodeCache {
+  protected cache(vcpu: Ptr<'Vcpu'>): CodeCache {
     let cache = this.caches.get(vcpu);
     if (cache === undefined) {
       cache = new CodeCache(vcpu, this.handlers, (address, access) => this.hooks.fault(address, access));
       this.caches.set(vcpu, cache);
+      this.cache_made(vcpu, cache);
     }
     return cache;
   }
 
+  // What the translator replaces
+
+  /** Records of a vCPU will be in this cache. */
+  protected cache_made(_vcpu: Ptr<'Vcpu'>, _cache: CodeCache): void {}
+
+  /** So many branches have led to the record; the high half of its address is `rip_hi`. */
+  protected hot(_vcpu: Ptr<'Vcpu'>, _op: number, _rip_hi: number): void {}
+
+  /** The handler of a record before its code was translated. */
+  protected original(_vcpu: Ptr<'Vcpu'>, _op: number): number {
+    return 0;
+  }
+
+  /** Whether the pages of translated region are mapped as when it was made: not 0. */
+  protected validate(_vcpu: Ptr<'Vcpu'>, _region: number): number {
+    return 0;
+  }
+
+  /** The record that a direct branch leads to, 0 where it may not be linked. */
+  protected link(vcpu: Ptr<'Vcpu'>, op: number): number {
+    return this.cache(vcpu).link(op);
+  }
+
   /** The record at an address, or 0 on a fault. */
-  private decode(vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {
+  protected decode(vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {
     if (hi >>> 0 < EXACT_HIGH) return this.cache(vcpu).lookup((hi >>> 0) * TWO_32 + (lo >>> 0));
     // Not a user address, and a double would lose its low bits.
     Vcpu.fault_address.set_parts(vcpu, lo >>> 0, hi >>> 0);
@@ -109,6 +143,8 @@ class Interpreter implements Platform {
 
   switch_to(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>): ExitReason {
     Vcpu.frame_table.set(vcpu, MachineHeader.frame_table.get(MACHINE));
+    // A vCPU that comes from another thread brings records that this thread knows nothing of: a new cache voids them.
+    this.cache(vcpu);
     return this.run(cpu, vcpu);
   }
 

@@ -7,7 +7,8 @@ import { CpuState } from '../../machine/cpu.layout.ts';
 import { ACCESS_READ, ACCESS_WRITE, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { Code, FunctionRef, Label } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
-import type { Form, Ir, Leaf, Routine, Statement, Value } from '../../x86/ir.ts';
+import type { Form, Ir, Leaf, Routine, Value } from '../../x86/ir.ts';
+import type { Statement } from '../../x86/statement.ts';
 import {
   RECORD_BASE,
   RECORD_DISPLACEMENT,
@@ -26,6 +27,7 @@ import {
   FUEL,
   OP,
   push_boundary,
+  push_is_hot,
   push_next_rip,
   push_rip,
   retire,
@@ -552,8 +554,12 @@ export class Lower {
     c.op('i32.or').open_if();
     this.tail(this.shared.taken);
     c.end();
-    c.get(FUEL).get(next).op('i32.load', RECORD_POSITION).op('i32.add').set(FUEL);
+    c.get(FUEL).get(next).op('i32.load8_u', RECORD_POSITION).op('i32.add').set(FUEL);
     c.get(next).set(OP);
+    push_is_hot(c, OP, next);
+    c.open_if();
+    this.tail(this.shared.warm);
+    c.end();
     dispatch(c, this.shared.handler_type);
   }
 }

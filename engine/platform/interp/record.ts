@@ -12,7 +12,9 @@
  *   +16  i64 displacement    or branch target, or immediate where there is no memory operand
  *   +24  i32 immediate       beside a memory operand; second immediate; of a direct branch: the record of its
  *                            target, 0 while unknown
- *   +28  i32 position        instructions before this one in its block
+ *   +28  u8  position        instructions before this one in its block
+ *   +29  u8  entry           number of the entry, where translated code begins here
+ *   +30  u16 heat            branches to this record until it is hot; where translated code begins here, the handler
  *
  * Records of consecutive instructions are consecutive. A block starts behind a branch; whoever enters at a record
  * adds `position` to the fuel, and the branch that ends the block takes away its own position plus one, so that
@@ -31,6 +33,8 @@ export const RECORD_DISPLACEMENT = 16;
 export const RECORD_IMMEDIATE = 24;
 export const RECORD_LINK = 24;
 export const RECORD_POSITION = 28;
+export const RECORD_ENTRY = 29;
+export const RECORD_HEAT = 30;
 
 /** Handlers that belong to no instruction: their indices in the table. */
 export const HANDLER_UNDEFINED = 0; // #UD

@@ -20,7 +20,14 @@ import type { Code, FunctionRef } from '../../wasm/code.ts';
 import type { ModuleBuilder } from '../../wasm/module.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, EXIT_INTERRUPT, EXIT_SYSCALL } from '../platform.ts';
-import { RECORD_DISPLACEMENT, RECORD_HANDLER, RECORD_LENGTH, RECORD_POSITION, RECORD_RIP } from './record.ts';
+import {
+  RECORD_DISPLACEMENT,
+  RECORD_HANDLER,
+  RECORD_HEAT,
+  RECORD_LENGTH,
+  RECORD_POSITION,
+  RECORD_RIP,
+} from './record.ts';
 
 /** Parameters of a handler. */
 export const OP = 0;
@@ -42,6 +49,9 @@ export interface Imports {
   readonly decode: FunctionRef;
   readonly link: FunctionRef;
   readonly code_write: FunctionRef;
+  readonly hot: FunctionRef;
+  readonly original: FunctionRef;
+  readonly validate: FunctionRef;
 }
 
 export interface Shared {
@@ -57,6 +67,8 @@ export interface Shared {
   readonly exception_behind: FunctionRef;
   readonly jump: FunctionRef;
   readonly enter: FunctionRef;
+  readonly warm: FunctionRef;
+  readonly sync: FunctionRef;
   readonly taken: FunctionRef;
   readonly next: FunctionRef;
   readonly repeat: FunctionRef;
@@ -64,7 +76,10 @@ export interface Shared {
   readonly run: FunctionRef;
 }
 
-/** Imports of the module; `fault(address f64, access)`, `decode(cpu, vcpu, rip lo, hi)`, `link(op, vcpu)`. */
+/**
+ * Imports of the module: `fault(address f64, access)`, `decode(cpu, vcpu, rip lo, hi)`, `link(op, vcpu)`; for translated
+ * code `hot(op, cpu, vcpu)`, `original(op, vcpu)` (a handler) and `validate(region, vcpu)`.
+ */
 export function import_hooks(m: ModuleBuilder): Imports {
   return {
     fault: m.import_function('hooks', 'fault', ['f64', 'i32'], ['i32']),
@@ -72,6 +87,9 @@ export function import_hooks(m: ModuleBuilder): Imports {
     decode: m.import_function('hooks', 'decode', ['i32', 'i32', 'i32', 'i32'], ['i32']),
     link: m.import_function('hooks', 'link', ['i32', 'i32'], ['i32']),
     code_write: m.import_function('hooks', 'code_write', ['i32', 'i32'], []),
+    hot: m.import_function('hooks', 'hot', ['i32', 'i32', 'i32'], []),
+    original: m.import_function('hooks', 'original', ['i32', 'i32'], ['i32']),
+    validate: m.import_function('hooks', 'validate', ['i32', 'i32'], ['i32']),
   };
 }
 
@@ -79,6 +97,12 @@ export function import_hooks(m: ModuleBuilder): Imports {
 export function dispatch(c: Code, handler_type: number): void {
   c.get(OP).get(CPU).get(VCPU).get(FUEL).get(OP).op('i32.load16_u', RECORD_HANDLER);
   c.return_call_indirect(handler_type);
+}
+
+/** Counts a branch to the record in `op` and pushes whether it is the one that makes it hot. */
+export function push_is_hot(c: Code, op: number, heat: number): void {
+  c.get(op).get(op).op('i32.load16_u', RECORD_HEAT).i32(1).op('i32.sub').tee(heat).op('i32.store16', RECORD_HEAT);
+  c.get(heat).op('i32.eqz');
 }
 
 /** Pushes the full address of the instruction. */
@@ -100,7 +124,7 @@ export function push_boundary(c: Code): void {
 
 /** fuel -= position + `more` (1 when the instruction itself has retired). */
 export function retire(c: Code, more: 0 | 1): void {
-  c.get(FUEL).get(OP).op('i32.load', RECORD_POSITION).op('i32.sub');
+  c.get(FUEL).get(OP).op('i32.load8_u', RECORD_POSITION).op('i32.sub');
   if (more === 1) c.i32(1).op('i32.sub');
   c.set(FUEL);
 }
@@ -366,12 +390,19 @@ function define_leave(m: ModuleBuilder, sync: FunctionRef): FunctionRef {
 }
 
 /** enter(cpu, vcpu, fuel, rip): runs the code at an address, through the jump cache. */
-function define_enter(m: ModuleBuilder, imports: Imports, sync: FunctionRef, handler_type: number): FunctionRef {
+function define_enter(
+  m: ModuleBuilder,
+  imports: Imports,
+  sync: FunctionRef,
+  warm: FunctionRef,
+  handler_type: number,
+): FunctionRef {
   const f = m.declare('enter', ['i32', 'i32', 'i32', 'i64'], ['i32']);
   const c = m.code(f);
   const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
   const slot = c.local('i32');
   const op = c.local('i32');
+  const heat = c.local('i32');
   c.get(rip).get(rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
   c.i32(JUMP_CACHE_ENTRIES - 1)
     .op('i32.and')
@@ -403,8 +434,21 @@ function define_enter(m: ModuleBuilder, imports: Imports, sync: FunctionRef, han
   c.end();
   c.end();
   c.get(cpu).get(rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
-  c.get(op).get(cpu).get(vcpu).get(fuel).get(op).op('i32.load', RECORD_POSITION).op('i32.add');
+  c.get(fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add').set(fuel);
+  push_is_hot(c, op, heat);
+  c.open_if().get(op).get(cpu).get(vcpu).get(fuel).return_call(warm).end();
+  c.get(op).get(cpu).get(vcpu).get(fuel);
   c.get(op).op('i32.load16_u', RECORD_HANDLER).return_call_indirect(handler_type);
+  m.define(f, c);
+  return f;
+}
+
+/** warm(op, ...): tells that the record is hot, then runs what is there now. */
+function define_warm(m: ModuleBuilder, imports: Imports, handler_type: number): FunctionRef {
+  const f = m.declare('warm', HANDLER_PARAMS, ['i32']);
+  const c = m.code(f);
+  c.get(OP).get(CPU).get(VCPU).call(imports.hot);
+  dispatch(c, handler_type);
   m.define(f, c);
   return f;
 }
@@ -435,7 +479,7 @@ function define_taken(m: ModuleBuilder, imports: Imports, leave: FunctionRef, ju
   c.get(OP).op('i32.load', RECORD_RIP).get(OP).op('i32.load', RECORD_DISPLACEMENT).op('i32.xor');
   c.i32(12).op('i32.shr_u').op('i32.eqz').if();
   c.get(OP).get(VCPU).call(imports.link).tee(next).if();
-  c.get(next).get(CPU).get(VCPU).get(FUEL).get(next).op('i32.load', RECORD_POSITION).op('i32.add');
+  c.get(next).get(CPU).get(VCPU).get(FUEL).get(next).op('i32.load8_u', RECORD_POSITION).op('i32.add');
   c.get(next).op('i32.load16_u', RECORD_HANDLER).return_call_indirect(handler_type);
   c.end();
   c.end();
@@ -465,7 +509,7 @@ function define_repeat(m: ModuleBuilder, leave: FunctionRef, handler_type: numbe
   push_rip(c);
   c.return_call(leave);
   c.end();
-  c.get(FUEL).get(OP).op('i32.load', RECORD_POSITION).op('i32.add').set(FUEL);
+  c.get(FUEL).get(OP).op('i32.load8_u', RECORD_POSITION).op('i32.add').set(FUEL);
   dispatch(c, handler_type);
   m.define(f, c);
   return f;
@@ -504,7 +548,8 @@ export function define_shared(m: ModuleBuilder, imports: Imports): Shared {
   const handler_type = m.type(HANDLER_PARAMS, ['i32']);
   const sync = define_sync(m);
   const leave = define_leave(m, sync);
-  const enter = define_enter(m, imports, sync, handler_type);
+  const warm = define_warm(m, imports, handler_type);
+  const enter = define_enter(m, imports, sync, warm, handler_type);
   const jump = define_jump(m, leave, enter);
   const commit = define_commit(m);
   return {
@@ -524,6 +569,8 @@ export function define_shared(m: ModuleBuilder, imports: Imports): Shared {
     exception_behind: define_exit(m, sync, 'exception_behind', EXIT_EXCEPTION, true),
     jump,
     enter,
+    warm,
+    sync,
     taken: define_taken(m, imports, leave, jump, handler_type),
     next: define_next(m, leave),
     repeat: define_repeat(m, leave, handler_type),

@@ -1,0 +1,138 @@
+/**
+ * What the interpreter's module gives to translated code (platform/jit), by export name: memory beyond the TLB, ways
+ * out of a region, lazy flags, and every routine of the semantics.
+ */
+import { CpuState } from '../../machine/cpu.layout.ts';
+import { Vcpu } from '../../machine/vcpu.layout.ts';
+import type { FunctionRef } from '../../wasm/code.ts';
+import type { ModuleBuilder } from '../../wasm/module.ts';
+import { FLAGS_OPERATIONS, flags_of } from '../../x86/flags.ts';
+import type { Ir, Routine, Value } from '../../x86/ir.ts';
+import { EXIT_EXCEPTION, EXIT_FAULT } from '../platform.ts';
+import { CPU, FUEL, HANDLER_PARAMS, OP, type Shared, VCPU } from './shared.ts';
+
+/** `leave_region`'s reasons. */
+export const LEAVE_JUMP = 0; // a block boundary: leaves or goes on at RIP
+export const LEAVE_SLOW = 1; // `access` answered 0
+export const LEAVE_EXCEPTION = 2; // Vcpu.exception is set
+export const LEAVE_ENTER = 3; // the interpreter goes on at RIP, which is no boundary
+
+/** Lazy flags as one number: operation * 4 + log2(size). */
+export function flags_kind(op: number, size: number): number {
+  return op * 4 + Math.log2(size);
+}
+
+/**
+ * access(vcpu, address, size, access): `resolve`, but 0 also when the instruction must begin again in the interpreter
+ * because code changed or somebody wants this vCPU; Vcpu.region_exit says which.
+ */
+function define_access(m: ModuleBuilder, shared: Shared): FunctionRef {
+  const f = m.declare('access', ['i32', 'i64', 'i32', 'i32'], ['i32']);
+  const c = m.code(f);
+  const [vcpu, address, size, access] = [0, 1, 2, 3];
+  const tag = c.local('i32');
+  const pointer = c.local('i32');
+  c.get(vcpu).op('i32.load', Vcpu.code_tag.offset).set(tag);
+  c.get(vcpu).get(address).get(size).get(access).call(shared.resolve).tee(pointer).op('i32.eqz').open_if();
+  c.get(vcpu).i32(0).op('i32.store', Vcpu.region_exit.offset);
+  c.i32(0).return().end();
+  c.get(vcpu).op('i32.load', Vcpu.code_tag.offset).get(tag).op('i32.ne');
+  c.get(vcpu).op('i32.load', Vcpu.interrupt.offset).op('i32.or').open_if();
+  c.get(vcpu).i32(1).op('i32.store', Vcpu.region_exit.offset);
+  c.i32(0).return().end();
+  c.get(pointer);
+  m.define(f, c);
+  return f;
+}
+
+/** leave_region(cpu, vcpu, fuel, rip, reason): with all state in the register record. */
+function define_leave_region(m: ModuleBuilder, shared: Shared): FunctionRef {
+  const f = m.declare('leave_region', ['i32', 'i32', 'i32', 'i64', 'i32'], ['i32']);
+  const c = m.code(f);
+  const [cpu, vcpu, fuel, rip, reason] = [0, 1, 2, 3, 4];
+  const exit = (code: number): void => {
+    c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
+    c.get(cpu).get(vcpu).get(fuel).call(shared.sync);
+    c.i32(code).return();
+  };
+  c.get(reason).op('i32.eqz').open_if().get(cpu).get(vcpu).get(fuel).get(rip).return_call(shared.jump).end();
+  c.get(reason).i32(LEAVE_EXCEPTION).op('i32.eq').open_if();
+  exit(EXIT_EXCEPTION);
+  c.end();
+  c.get(reason).i32(LEAVE_SLOW).op('i32.eq');
+  c.get(vcpu).op('i32.load', Vcpu.region_exit.offset).op('i32.eqz').op('i32.and').open_if();
+  exit(EXIT_FAULT);
+  c.end();
+  c.get(cpu).get(vcpu).get(fuel).get(rip).return_call(shared.enter);
+  m.define(f, c);
+  return f;
+}
+
+/** original(op, ...): runs the record by the handler that it had before its code was translated. */
+function define_original(m: ModuleBuilder, shared: Shared): FunctionRef {
+  const f = m.declare('original', HANDLER_PARAMS, ['i32']);
+  const c = m.code(f);
+  c.get(OP).get(CPU).get(VCPU).get(FUEL).get(OP).get(VCPU).call(shared.imports.original);
+  c.return_call_indirect(shared.handler_type);
+  m.define(f, c);
+  return f;
+}
+
+/** validate(region, vcpu): whether the pages of a region are mapped as they were when it was made. */
+function define_validate(m: ModuleBuilder, shared: Shared): FunctionRef {
+  const f = m.declare('validate', ['i32', 'i32'], ['i32']);
+  const c = m.code(f);
+  c.get(0).get(1).call(shared.imports.validate);
+  m.define(f, c);
+  return f;
+}
+
+/** A field of the lazy flags of any kind. */
+function flags_routine(name: string, field: 'result' | 'aux'): Routine {
+  return {
+    name,
+    params: ['i32', 'i64', 'i64', 'i64'],
+    result: 'i64',
+    body(ir, [kind, a, b, c]) {
+      const out = ir.variable(ir.i64(0));
+      const operation = ir.op('i32.shr_u', kind as Value, ir.i32(2));
+      const log = ir.op('i32.and', kind as Value, ir.i32(3));
+      for (let op = 0; op < FLAGS_OPERATIONS; op++)
+        ir.if(ir.op('i32.eq', operation, ir.i32(op)), () => {
+          for (const [i, size] of [1, 2, 4, 8].entries())
+            ir.if(ir.op('i32.eq', log, ir.i32(i)), () => {
+              const flags = flags_of(ir, op, size, a as Value, b as Value, c as Value);
+              ir.set(out, field === 'result' ? flags.result : extended(ir, flags.aux));
+            });
+        });
+      return ir.get(out);
+    },
+  };
+}
+
+function extended(ir: Ir, value: Value): Value {
+  return ir.op('i64.extend_i32_u', value);
+}
+
+/** (cpu, kind, a, b, c): Vcpu-independent; `cpu` is there because every routine has it. */
+export const FLAGS_RESULT = flags_routine('flags_result', 'result');
+export const FLAGS_AUX = flags_routine('flags_aux', 'aux');
+
+/** Defines the functions of translated code and exports them with the shared ones and all routines made so far. */
+export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routine: Routine) => FunctionRef): void {
+  for (const f of [
+    define_access(m, shared),
+    define_leave_region(m, shared),
+    define_original(m, shared),
+    define_validate(m, shared),
+    shared.jump,
+    shared.enter,
+    shared.commit,
+    shared.swap_16,
+    ...Object.values(shared.cas),
+    routine(FLAGS_RESULT),
+    routine(FLAGS_AUX),
+  ])
+    m.export_function(f.name, f);
+  m.export_table('table');
+}
