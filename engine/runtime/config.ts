@@ -1,4 +1,5 @@
 /** What a machine is made of, validated: the one place where options get their defaults and limits. */
+import { PLATFORMS, type PlatformName } from '../platform/create.ts';
 import { TvisorError } from './errors.ts';
 
 /** A writable (or read-only) host directory in the guest's tree. */
@@ -23,7 +24,8 @@ export interface MachineOptions {
   /** Seed of the machine's randomness; without it, the host's entropy. */
   readonly seed?: number;
   readonly hostname?: string;
-  readonly platform?: 'interp';
+  /** How guest code is run: interpreted, or translated where it is hot; default 'interp'. */
+  readonly platform?: PlatformName;
   /** Traces system calls to this host file, which is appended to; '-' is stderr. */
   readonly strace?: string;
   readonly debug?: boolean;
@@ -42,7 +44,7 @@ export interface MachineConfig {
   readonly clock: 'real' | 'virtual';
   readonly seed: number | null;
   readonly hostname: string;
-  readonly platform: 'interp';
+  readonly platform: PlatformName;
   /** '' is off, '-' stderr, else a host file. */
   readonly strace: string;
   readonly debug: boolean;
@@ -71,8 +73,9 @@ export function machine_config(options: MachineOptions, cores: number): MachineC
       `guest memory of ${memory} bytes is not possible`,
       `ask for ${MIN_MEMORY / MIB}M to ${MAX_MEMORY / MIB}M`,
     );
-  const platform: string = options.platform ?? 'interp';
-  if (platform !== 'interp') throw new TvisorError(`there is no platform '${platform}'`, "use 'interp'");
+  const platform = options.platform ?? 'interp';
+  if (!PLATFORMS.includes(platform))
+    throw new TvisorError(`there is no platform '${platform}'`, `use one of ${PLATFORMS.join(', ')}`);
   for (const { guest } of options.volumes ?? [])
     if (!guest.startsWith('/'))
       throw new TvisorError(`volume target '${guest}' is not absolute`, 'write HOST:/GUEST[:ro]');
@@ -86,7 +89,7 @@ export function machine_config(options: MachineOptions, cores: number): MachineC
     clock: options.clock ?? 'real',
     seed: options.seed ?? null,
     hostname: options.hostname ?? 'tvisor',
-    platform: 'interp',
+    platform,
     strace: options.strace ?? '',
     debug: options.debug ?? false,
   };

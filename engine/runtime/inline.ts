@@ -4,7 +4,7 @@
  */
 import { host_clock } from '../host/clock.ts';
 import { open_trace } from '../host/trace_sink.ts';
-import { create_interpreter } from '../platform/interp/interp.ts';
+import { create_platform, type PlatformName } from '../platform/create.ts';
 import type { Platform } from '../platform/platform.ts';
 import { VcpuControl } from '../sentry/control.ts';
 import { enter_machine } from '../sentry/machine.ts';
@@ -27,9 +27,15 @@ export class InlineVcpu {
   busy_ns = 0;
 
   /** `ran` is called after each turn: streams and ends may have changed. */
-  constructor(memory: WebAssembly.Memory, module: WebAssembly.Module, strace: string, ran: () => void) {
+  constructor(
+    memory: WebAssembly.Memory,
+    module: WebAssembly.Module,
+    platform: PlatformName,
+    strace: string,
+    ran: () => void,
+  ) {
     this.memory = memory;
-    this.platform = create_interpreter(module, memory, platform_hooks);
+    this.platform = create_platform(platform, module, memory, platform_hooks);
     this.control = new VcpuControl(0, this.platform, 'caller');
     this.tracer = strace === '' ? null : make_tracer(open_trace(strace));
     this.ran = ran;

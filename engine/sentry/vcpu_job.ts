@@ -4,7 +4,7 @@
  */
 import { type Port, serve_calls } from '../host/control.ts';
 import { open_trace } from '../host/trace_sink.ts';
-import { create_interpreter } from '../platform/interp/interp.ts';
+import { create_platform, type PlatformName } from '../platform/create.ts';
 import { set_syscall_tracer } from '../syscalls/dispatch.ts';
 import { make_tracer } from '../trace/strace.ts';
 import { VcpuControl } from './control.ts';
@@ -16,6 +16,7 @@ export interface VcpuTask {
   readonly memory: WebAssembly.Memory;
   /** The interpreter, compiled. */
   readonly module: WebAssembly.Module;
+  readonly platform: PlatformName;
   readonly index: number;
   /** The host's thread runs this vCPU until now. */
   readonly takes_over: boolean;
@@ -29,7 +30,7 @@ export interface VcpuTask {
 export async function vcpu_job(task: VcpuTask): Promise<number> {
   enter_machine(task.memory);
   if (task.strace !== '') set_syscall_tracer(make_tracer(open_trace(task.strace)));
-  const platform = create_interpreter(task.module, task.memory, platform_hooks);
+  const platform = create_platform(task.platform, task.module, task.memory, platform_hooks);
   const control = new VcpuControl(task.index, platform, 'worker');
   await serve_calls(task.port, control, ['statistics', 'drop_caches', 'hold', 'release'], () => control.served());
   if (task.takes_over) take_over(task.index);

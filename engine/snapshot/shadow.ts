@@ -14,16 +14,10 @@ import type { Ptr } from '../base/types.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { bound_memory } from '../heap/memory.ts';
 import { bind_slabs } from '../heap/slab.ts';
+import { Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
 import { use_mm } from '../mm/active.ts';
 import { BLOCK, type Comparer, create_comparer } from './compare.ts';
-import {
-  frame_table_region,
-  frames_used_end,
-  heap_used_end,
-  leave_spaces,
-  machine_regions,
-  type Region,
-} from './regions.ts';
+import { frame_table_region, frames_used_end, heap_used_end, machine_regions, type Region } from './regions.ts';
 
 export class Shadow {
   private readonly comparer: Comparer;
@@ -39,7 +33,12 @@ export class Shadow {
     const memory = bound_memory();
     assert(memory !== null, 'Shadow: no machine is bound');
     bind_slabs();
-    leave_spaces();
+    for (let i = 0; i < MachineHeader.vcpu_count.get(MACHINE); i++) {
+      // No address space is active, and none has the TLB.
+      Vcpu.mm.store(vcpu_at(i), 0);
+      Vcpu.page_table.set(vcpu_at(i), 0);
+      Vcpu.tlb_space.set(vcpu_at(i), 0);
+    }
     this.comparer = create_comparer(memory);
     this.regions = machine_regions();
     this.image = MachineHeader.frames_end.get(MACHINE);

@@ -1,14 +1,14 @@
 /**
  * The command of the CPU oracle:
  *
- *     npm run oracle:cpu -- [--seed S] [--count N] [--filter WORDS] [--limit N] [--from N] [--single] [--native] [--quiet]
+ *     npm run oracle:cpu -- [--seed S] [--count N] [--filter WORDS] [--limit N] [--from N] [--single] [--native | --jit] [--quiet]
  *
  * `--filter` takes mnemonics, features (sse2, x87 ...) or semantics, comma-separated. `--native` compares the
- * host with itself. Exit status 1 when something differed.
+ * host with itself, `--jit` runs the snippets through the translator. Exit status 1 when something differed.
  */
 import { filter_rows, native_executor, run_oracle } from './cpu_oracle.ts';
 import { TESTED_ROWS } from './generate.ts';
-import { interpreter_executor } from './interpreter.ts';
+import { interpreter_executor, jit_executor } from './interpreter.ts';
 import { unavailable } from './native.ts';
 
 function main(argv: readonly string[]): number {
@@ -30,11 +30,18 @@ function main(argv: readonly string[]): number {
     seed,
     count,
     rows,
-    executor: argv.includes('--native') ? native_executor : interpreter_executor,
+    executor: argv.includes('--native')
+      ? native_executor
+      : argv.includes('--jit')
+        ? jit_executor
+        : interpreter_executor,
     limit: Number(flag('--limit') ?? 10),
     from: Number(flag('--from') ?? 0),
     single: argv.includes('--single'),
-    flags: (filter === undefined ? '' : ` --filter ${filter}`) + (argv.includes('--single') ? ' --single' : ''),
+    flags:
+      (filter === undefined ? '' : ` --filter ${filter}`) +
+      (argv.includes('--single') ? ' --single' : '') +
+      (argv.includes('--jit') ? ' --jit' : ''),
   });
   if (!argv.includes('--quiet')) for (const failure of report.failures) console.log(failure.text + '\n');
   const counts = [...report.mismatched].sort((a, b) => b[1] - a[1]).map(([key, count]) => `${key} ${count}`);

@@ -1,10 +1,10 @@
 /**
- * Runs snippets in the interpreter: a bare machine whose page table maps the addresses that the native runner
+ * Runs snippets in the interpreter or through the translator: a bare machine whose page table maps the addresses that the native runner
  * maps, with the same rights.
  */
 import type { FrameAddr, Ptr } from '../../engine/base/types.ts';
 import { MACHINE, MachineHeader } from '../../engine/heap/machine.layout.ts';
-import { U8, U32, U64 } from '../../engine/heap/memory.ts';
+import { bind_memory, U8, U32, U64 } from '../../engine/heap/memory.ts';
 import { AUX_AF, AUX_CF, AUX_PDB_SHIFT, AUX_PO, AUX_SFD, CpuState } from '../../engine/machine/cpu.layout.ts';
 import { PTE_EXEC, PTE_PRESENT, PTE_WRITE } from '../../engine/machine/page_table.layout.ts';
 import {
@@ -19,10 +19,11 @@ import {
   Vcpu,
   vcpu_at,
 } from '../../engine/machine/vcpu.layout.ts';
-import { generate_interpreter } from '../../engine/platform/interp/generate.ts';
 import { create_interpreter } from '../../engine/platform/interp/interp.ts';
+import { create_jit, type JitOptions } from '../../engine/platform/jit/jit.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, type Platform } from '../../engine/platform/platform.ts';
 import { write_fxsave } from '../../engine/x86/x87/control.ts';
+import { interpreter_module } from '../support/guest_code.ts';
 import { test_memory } from '../support/memory.ts';
 import type { Executor } from './cpu_oracle.ts';
 import type { Generated } from './generate.ts';
@@ -47,6 +48,7 @@ const INT3 = 0xcc;
 const OTHER_FLAGS = 0x24_4100;
 
 class Bench {
+  readonly memory: WebAssembly.Memory;
   readonly cpu: Ptr<'CpuState'>;
   readonly vcpu: Ptr<'Vcpu'>;
   private readonly platform: Platform;
@@ -57,8 +59,9 @@ class Bench {
   /** Frames whose code has changed since they were last run. */
   private readonly stale = new Set<number>();
 
-  constructor() {
+  constructor(jit: JitOptions | null) {
     const memory = test_memory();
+    this.memory = memory;
     this.next_frame = MachineHeader.frames_base.get(MACHINE);
     this.cpu = MachineHeader.heap_base.get(MACHINE) as Ptr<'CpuState'>;
     this.vcpu = vcpu_at(0);
@@ -75,12 +78,9 @@ class Bench {
     const jumps = this.vcpu + JUMP_CACHE_OFFSET;
     U8.fill(0xff, jumps, jumps + (JUMP_CACHE_ENTRIES << JUMP_CACHE_ENTRY_SHIFT));
     Vcpu.page_table.set(this.vcpu, this.root);
-    const { bytes } = generate_interpreter();
-    this.platform = create_interpreter(new WebAssembly.Module(bytes), memory, {
-      syscall: () => 1,
-      fault: () => 1,
-      tsc: () => 0,
-    });
+    const hooks = { syscall: () => 1, fault: () => 1, tsc: () => 0 };
+    const module = interpreter_module();
+    this.platform = jit === null ? create_interpreter(module, memory, hooks) : create_jit(module, memory, hooks, jit);
   }
 
   private frame(): number {
@@ -232,13 +232,19 @@ function read_state(cpu: Ptr<'CpuState'>): CpuImage {
   return state;
 }
 
-let bench: Bench | null = null;
+/** The results of a platform; its machine is made at the first call. */
+function executor_of(jit: JitOptions | null): Executor {
+  let bench: Bench | null = null;
+  return (snippets, image) => {
+    if (bench === null) bench = new Bench(jit);
+    else bind_memory(bench.memory);
+    bench.load_window(image);
+    const out: Outcome[] = [];
+    for (const snippet of snippets) out.push(bench.run(snippet, image));
+    return out;
+  };
+}
 
-/** The interpreter's results; the machine is made at the first call. */
-export const interpreter_executor: Executor = (snippets, image) => {
-  bench ??= new Bench();
-  bench.load_window(image);
-  const out: Outcome[] = [];
-  for (const snippet of snippets) out.push(bench.run(snippet, image));
-  return out;
-};
+export const interpreter_executor: Executor = executor_of(null);
+/** Everything is translated before it runs for the first time. */
+export const jit_executor: Executor = executor_of({ heat: 1, eager: true });

@@ -15,6 +15,7 @@ import { set_this_vcpu } from '../../engine/machine/this_vcpu.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SHIFT, TLB_OFFSET, Vcpu, vcpu_at } from '../../engine/machine/vcpu.layout.ts';
 import { generate_interpreter } from '../../engine/platform/interp/generate.ts';
 import { create_interpreter } from '../../engine/platform/interp/interp.ts';
+import { create_jit, type JitOptions } from '../../engine/platform/jit/jit.ts';
 import type { Platform, PlatformHooks } from '../../engine/platform/platform.ts';
 import { test_memory } from './memory.ts';
 
@@ -57,7 +58,8 @@ export class GuestCode {
   private next_frame: number;
   private readonly root: number;
 
-  constructor(pages = 64) {
+  /** With `jit` the guest's code is translated. */
+  constructor(pages = 64, jit: JitOptions | null = null) {
     this.memory = test_memory();
     this.next_frame = MachineHeader.frames_base.get(MACHINE);
     this.cpu = heap_page_alloc() as Ptr<'CpuState'>;
@@ -66,11 +68,15 @@ export class GuestCode {
     this.root = this.frame();
     Vcpu.page_table.set(this.vcpu, this.root);
     this.flush_tlb();
-    this.platform = create_interpreter(interpreter_module(), this.memory, {
+    const hooks: PlatformHooks = {
       syscall: () => this.hooks.syscall(),
       fault: (address, access) => this.hooks.fault(address, access),
       tsc: () => this.hooks.tsc(),
-    });
+    };
+    this.platform =
+      jit === null
+        ? create_interpreter(interpreter_module(), this.memory, hooks)
+        : create_jit(interpreter_module(), this.memory, hooks, jit);
     set_this_vcpu(this.vcpu);
     register_code_invalidation({
       frame: (frame) => this.platform.invalidate_frame(frame),

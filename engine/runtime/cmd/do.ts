@@ -1,6 +1,7 @@
 /** `tvisor do`: one command in a machine of its own, with the caller's streams. */
 import { caller_environment } from '../../host/system.ts';
 import { caller_terminals, caller_window, watch_window } from '../../host/terminal.ts';
+import type { PlatformName } from '../../platform/create.ts';
 import type { MachineOptions, Volume } from '../config.ts';
 import { TvisorError } from '../errors.ts';
 import { parse_count, parse_size, parse_time, parse_volume } from '../flag.ts';
@@ -51,12 +52,12 @@ function forwarder(machine: Machine, signal: NodeJS.Signals): () => void {
 export function options_of(flags: DoFlags): MachineOptions {
   const volumes: Volume[] = [flags.volume ?? []].flat().map((text) => parse_volume(String(text)));
   const strace = flags.strace === undefined || flags.strace === false ? '' : String(flags.strace);
-  if (flags.platform !== undefined && flags.platform !== 'interp')
-    throw new TvisorError(`there is no platform '${flags.platform}'`, "use 'interp'");
   return {
     volumes,
     debug: flags.debug === true,
     strace: strace === 'true' || strace === '' ? (strace === '' ? '' : '-') : strace,
+    // machine_config tells which there are.
+    ...(flags.platform === undefined ? {} : { platform: flags.platform as PlatformName }),
     ...(flags.root === undefined ? {} : { root: flags.root }),
     ...(flags.vcpus === undefined ? {} : { vcpus: parse_count(String(flags.vcpus), 'vCPUs') }),
     ...(flags.memory === undefined ? {} : { memory: parse_size(String(flags.memory)) }),

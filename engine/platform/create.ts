@@ -1,0 +1,25 @@
+/**
+ * The platforms by name.
+ */
+import { create_interpreter } from './interp/interp.ts';
+import { create_jit, DEFAULT_JIT_OPTIONS } from './jit/jit.ts';
+import type { Platform, PlatformHooks } from './platform.ts';
+
+/**
+ * `interp` interprets; `jit` also translates what is hot; `jit-eager` translates whatever it comes to, at once, which
+ * is slow, for tests.
+ */
+export type PlatformName = 'interp' | 'jit' | 'jit-eager';
+
+export const PLATFORMS: readonly PlatformName[] = ['interp', 'jit', 'jit-eager'];
+
+/** The platform of that name for this thread; see `create_interpreter`. */
+export function create_platform(
+  name: PlatformName,
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  hooks: PlatformHooks,
+): Platform {
+  if (name === 'interp') return create_interpreter(module, memory, hooks);
+  return create_jit(module, memory, hooks, name === 'jit' ? DEFAULT_JIT_OPTIONS : { heat: 1, eager: true });
+}

@@ -1,0 +1,227 @@
+/**
+ * What a region's code needs to know of the whole graph: where flags are live and of which kind they are when a block
+ * begins, how many instructions may go by before fuel is looked at again, and which registers it touches.
+ */
+import { FLAGS_RAW, FLAGS_SAR, FLAGS_SHL } from '../../x86/flags.ts';
+import type { Statement } from '../../x86/statement.ts';
+import { flags_kind } from '../interp/runtime.ts';
+import { constant_of } from './constant.ts';
+import { type Block, type Insn, type Region, successors_of } from './region.ts';
+import { gpr_of, is_flags_field, type Template, touches_flags, xmm_of } from './template.ts';
+
+/** Flags are in the kind local: it differs by the way that led here. */
+export const KIND_DYNAMIC = -1;
+/** Nobody looks at the flags. */
+export const KIND_DEAD = -2;
+export const KIND_RAW = flags_kind(FLAGS_RAW, 1);
+
+export interface Flow {
+  /** Kind of the flags at the beginning of each block. */
+  readonly kinds: readonly number[];
+  /** Longest way in instructions from the beginning of a block to the next look at fuel. */
+  readonly lengths: readonly number[];
+  readonly gpr_used: ReadonlySet<number>;
+  readonly gpr_written: ReadonlySet<number>;
+  readonly xmm_used: ReadonlySet<number>;
+  readonly xmm_written: ReadonlySet<number>;
+  readonly writes_flags: boolean;
+  readonly reads_flags: boolean;
+}
+
+/** A shift by a constant of zero leaves the flags as they are. */
+export function keeps_flags(s: Extract<Statement, { kind: 'lazy_flags' }>, insn: Insn): boolean {
+  return s.op >= FLAGS_SHL && s.op <= FLAGS_SAR && constant_of(s.args[1]!, insn) === 0n;
+}
+
+/** Whether an `if` only writes flags, and nobody looks at them. */
+export function is_idle(s: Statement, insn: Insn): boolean {
+  return !insn.live_flags && insn.template!.flags_only.has(s);
+}
+
+function sets_all_flags(insn: Insn, template: Template): boolean {
+  if (!template.sets_flags || template.reads_flags) return false;
+  return !template.ir.body.some((s) => s.kind === 'lazy_flags' && keeps_flags(s, insn));
+}
+
+/** Marks each instruction whose flags are looked at; answers whether they are when each block begins. */
+function find_live_flags(region: Region, headers: ReadonlySet<number>): boolean[] {
+  const live_in = region.blocks.map(() => false);
+  let changed = true;
+  while (changed) {
+    changed = false;
+    for (let id = region.blocks.length - 1; id >= 0; id--) {
+      const block = region.blocks[id] as Block;
+      // Where fuel is looked at the region may be left.
+      const live = live_before(block, live_after(block, live_in)) || headers.has(id);
+      if (live !== live_in[id]) changed = true;
+      live_in[id] = live;
+    }
+  }
+  return live_in;
+}
+
+/** Every way out of the region looks at them. */
+function live_after(block: Block, live_in: readonly boolean[]): boolean {
+  const last = block.insns.at(-1);
+  const conditional = last?.template?.ir.body.some((s) => s.kind === 'branch' && s.condition !== null) === true;
+  if (block.next < 0 && block.taken < 0) return true;
+  if (conditional && (block.next < 0 || block.taken < 0)) return true;
+  return successors_of(block).some((to) => live_in[to]);
+}
+
+function live_before(block: Block, after: boolean): boolean {
+  let live = after;
+  for (let i = block.insns.length - 1; i >= 0; i--) {
+    const insn = block.insns[i] as Insn;
+    insn.live_flags = live;
+    const { template } = insn;
+    if (template === null) live = true;
+    else {
+      if (sets_all_flags(insn, template)) live = false;
+      if (template.reads_flags || template.may_leave) live = true;
+    }
+  }
+  return live;
+}
+
+/** Kind of the flags behind an instruction whose flags are live. */
+export function kind_after(insn: Insn, before: number): number {
+  if (insn.template === null) return before;
+  let kind = before;
+  for (const s of insn.template.ir.body) kind = kind_behind(s, insn, kind);
+  return kind;
+}
+
+function kind_behind(s: Statement, insn: Insn, kind: number): number {
+  switch (s.kind) {
+    case 'lazy_flags':
+      return insn.live_flags && !keeps_flags(s, insn) ? flags_kind(s.op, s.size) : kind;
+    case 'if':
+      return touches_flags(s) && !is_idle(s, insn) ? KIND_RAW : kind;
+    case 'cpu_store':
+      return insn.live_flags && is_flags_field(s.offset) ? KIND_RAW : kind;
+    case 'cpu_load':
+      return is_flags_field(s.offset) ? KIND_RAW : kind;
+    case 'flag':
+    case 'condition':
+      return kind === KIND_DYNAMIC ? KIND_RAW : kind;
+    default:
+      return kind;
+  }
+}
+
+function find_kinds(region: Region, live_in: readonly boolean[]): number[] {
+  const kinds: (number | null)[] = region.blocks.map(() => null);
+  const meet = (id: number, kind: number): boolean => {
+    const known = kinds[id] as number | null;
+    const now = known === null || known === kind ? kind : KIND_DYNAMIC;
+    kinds[id] = now;
+    return now !== known;
+  };
+  const work: number[] = [];
+  for (const entry of region.entries) if (meet(entry, KIND_RAW)) work.push(entry);
+  while (work.length > 0) {
+    const block = region.blocks[work.pop() as number] as Block;
+    let kind = kinds[block.id] as number;
+    for (const insn of block.insns) kind = kind_after(insn, kind);
+    for (const to of successors_of(block)) if (meet(to, kind)) work.push(to);
+  }
+  return kinds.map((kind, id) => (live_in[id] ? (kind ?? KIND_RAW) : KIND_DEAD));
+}
+
+function find_lengths(region: Region, headers: ReadonlySet<number>): number[] {
+  const lengths: number[] = region.blocks.map(() => -1);
+  const visit = (root: number): void => {
+    // Without edges to headers the graph has no cycles.
+    const stack = [root];
+    while (stack.length > 0) {
+      const id = stack.at(-1) as number;
+      const block = region.blocks[id] as Block;
+      const ahead = successors_of(block).filter((to) => !headers.has(to));
+      const unknown = ahead.filter((to) => lengths[to]! < 0);
+      if (unknown.length > 0) {
+        stack.push(...unknown);
+        continue;
+      }
+      lengths[id] = block.fuel + Math.max(0, ...ahead.map((to) => lengths[to] as number));
+      stack.pop();
+    }
+  };
+  region.blocks.forEach((_, id) => {
+    if (lengths[id]! < 0) visit(id);
+  });
+  return lengths;
+}
+
+class Registers {
+  readonly gpr_used = new Set<number>();
+  readonly gpr_written = new Set<number>();
+  readonly xmm_used = new Set<number>();
+  readonly xmm_written = new Set<number>();
+  writes_flags = false;
+  reads_flags = false;
+
+  add(insn: Insn): void {
+    if (insn.template === null) return;
+    if (insn.base >= 0) this.gpr_used.add(insn.base);
+    if (insn.index >= 0) this.gpr_used.add(insn.index);
+    this.statements(insn, insn.template.ir.body);
+  }
+
+  private statements(insn: Insn, list: readonly Statement[]): void {
+    for (const s of list) {
+      if (s.kind === 'if') {
+        this.statements(insn, s.body);
+        this.statements(insn, s.otherwise);
+      } else if (s.kind === 'read_register') this.operand(insn, s.operand, false);
+      else if (s.kind === 'write_register') this.operand(insn, s.operand, true);
+      else if (s.kind === 'cpu_load') this.field(s.offset, false);
+      else if (s.kind === 'cpu_store') this.field(s.offset, true);
+      else if (s.kind === 'lazy_flags') this.writes_flags = true;
+      else if (s.kind === 'flag' || s.kind === 'condition') this.reads_flags = true;
+    }
+  }
+
+  private operand(insn: Insn, index: number, write: boolean): void {
+    const { cls, reg } = insn.operands[index]!;
+    if (cls === 'xmm') this.xmm(reg, write);
+    else if (cls === 'gpr' || cls === 'gpr8h') this.gpr(reg, write);
+  }
+
+  private field(offset: number, write: boolean): void {
+    if (gpr_of(offset) >= 0) this.gpr(gpr_of(offset), write);
+    else if (xmm_of(offset) >= 0) this.xmm(xmm_of(offset), write);
+    else if (is_flags_field(offset)) {
+      if (write) this.writes_flags = true;
+      else this.reads_flags = true;
+    }
+  }
+
+  private gpr(reg: number, write: boolean): void {
+    this.gpr_used.add(reg);
+    if (write) this.gpr_written.add(reg);
+  }
+
+  private xmm(reg: number, write: boolean): void {
+    this.xmm_used.add(reg);
+    if (write) this.xmm_written.add(reg);
+  }
+}
+
+/** Analyses a region; `headers` are the blocks at which fuel is looked at. Sets `Insn.live_flags`. */
+export function analyse(region: Region, headers: ReadonlySet<number>): Flow {
+  const registers = new Registers();
+  for (const block of region.blocks) for (const insn of block.insns) registers.add(insn);
+  const live_in = find_live_flags(region, headers);
+  const { gpr_used, gpr_written, xmm_used, xmm_written, writes_flags, reads_flags } = registers;
+  return {
+    kinds: find_kinds(region, live_in),
+    lengths: find_lengths(region, headers),
+    gpr_used,
+    gpr_written,
+    xmm_used,
+    xmm_written,
+    writes_flags,
+    reads_flags,
+  };
+}

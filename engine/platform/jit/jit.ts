@@ -1,0 +1,94 @@
+/**
+ * The translating platform: the interpreter, and regions of WebAssembly for the code that is hot. The record of an
+ * instruction where a region may be entered has the region's function as its handler, so whatever leads to the record
+ * leads to the region; what makes records void (changed code, dropped caches) makes its entries void.
+ */
+import type { FrameAddr, Ptr } from '../../base/types.ts';
+import { U32 } from '../../heap/memory.ts';
+import type { CodeCache } from '../interp/cache.ts';
+import { Interpreter } from '../interp/interp.ts';
+import { RECORD_RIP } from '../interp/record.ts';
+import type { Platform, PlatformHooks } from '../platform.ts';
+import { RegionCache } from './region_cache.ts';
+
+const TWO_32 = 4294967296;
+
+/** How eagerly code is translated. */
+export interface JitOptions {
+  /** Branches to an instruction that make it hot; 1 to 65535. */
+  readonly heat: number;
+  /** Translates whatever is looked up, at first sight: for tests. */
+  readonly eager: boolean;
+}
+
+export const DEFAULT_JIT_OPTIONS: JitOptions = { heat: 2000, eager: false };
+
+class Jit extends Interpreter {
+  override readonly name = 'jit';
+  private readonly options: JitOptions;
+  private readonly regions = new Map<number, RegionCache>();
+  private readonly runtime_helpers: Record<string, unknown>;
+
+  constructor(
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    hooks: PlatformHooks,
+    options: JitOptions = DEFAULT_JIT_OPTIONS,
+  ) {
+    super(module, memory, hooks, options.heat);
+    this.options = options;
+    this.runtime_helpers = this.helpers();
+  }
+
+  protected override cache_made(vcpu: Ptr<'Vcpu'>, cache: CodeCache): void {
+    const imports = {
+      env: { memory: this.memory },
+      runtime: this.exports,
+      helpers: this.runtime_helpers,
+    };
+    this.regions.set(vcpu, new RegionCache(vcpu, cache, imports, this.options.eager));
+  }
+
+  private region_cache(vcpu: Ptr<'Vcpu'>): RegionCache {
+    this.cache(vcpu);
+    return this.regions.get(vcpu) as RegionCache;
+  }
+
+  protected override hot(vcpu: Ptr<'Vcpu'>, op: number, rip_hi: number): void {
+    this.region_cache(vcpu).translate(rip_hi * TWO_32 + (U32[(op + RECORD_RIP) >>> 2] as number));
+  }
+
+  protected override original(vcpu: Ptr<'Vcpu'>, op: number): number {
+    return this.region_cache(vcpu).original(op);
+  }
+
+  protected override validate(vcpu: Ptr<'Vcpu'>, region: number): number {
+    return this.region_cache(vcpu).validate(region);
+  }
+
+  protected override decode(vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {
+    const record = super.decode(vcpu, lo, hi);
+    if (record !== 0 && this.options.eager) this.region_cache(vcpu).translate((hi >>> 0) * TWO_32 + (lo >>> 0));
+    return record;
+  }
+
+  override invalidate_frame(frame: FrameAddr): void {
+    for (const regions of this.regions.values()) regions.invalidate_frame(frame);
+    super.invalidate_frame(frame);
+  }
+
+  override drop_caches(vcpu: Ptr<'Vcpu'>): void {
+    this.region_cache(vcpu).drop();
+    super.drop_caches(vcpu);
+  }
+}
+
+/** The translating platform for this thread; see `create_interpreter`. */
+export function create_jit(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  hooks: PlatformHooks,
+  options: JitOptions = DEFAULT_JIT_OPTIONS,
+): Platform {
+  return new Jit(module, memory, hooks, options);
+}

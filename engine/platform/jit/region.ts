@@ -1,0 +1,250 @@
+/**
+ * Regions: which guest code is translated together, as a graph of blocks.
+ *
+ * From a hot instruction the builder follows direct branches to code that has run (that is decoded), on a few pages,
+ * up to a number of instructions. Code behind a call, or behind an instruction that the interpreter runs, belongs to
+ * the region too, and may be entered there.
+ */
+import { U8 } from '../../heap/memory.ts';
+import { decode, new_instruction } from '../../x86/decoder.ts';
+import { ATTR_BRANCH, type Instruction, type RegisterClass } from '../../x86/instruction.ts';
+import { variant_of } from '../interp/forms.ts';
+import { type Template, template_of } from './template.ts';
+
+const PAGE = 4096;
+
+/** Bounds of one region. */
+export interface RegionLimits {
+  readonly instructions: number;
+  readonly pages: number;
+  readonly entries: number;
+}
+
+/** How the builder sees the guest's code. */
+export interface CodeView {
+  /** The frame of executable code at an address, if it is decoded from and watched for changes; else 0. */
+  frame(rip: number): number;
+  /** Whether the instruction there deserves translation. */
+  seen(rip: number): boolean;
+}
+
+/** A decoded instruction, on its own. */
+export interface Insn {
+  readonly rip: number;
+  readonly next: number;
+  /** Null: the interpreter runs it. */
+  readonly template: Template | null;
+  readonly operands: readonly { readonly kind: string; readonly cls: RegisterClass; readonly reg: number }[];
+  readonly address_size: number;
+  readonly segment: number;
+  readonly base: number;
+  readonly index: number;
+  readonly scale: number;
+  readonly rip_relative: boolean;
+  readonly displacement: bigint;
+  readonly imm: bigint;
+  readonly imm2: number;
+  /** Target of a direct branch, -1 without. */
+  readonly target: number;
+  /** Flags are looked at before they are all set again. Found by the flow analysis. */
+  live_flags: boolean;
+}
+
+export interface Block {
+  readonly id: number;
+  readonly rip: number;
+  readonly insns: Insn[];
+  /** Instructions that its fuel pays for: all but a last one that the interpreter runs. */
+  fuel: number;
+  /** Blocks it goes to: taken, not taken; -1 outside the region. */
+  taken: number;
+  next: number;
+}
+
+export interface Region {
+  readonly blocks: readonly Block[];
+  /** Blocks where the region may be entered; the first is the hot one. */
+  readonly entries: readonly number[];
+  /** Virtual pages and their frames. */
+  readonly pages: ReadonlyMap<number, number>;
+}
+
+function bigint_of(lo: number, hi: number): bigint {
+  return (BigInt(hi) << 32n) | BigInt(lo >>> 0);
+}
+
+function copy(instruction: Instruction, rip: number): Insn {
+  const { row } = instruction;
+  const relative = instruction.operand_count > 0 && instruction.operands[0]!.kind === 'rel';
+  const moved = row.semantics === 'pop' && instruction.base === 4 ? instruction.operand_size : 0;
+  return {
+    rip,
+    next: rip + instruction.length,
+    template: template_of(row, variant_of(instruction)),
+    operands: instruction.operands
+      .slice(0, instruction.operand_count)
+      .map(({ kind, cls, reg }) => ({ kind, cls, reg })),
+    address_size: instruction.address_size,
+    segment: row.semantics === 'lea' ? -1 : instruction.segment,
+    base: instruction.base,
+    index: instruction.index,
+    scale: instruction.scale_shift,
+    rip_relative: instruction.rip_relative,
+    displacement: bigint_of(instruction.displacement, instruction.displacement_hi) + BigInt(moved),
+    imm: bigint_of(instruction.imm_lo, instruction.imm_hi),
+    imm2: instruction.imm2,
+    target: relative ? rip + instruction.length + instruction.imm_lo : -1,
+    live_flags: true,
+  };
+}
+
+class Builder {
+  private readonly code: CodeView;
+  private readonly limits: RegionLimits;
+  private readonly insns = new Map<number, Insn>();
+  private readonly leaders = new Set<number>();
+  private readonly entries = new Set<number>();
+  private readonly pages = new Map<number, number>();
+  private readonly instruction = new_instruction();
+  private readonly pending: number[] = [];
+
+  constructor(code: CodeView, limits: RegionLimits) {
+    this.code = code;
+    this.limits = limits;
+  }
+
+  /** Takes an address in as the beginning of a block, if it may belong to the region. */
+  private lead(rip: number, entry: boolean): void {
+    if (!this.insns.has(rip)) {
+      if (this.insns.size >= this.limits.instructions || !this.in_pages(rip) || !this.code.seen(rip)) return;
+      this.pending.push(rip);
+    }
+    this.leaders.add(rip);
+    if (entry && this.entries.size < this.limits.entries) this.entries.add(rip);
+  }
+
+  private in_pages(rip: number): boolean {
+    const page = Math.floor(rip / PAGE);
+    if (this.pages.has(page)) return true;
+    if (this.pages.size >= this.limits.pages) return false;
+    const frame = this.code.frame(rip);
+    if (frame === 0) return false;
+    this.pages.set(page, frame);
+    return true;
+  }
+
+  /** Decodes from a leader until something ends the block. */
+  private follow(start: number): void {
+    let rip = start;
+    for (;;) {
+      if (this.insns.has(rip)) {
+        // Runs into known code, which becomes a block of its own.
+        if (rip !== start) this.leaders.add(rip);
+        return;
+      }
+      if (this.insns.size >= this.limits.instructions || !this.in_pages(rip)) return;
+      const page = Math.floor(rip / PAGE);
+      const frame = this.pages.get(page) as number;
+      const at = frame + (rip % PAGE);
+      const length = decode(U8, at, frame + PAGE, this.instruction);
+      if (length <= 0) return;
+      const insn = copy(this.instruction, rip);
+      this.insns.set(rip, insn);
+      if (insn.template === null) {
+        this.lead(insn.next, true);
+        return;
+      }
+      const { row } = this.instruction;
+      if ((row.attributes & ATTR_BRANCH) !== 0) {
+        this.branch(insn, row.semantics);
+        return;
+      }
+      rip = insn.next;
+    }
+  }
+
+  private branch(insn: Insn, semantics: string): void {
+    if (semantics === 'call') this.lead(insn.next, true);
+    else if (semantics !== 'ret' && insn.target >= 0) {
+      this.lead(insn.target, false);
+      if (semantics !== 'jmp') this.lead(insn.next, false);
+    }
+  }
+
+  build(root: number): Region | null {
+    this.lead(root, true);
+    while (this.pending.length > 0) this.follow(this.pending.pop() as number);
+    const starts = [...this.leaders].filter((rip) => this.insns.has(rip)).sort((a, b) => a - b);
+    const ids = new Map(starts.map((rip, id) => [rip, id]));
+    const blocks = starts.map((rip, id) => this.block(rip, id, ids));
+    const root_id = ids.get(root);
+    if (root_id === undefined || blocks[root_id]!.fuel === 0) return null;
+    const entries = [root_id];
+    for (const rip of this.entries) {
+      const id = ids.get(rip);
+      // A block that begins with an instruction of the interpreter is not worth entering.
+      if (id !== undefined && id !== root_id && blocks[id]!.fuel > 0) entries.push(id);
+    }
+    return { ...reachable(blocks, entries), pages: this.pages };
+  }
+
+  private block(rip: number, id: number, ids: ReadonlyMap<number, number>): Block {
+    const insns: Insn[] = [];
+    let at = rip;
+    const block: Block = { id, rip, insns, fuel: 0, taken: -1, next: -1 };
+    for (;;) {
+      const insn = this.insns.get(at);
+      if (insn === undefined) break;
+      insns.push(insn);
+      if (insn.template === null) break;
+      block.fuel++;
+      if (is_branch(insn)) {
+        const { semantics } = insn.template.form.row;
+        if (semantics !== 'call' && semantics !== 'ret' && insn.target >= 0) {
+          block.taken = ids.get(insn.target) ?? -1;
+          if (semantics !== 'jmp') block.next = ids.get(insn.next) ?? -1;
+        }
+        break;
+      }
+      at = insn.next;
+      const known = ids.get(at);
+      if (known !== undefined) {
+        block.next = known;
+        break;
+      }
+    }
+    return block;
+  }
+}
+
+/** The blocks that the entries lead to, numbered anew, with the entries' new numbers. */
+function reachable(blocks: readonly Block[], entries: readonly number[]): Pick<Region, 'blocks' | 'entries'> {
+  const seen = new Set(entries);
+  // A set iterates over what is added meanwhile.
+  for (const id of seen) for (const to of [blocks[id]!.taken, blocks[id]!.next]) if (to >= 0) seen.add(to);
+  const kept = blocks.filter((block) => seen.has(block.id));
+  const ids = new Map(kept.map((block, id) => [block.id, id]));
+  const id_of = (id: number): number => (id < 0 ? -1 : (ids.get(id) as number));
+  return {
+    blocks: kept.map((block, id) => ({ ...block, id, taken: id_of(block.taken), next: id_of(block.next) })),
+    entries: entries.map(id_of),
+  };
+}
+
+/** Blocks of the region that a block goes to. */
+export function successors_of(block: Block): number[] {
+  const out: number[] = [];
+  if (block.taken >= 0) out.push(block.taken);
+  if (block.next >= 0 && block.next !== block.taken) out.push(block.next);
+  return out;
+}
+
+/** Whether the instruction is a translated branch. */
+export function is_branch(insn: Insn): boolean {
+  return insn.template !== null && (insn.template.form.row.attributes & ATTR_BRANCH) !== 0;
+}
+
+/** The region around a hot instruction; null where nothing is to be gained. */
+export function build_region(code: CodeView, root: number, limits: RegionLimits): Region | null {
+  return new Builder(code, limits).build(root);
+}

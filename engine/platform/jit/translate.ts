@@ -1,0 +1,302 @@
+/**
+ * A region as a WebAssembly module: one function in the shape of an interpreter's handler, which the record of each
+ * entry names as its handler, and a second one for the ways out that are seldom taken.
+ *
+ *   prologue    fuel, pages still in place (else the interpreter goes on), registers into locals
+ *   levels      blocks and loops (structure.ts); fuel and interrupts are looked at where loops begin
+ *   ways out    registers and flags into the record, then the interpreter's `jump`
+ */
+import { assert } from '../../base/assert.ts';
+import { REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
+import type { Code, FunctionRef, Label } from '../../wasm/code.ts';
+import { ModuleBuilder } from '../../wasm/module.ts';
+import type { ValueType } from '../../wasm/opcodes.ts';
+import { HELPERS } from '../../x86/helpers.ts';
+import type { Value } from '../../x86/ir.ts';
+import { RECORD_ENTRY, RECORD_POSITION } from '../interp/record.ts';
+import { LEAVE_ENTER, LEAVE_JUMP } from '../interp/runtime.ts';
+import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
+import { analyse, type Flow } from './flow.ts';
+import { cold_params, Frame, write_cold } from './frame.ts';
+import { Lower } from './lower.ts';
+import { type Block, is_branch, type Region, successors_of } from './region.ts';
+import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
+
+/** 64 KiB pages of the largest machine memory. */
+const MEMORY_PAGES = 65536;
+
+type Signature = readonly [params: readonly ValueType[], results: readonly ValueType[]];
+
+/** What every region may import from the interpreter's module. */
+const RUNTIME: Readonly<Record<string, Signature>> = {
+  access: [['i32', 'i64', 'i32', 'i32'], ['i32']],
+  commit: [['i32', 'i32'], []],
+  cas8: [['i32', 'i32', 'i64', 'i64'], ['i32']],
+  cas16: [['i32', 'i32', 'i64', 'i64'], ['i32']],
+  cas32: [['i32', 'i32', 'i64', 'i64'], ['i32']],
+  cas64: [['i32', 'i32', 'i64', 'i64'], ['i32']],
+  flags_result: [['i32', 'i32', 'i64', 'i64', 'i64'], ['i64']],
+  flags_aux: [['i32', 'i32', 'i64', 'i64', 'i64'], ['i64']],
+  jump: [['i32', 'i32', 'i32', 'i64'], ['i32']],
+  leave_region: [['i32', 'i32', 'i32', 'i64', 'i32'], ['i32']],
+  original: [HANDLER_PARAMS, ['i32']],
+  validate: [['i32', 'i32'], ['i32']],
+};
+
+function import_all(m: ModuleBuilder, region: Region): Map<string, FunctionRef> {
+  const imports = new Map<string, FunctionRef>();
+  for (const [name, [params, results]] of Object.entries(RUNTIME))
+    imports.set(name, m.import_function('runtime', name, params, results));
+  for (const block of region.blocks)
+    for (const { template } of block.insns) {
+      if (template === null) continue;
+      for (const name of template.helpers) {
+        const helper = HELPERS[name];
+        if (imports.has(name) || helper === undefined) continue;
+        const results = helper.result === null ? [] : [helper.result];
+        imports.set(name, m.import_function('helpers', name, ['i32', ...helper.params], results));
+      }
+      for (const { name, params, result } of template.routines) {
+        if (imports.has(name)) continue;
+        const results = result === null ? [] : [result];
+        imports.set(name, m.import_function('runtime', name, ['i32', ...params], results));
+      }
+    }
+  return imports;
+}
+
+class Translator {
+  private readonly region: Region;
+  private readonly shape: Structure;
+  private readonly flow: Flow;
+  private readonly frame: Frame;
+  private readonly lower: Lower;
+  private readonly c: Code;
+  /** Labels in front of blocks and loops of the open levels, and of the open loops. */
+  private readonly fronts = new Map<Item, Label>();
+  private readonly loops = new Map<LoopItem, Label>();
+  private readonly items = new Map<number, Item>();
+
+  constructor(region: Region, shape: Structure, flow: Flow, frame: Frame) {
+    this.region = region;
+    this.shape = shape;
+    this.flow = flow;
+    this.frame = frame;
+    this.c = frame.c;
+    this.lower = new Lower(frame);
+    this.note_items(shape.items);
+  }
+
+  private note_items(items: readonly Item[]): void {
+    for (const item of items) {
+      if (item.kind === 'block') this.items.set(item.id, item);
+      else this.note_items(item.items);
+    }
+  }
+
+  /** Writes the function; `number` is the region's. */
+  run(number: number): void {
+    this.prologue(number);
+    this.level(this.shape.items, this.region.entries.length > 1 ? this.region.entries : []);
+    this.c.unreachable();
+  }
+
+  private prologue(number: number): void {
+    const { c, frame, region } = this;
+    const fall_back = (): void => {
+      c.open_if().get(OP).get(CPU).get(VCPU).get(FUEL).return_call(frame.import('original')).end();
+    };
+    if (region.pages.size > 1) {
+      c.get(VCPU)
+        .op('i32.load', REGION_TAGS_OFFSET + number * 4)
+        .get(VCPU)
+        .op('i32.load', Vcpu.code_tag.offset);
+      c.op('i32.ne').if();
+      c.i32(number).get(VCPU).call(frame.import('validate')).op('i32.eqz');
+      fall_back();
+      c.end();
+    }
+    const longest = Math.max(...region.entries.map((id) => this.flow.lengths[id] as number));
+    c.get(FUEL).get(OP).op('i32.load8_u', RECORD_POSITION).op('i32.sub').tee(frame.fuel);
+    c.i32(longest).op('i32.le_s');
+    fall_back();
+    if (region.entries.length > 1) c.get(OP).op('i32.load8_u', RECORD_ENTRY).set(frame.state);
+    frame.load_registers();
+  }
+
+  // Levels
+
+  /** A level, with a dispatch on `state` to the given blocks in front of it. */
+  private level(items: readonly Item[], dispatched: readonly number[]): void {
+    const { c } = this;
+    const first = dispatched.length === 0 ? 1 : 0;
+    for (let i = items.length - 1; i >= first; i--) this.fronts.set(items[i]!, c.block());
+    if (dispatched.length > 0) this.dispatch(dispatched);
+    items.forEach((item, i) => {
+      if (i >= first) {
+        c.end();
+        this.fronts.delete(item);
+      }
+      if (item.kind === 'block') this.block(this.region.blocks[item.id] as Block);
+      else this.loop(item);
+    });
+  }
+
+  private dispatch(blocks: readonly number[]): void {
+    const { c, shape } = this;
+    const labels: Label[] = [];
+    let any: Label | null = null;
+    for (const id of blocks) {
+      any = this.front(id);
+      labels[shape.states.get(id) as number] = any;
+    }
+    assert(any !== null, 'a dispatch to nowhere');
+    for (let i = 0; i < labels.length; i++) labels[i] ??= any;
+    c.get(this.frame.state).br_table([...labels, any]);
+  }
+
+  /** The label in front of a block, or of the loop around it, on the innermost open level. */
+  private front(id: number): Label {
+    let item = this.items.get(id) as Item;
+    for (;;) {
+      const label = this.fronts.get(item);
+      if (label !== undefined) return label;
+      const around = item.kind === 'block' ? this.shape.loop_of[item.id] : item.parent;
+      assert(around !== null && around !== undefined, 'a branch to a level that is closed');
+      item = around;
+    }
+  }
+
+  private loop(item: LoopItem): void {
+    const { c } = this;
+    this.loops.set(item, c.loop());
+    this.level(item.items, item.entries.length > 1 ? item.entries : []);
+    c.end();
+    this.loops.delete(item);
+  }
+
+  /** Goes to a block of the region. */
+  private go(id: number): void {
+    const { c, shape, frame } = this;
+    this.lower.flags.convert(this.flow.kinds[id] as number);
+    const around = shape.loop_of[id] ?? null;
+    const back = around !== null && around.header === id && this.loops.has(around);
+    if (this.needs_state(id)) c.i32(shape.states.get(id) as number).set(frame.state);
+    c.br(back ? (this.loops.get(around) as Label) : this.front(id));
+  }
+
+  /** Whether a dispatch lies on the way to a block. */
+  private needs_state(id: number): boolean {
+    let around = this.shape.loop_of[id] ?? null;
+    if (around !== null && around.header === id && this.loops.has(around)) return around.entries.length > 1;
+    while (around !== null && !this.loops.has(around)) {
+      if (around.entries.length > 1) return true;
+      around = around.parent;
+    }
+    return false;
+  }
+
+  // Blocks
+
+  private block(block: Block): void {
+    const { lower, flow, frame } = this;
+    frame.narrow.clear();
+    lower.flags.kind = flow.kinds[block.id] as number;
+    if (this.shape.headers.has(block.id)) this.look_at_fuel(block);
+    for (const [i, insn] of block.insns.entries()) {
+      if (insn.template === null) {
+        this.leave(BigInt(insn.rip), LEAVE_ENTER, i);
+        return;
+      }
+      lower.begin(insn, i);
+      lower.instruction(
+        (condition) => this.branch(block, condition),
+        (target) => this.jump(block, target),
+      );
+      if (is_branch(insn)) return;
+    }
+    this.spend(block);
+    if (block.next >= 0) this.go(block.next);
+    else this.cold(block.insns.at(-1)!.next, LEAVE_ENTER);
+  }
+
+  /** At the beginning of a loop: goes on only if fuel lasts until the next look, and nobody wants the vCPU. */
+  private look_at_fuel(block: Block): void {
+    const { c, frame } = this;
+    c.get(frame.fuel)
+      .i32(this.flow.lengths[block.id] as number)
+      .op('i32.le_s');
+    c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or').open_if();
+    this.cold(block.rip, LEAVE_JUMP);
+    c.end();
+  }
+
+  private spend(block: Block): void {
+    const { c, frame } = this;
+    if (block.fuel > 0) c.get(frame.fuel).i32(block.fuel).op('i32.sub').set(frame.fuel);
+  }
+
+  private branch(block: Block, condition: Value | null): void {
+    const { c, lower } = this;
+    const last = block.insns.at(-1)!;
+    this.spend(block);
+    if (condition === null) {
+      if (block.taken >= 0) this.go(block.taken);
+      else this.leave(BigInt(last.target), LEAVE_JUMP, 0);
+      return;
+    }
+    lower.push(condition);
+    c.if();
+    const { kind } = lower.flags;
+    if (block.taken >= 0) this.go(block.taken);
+    else this.cold(last.target, LEAVE_JUMP);
+    c.end();
+    lower.flags.kind = kind;
+    if (block.next >= 0) this.go(block.next);
+    else this.cold(last.next, LEAVE_JUMP);
+  }
+
+  private jump(block: Block, target: Value): void {
+    const { c, frame, lower } = this;
+    const rip = frame.temporary('i64');
+    lower.push(target);
+    c.set(rip);
+    this.spend(block);
+    frame.store_registers(lower.flags);
+    c.get(CPU).get(VCPU).get(frame.fuel).get(rip).return_call(frame.import('jump'));
+  }
+
+  /** A way out that is taken often. */
+  private leave(rip: bigint, reason: number, retired: number): void {
+    const { c, frame } = this;
+    frame.store_registers(this.lower.flags);
+    c.get(CPU).get(VCPU).get(frame.fuel);
+    if (retired > 0) c.i32(retired).op('i32.sub');
+    c.i64(rip).i32(reason).return_call(frame.import('leave_region'));
+  }
+
+  private cold(rip: number, reason: number): void {
+    this.frame.leave_cold(rip, reason, 0, this.lower.flags);
+  }
+}
+
+/** The module of a region, which exports its function as `f`. `number` is below MAX_REGIONS. */
+export function translate(region: Region, number: number): Uint8Array {
+  const shape = structure(region.blocks.map(successors_of), region.entries);
+  const flow = analyse(region, shape.headers);
+  const m = new ModuleBuilder();
+  m.import_memory('env', 'memory', MEMORY_PAGES);
+  const imports = import_all(m, region);
+  const f = m.declare(`region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`, HANDLER_PARAMS, [
+    'i32',
+  ]);
+  const cold = m.declare('cold', cold_params(flow), ['i32']);
+  const code = m.code(f);
+  new Translator(region, shape, flow, new Frame(code, flow, imports, cold)).run(number);
+  m.define(f, code);
+  const cold_code = m.code(cold);
+  write_cold(cold_code, flow, imports);
+  m.define(cold, cold_code);
+  m.export_function('f', f);
+  return m.build();
+}
