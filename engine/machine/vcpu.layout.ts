@@ -4,6 +4,10 @@
  *
  *   +0x0000   Vcpu record
  *   +0x1000   software TLB: TLB_ENTRIES entries of 32 bytes
+ *   +0x9000   log of TLB entries filled: their number (above TLB_LOG_LIMIT: some are missing), then their offsets from
+ *             the TLB, TLB_LOG_LIMIT words and one that is not read. Outside the record, since a snapshot does not hold
+ *             the TLB
+ *   +0x9210   TLB banks: what the TLB held of address spaces that this vCPU has left (machine/tlb.ts)
  *   +0x10000  jump cache: JUMP_CACHE_ENTRIES entries of 16 bytes
  *   +0x50000  a word for each translated region: the code tag under which its pages were last found in place
  *   +0x58000  arena of decoded code, up to VCPU_STRIDE
@@ -29,6 +33,9 @@ export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_SHIFT = 5;
 /** Every byte of an invalid entry is 0xff: no page address has low bits set. */
 export const TLB_INVALID = -1;
+export const TLB_LOG_OFFSET = 0x9000;
+export const TLB_LOG_LIMIT = 128;
+export const TLB_BANKS_OFFSET = 0x9210;
 export const JUMP_CACHE_OFFSET = 0x1_0000;
 export const JUMP_CACHE_ENTRIES = 16384;
 export const JUMP_CACHE_ENTRY_SHIFT = 4;
@@ -101,6 +108,8 @@ export const Vcpu = l.done(
     /** Mm.number of the address space that the TLB holds translations of, and its Mm.shootdowns as of then. */
     tlb_space: l.u32('owner'),
     tlb_changes: l.u32('owner'),
+    /** Bank that is given up next when all are in use. */
+    tlb_victim: l.u32('owner'),
     /** Tag of the entries of the jump cache that hold now. */
     code_tag: l.u32('owner'),
     /** Passing the vCPU on to another thread: sentry/hand_over.ts. */

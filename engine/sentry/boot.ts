@@ -9,7 +9,7 @@ import { boot_ipc } from '../kernel/ipc/ids.ts';
 import { boot_kcov } from '../kernel/kcov.ts';
 import { boot_kernel, type KernelOptions } from '../kernel/kernel.ts';
 import { boot_scheduler } from '../kernel/scheduler.ts';
-import { tlb_flush_all } from '../machine/tlb.ts';
+import { tlb_init } from '../machine/tlb.ts';
 import { Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
 import { boot_time, type TimeOptions } from '../time/clock.ts';
 
@@ -27,7 +27,7 @@ export function boot_sentry(options: SentryOptions): void {
     const vcpu = vcpu_at(i);
     Vcpu.index.set(vcpu, i);
     Vcpu.frame_table.set(vcpu, MachineHeader.frame_table.get(MACHINE));
-    tlb_flush_all(vcpu);
+    tlb_init(vcpu);
   }
   boot_time(options.time);
   boot_kernel(options);

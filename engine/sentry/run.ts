@@ -15,7 +15,7 @@ import { KCOV } from '../base/instrumented.ts';
 import type { Ptr } from '../base/types.ts';
 import { faults_countdown, set_faults } from '../heap/fault_injection.ts';
 import { held_lock_count, set_lock_owner, set_lock_watch } from '../heap/lock.ts';
-import { account_start, account_stop } from '../kernel/cpu_time.ts';
+import { account_idle, account_start, account_stop } from '../kernel/cpu_time.ts';
 import { check_cpu_timers } from '../kernel/cpu_timers.ts';
 import { current, current_cpu, current_vcpu, set_current } from '../kernel/current.ts';
 import { exit_task, kill_everything, task_dropped } from '../kernel/exit.ts';
@@ -115,6 +115,7 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
   Scheduler.online.add(scheduler, 1);
   if (KCOV) kcov_enter_machine();
   slices_left = may_sleep ? Number.POSITIVE_INFINITY : TURN_SLICES;
+  account_idle();
   try {
     return run_loop(index, vcpu, platform, may_sleep);
   } catch (error) {
@@ -142,6 +143,7 @@ function run_loop(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, may_slee
       run_task(index, vcpu, platform, task);
       continue;
     }
+    account_idle();
     // An idle vCPU holds on to no address space, which may end meanwhile.
     mm_deactivate(vcpu);
     enter_idle(vcpu);

@@ -14,6 +14,7 @@ import type { Ptr } from '../base/types.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { bound_memory } from '../heap/memory.ts';
 import { bind_slabs } from '../heap/slab.ts';
+import { tlb_forget_others } from '../machine/tlb.ts';
 import { Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
 import { use_mm } from '../mm/active.ts';
 import { BLOCK, type Comparer, create_comparer } from './compare.ts';
@@ -61,6 +62,8 @@ export class Shadow {
   /** Brings the state back; the number of pages that were not as kept. */
   restore(): number {
     use_mm(0 as Ptr<'Mm'>);
+    // Numbers of address spaces come again.
+    for (let i = 0; i < MachineHeader.vcpu_count.get(MACHINE); i++) tlb_forget_others(vcpu_at(i));
     const heap = heap_used_end();
     const frames = frames_used_end();
     this.frames_high = Math.max(this.frames_high, frames);

@@ -104,6 +104,8 @@ export function timer_remaining(timer: Ptr<'Timer'>): number {
  */
 export function timers_run(): void {
   const root = time_root();
+  // Before the clock is read: this is asked at each switch of tasks, and most programs have no timer.
+  if (TimeRoot.next_deadline.get(root) === Number.POSITIVE_INFINITY) return;
   const now = monotonic_ns();
   if (TimeRoot.next_deadline.get(root) > now) return;
   const timer_lock = TimeRoot.timer_lock.at(root);

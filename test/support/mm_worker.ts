@@ -16,6 +16,7 @@ import { active_root } from '../../engine/mm/active.ts';
 import { mm_activate } from '../../engine/mm/address_space.ts';
 import { guest_fault } from '../../engine/mm/fault.ts';
 import { get_user_u32, pin } from '../../engine/mm/uaccess.ts';
+import { log_tlb_fill } from './tlb.ts';
 
 /** What the main thread passes, and the control words' index in I32: stop, ready, rounds, errors. */
 export interface WorkerTask {
@@ -35,7 +36,8 @@ set_lock_owner(1);
 
 /** One store of guest code: TLB, then page table, then a fault. False when the fault stands. */
 function guest_store(address: number, value: number): boolean {
-  const tag = ((vcpu + TLB_OFFSET) >> 2) + (((address / 4096) % TLB_ENTRIES) | 0) * 8 + 2;
+  const number = ((address / 4096) % TLB_ENTRIES) | 0;
+  const tag = ((vcpu + TLB_OFFSET) >> 2) + number * 8 + 2;
   const page = address - (address % 4096);
   if (U32[tag] !== page >>> 0 || U32[tag + 1] !== Math.floor(page / 2 ** 32)) {
     for (;;) {
@@ -45,6 +47,7 @@ function guest_store(address: number, value: number): boolean {
         U32[tag] = page >>> 0;
         U32[tag + 1] = Math.floor(page / 2 ** 32);
         U32[tag + 2] = ((entry & ~0xfff) >>> 0) - (page >>> 0);
+        log_tlb_fill(vcpu, number);
         break;
       }
       if (guest_fault(page, ACCESS_WRITE) !== 0) return false;

@@ -15,6 +15,7 @@ import { flush_others } from '../../machine/flush_others.ts';
 import { FRAME_CACHE, FRAME_CODE, FRAME_DIRTY, FrameInfo } from '../../machine/frame.layout.ts';
 import { PTE_EXEC, PTE_PRESENT, TASK_SIZE } from '../../machine/page_table.layout.ts';
 import { enter_guest, leave_guest } from '../../machine/safe_point.ts';
+import { tlb_forget_others } from '../../machine/tlb.ts';
 import {
   ACCESS_EXEC,
   ARENA_OFFSET,
@@ -316,6 +317,7 @@ export class CodeCache {
 
   /** Takes the frame's write entries out of this vCPU's TLB, so that stores to it are noticed. */
   private forbid_writes(frame: FrameAddr): void {
+    tlb_forget_others(this.vcpu);
     const start = (this.vcpu + TLB_OFFSET) >>> 2;
     const words = 1 << (TLB_ENTRY_SHIFT - 2);
     for (let i = 0; i < TLB_ENTRIES; i++) {

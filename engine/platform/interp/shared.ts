@@ -13,6 +13,8 @@ import {
   JUMP_CACHE_OFFSET,
   TLB_ENTRIES,
   TLB_ENTRY_SHIFT,
+  TLB_LOG_LIMIT,
+  TLB_LOG_OFFSET,
   TLB_OFFSET,
   Vcpu,
 } from '../../machine/vcpu.layout.ts';
@@ -225,6 +227,16 @@ function define_resolve_page(m: ModuleBuilder, imports: Imports): FunctionRef {
   return f;
 }
 
+/** Notes in the log which TLB entry is filled, so that the kernel need not look at all of them to empty it. */
+function log_fill(c: Code, vcpu: number, slot: number): void {
+  const used = c.local('i32');
+  c.get(vcpu).op('i32.load', TLB_LOG_OFFSET).tee(used).i32(TLB_LOG_LIMIT).op('i32.le_u').open_if();
+  c.get(vcpu).get(used).i32(2).op('i32.shl').op('i32.add').get(slot).get(vcpu).op('i32.sub');
+  c.op('i32.store', TLB_LOG_OFFSET + 4);
+  c.get(vcpu).get(used).i32(1).op('i32.add').op('i32.store', TLB_LOG_OFFSET);
+  c.end();
+}
+
 /** Writes the TLB entry: reads always, writes when the page is writable, already dirty and without code. */
 function fill_tlb(c: Code, vcpu: number, address: number, pte: number, flags: number): void {
   const slot = c.local('i32');
@@ -242,6 +254,7 @@ function fill_tlb(c: Code, vcpu: number, address: number, pte: number, flags: nu
   c.op('i64.store', TLB_WRITE);
   c.get(slot).get(pte).i32(~0xfff).op('i32.and').get(page).op('i32.wrap_i64').op('i32.sub');
   c.op('i32.store', TLB_ADDEND);
+  log_fill(c, vcpu, slot);
 }
 
 /** commit(vcpu, size): writes the bounce buffer to the two pages it stands for. */

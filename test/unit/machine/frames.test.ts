@@ -20,6 +20,7 @@ import { set_this_vcpu } from '../../../engine/machine/this_vcpu.ts';
 import { tlb_flush_page } from '../../../engine/machine/tlb.ts';
 import { INTERRUPT_CODE, INTERRUPT_FLUSH_TLB, TLB_OFFSET, Vcpu, vcpu_at } from '../../../engine/machine/vcpu.layout.ts';
 import { test_machine } from '../../support/mm.ts';
+import { log_tlb_fill } from '../../support/tlb.ts';
 
 test('frames are zeroed, counted and reused at once when the other vCPUs are idle', () => {
   test_machine({ ram_bytes: 1 << 20 });
@@ -92,6 +93,7 @@ test('safe points take flush requests; entering the guest looks again', () => {
   const tag = (vcpu + TLB_OFFSET) >> 2;
   U32[tag + 8 * 5] = 0x5000;
   U32[tag + 8 * 5 + 2] = 0x5000;
+  log_tlb_fill(vcpu, 5);
   Vcpu.interrupt.or(vcpu, INTERRUPT_FLUSH_TLB);
   const before = Vcpu.flushes.load(vcpu);
   safe_point(vcpu);

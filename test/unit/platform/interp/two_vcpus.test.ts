@@ -8,7 +8,7 @@ import { register_code_invalidation } from '../../../../engine/machine/code_even
 import { CpuState } from '../../../../engine/machine/cpu.layout.ts';
 import { enter_guest, leave_guest, safe_point } from '../../../../engine/machine/safe_point.ts';
 import { set_this_vcpu } from '../../../../engine/machine/this_vcpu.ts';
-import { register_translation_flush, tlb_flush_all } from '../../../../engine/machine/tlb.ts';
+import { register_translation_flush, tlb_init } from '../../../../engine/machine/tlb.ts';
 import { Vcpu, vcpu_at } from '../../../../engine/machine/vcpu.layout.ts';
 import { create_interpreter } from '../../../../engine/platform/interp/interp.ts';
 import { EXIT_FUEL, EXIT_INTERRUPT, EXIT_SYSCALL, type Platform } from '../../../../engine/platform/platform.ts';
@@ -42,7 +42,7 @@ function second_vcpu(job: Job): void {
   set_this_vcpu(vcpu);
   Vcpu.index.set(vcpu, 1);
   Vcpu.page_table.set(vcpu, job.root);
-  tlb_flush_all(vcpu);
+  tlb_init(vcpu);
   const platform = create_interpreter(job.module, job.memory, { syscall: () => 1, fault: () => 1, tsc: () => 0 });
   register_translation_flush((flushed) => platform.flush_translations(flushed));
   register_code_invalidation({
