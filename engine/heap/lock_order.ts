@@ -5,6 +5,7 @@
  *   file_position       position of one open file: held over a whole read, write or seek
  *   epoll_watch         who watches which file
  *     epoll             one instance, held while its files are polled; outer before inner
+ *   pseudo_tree         directories of a made-up file system (procfs): looking a name up looks at tasks
  *   tasklist            process tree, pids, process groups, sessions
  *     sighand           one thread group's signal state
  *     task              one task's pointers to the parts it shares with others
@@ -38,6 +39,7 @@ import type { LockClass } from './lock.ts';
 export const FILE_POSITION_LOCK: LockClass = { name: 'file_position', rank: 5 };
 export const EPOLL_WATCH_LOCK: LockClass = { name: 'epoll_watch', rank: 6 };
 export const EPOLL_LOCK: LockClass = { name: 'epoll', rank: 7 };
+export const PSEUDO_TREE_LOCK: LockClass = { name: 'pseudo_tree', rank: 9 };
 export const TASKLIST_LOCK: LockClass = { name: 'tasklist', rank: 10 };
 export const SIGHAND_LOCK: LockClass = { name: 'sighand', rank: 20 };
 export const TASK_LOCK: LockClass = { name: 'task', rank: 22 };

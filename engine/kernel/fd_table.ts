@@ -242,12 +242,6 @@ export function files_lookup(files: Ptr<'Files'>, fd: number): Ptr<'File'> {
   return file;
 }
 
-/** Whether a descriptor is filled: a hint, without the lock. */
-export function fd_peek(files: Ptr<'Files'>, fd: number): boolean {
-  const at = entry_at(files, fd);
-  return at !== NO_ENTRY && ((U32[at >> 2] as number) & ~FD_FLAGS) !== 0;
-}
-
 /** The lowest filled descriptor from `from` on, or -1: for readers of /proc and for sweeps. */
 export function files_next(files: Ptr<'Files'>, from: number): number {
   lock(Files.lock.at(files), FILES_LOCK);

@@ -29,6 +29,8 @@ export interface MachineOptions {
   /** Traces system calls to this host file, which is appended to; '-' is stderr. */
   readonly strace?: string;
   readonly debug?: boolean;
+  /** Checks the kernel's records for writes beyond their end and after they were freed; slower. */
+  readonly sanitize?: boolean;
 }
 
 /** MachineOptions with everything decided. */
@@ -48,6 +50,7 @@ export interface MachineConfig {
   /** '' is off, '-' stderr, else a host file. */
   readonly strace: string;
   readonly debug: boolean;
+  readonly sanitize: boolean;
 }
 
 const MIB = 1 << 20;
@@ -92,5 +95,6 @@ export function machine_config(options: MachineOptions, cores: number): MachineC
     platform,
     strace: options.strace ?? '',
     debug: options.debug ?? false,
+    sanitize: options.sanitize ?? false,
   };
 }

@@ -236,6 +236,7 @@ export class Machine {
         clock: config.clock,
         seed: config.seed,
         hostname: config.hostname,
+        sanitize: config.sanitize,
       });
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;

@@ -38,6 +38,8 @@ export interface BootOptions {
   readonly clock: 'real' | 'virtual';
   readonly seed: number | null;
   readonly hostname: string;
+  /** Kernel records are checked for writes after their end and after they were freed. */
+  readonly sanitize?: boolean;
 }
 
 /** Binds the calling thread to a machine: as the host's thread, or about to be a vCPU (`run_vcpu` says which). */
@@ -57,7 +59,7 @@ export function enter_machine(memory: WebAssembly.Memory): void {
 /** Makes a machine without any file system or process. Throws a RangeError when its memory cannot be had. */
 export function boot_machine(options: BootOptions): WebAssembly.Memory {
   const { vcpus, heap_bytes, ram_bytes } = options;
-  const memory = boot_memory({ vcpus, heap_bytes, ram_bytes });
+  const memory = boot_memory({ vcpus, heap_bytes, ram_bytes, sanitize: options.sanitize === true });
   enter_machine(memory);
   boot_sentry({
     hostname: options.hostname,

@@ -7,13 +7,13 @@ import { make_dev } from '../abi/stat.ts';
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_write } from '../heap/bytes.ts';
-import { lock, unlock } from '../heap/lock.ts';
-import { MOUNT_LOCK, TREE_LOCK } from '../heap/lock_order.ts';
+import { type LockClass, lock, unlock } from '../heap/lock.ts';
+import { MOUNT_LOCK, PSEUDO_TREE_LOCK, TREE_LOCK } from '../heap/lock_order.ts';
 import { slab } from '../heap/slab.ts';
 import { d_shrink, d_unpin_tree, dput } from './dcache.ts';
 import { notify_unmount } from './notify.ts';
 import { vfs_root } from './root.ts';
-import { SB_DYING, SuperBlock, VfsRoot } from './vfs.layout.ts';
+import { SB_DYING, SB_NO_CACHE, SuperBlock, VfsRoot } from './vfs.layout.ts';
 
 type S = Ptr<'SuperBlock'>;
 
@@ -124,14 +124,19 @@ export function sb_put(sb: S): void {
   superblocks.free(sb);
 }
 
+/** A file system that keeps no names, since it makes them up, looks at what has locks of its own to do so. */
+function tree_class(sb: S): LockClass {
+  return (SuperBlock.flags.load(sb) & SB_NO_CACHE) !== 0 ? PSEUDO_TREE_LOCK : TREE_LOCK;
+}
+
 /** Takes the superblock's tree lock. */
 export function tree_lock(sb: S): void {
-  lock(SuperBlock.tree.at(sb), TREE_LOCK);
+  lock(SuperBlock.tree.at(sb), tree_class(sb));
 }
 
 /** Releases the superblock's tree lock. */
 export function tree_unlock(sb: S): void {
-  unlock(SuperBlock.tree.at(sb), TREE_LOCK);
+  unlock(SuperBlock.tree.at(sb), tree_class(sb));
 }
 
 /** The next inode number of a superblock that numbers its own inodes; the tree lock is held. */

@@ -173,6 +173,16 @@ else {
         assert.is((await machine.run(['echo', 'alive'])).stdout, 'alive\n');
       }));
 
+  test('readers of /proc meet processes that come and go, sanitized heap', async () => {
+    const machine = await Machine.create({ vcpus: 2, memory: 256 << 20, sanitize: true });
+    try {
+      const run = await machine.run([compile('proc_storm', 'dynamic'), '40'], { timeout: 120_000 });
+      assert.is(run.stdout, '40 rounds\n', run.stderr);
+    } finally {
+      await machine.close();
+    }
+  });
+
   test('caches dropped at random change nothing', () =>
     with_machine(0, async (machine) => {
       const random = random_of(5);

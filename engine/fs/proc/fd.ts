@@ -5,8 +5,7 @@ import { S_IFDIR, S_IFLNK, S_IFREG } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_read } from '../../heap/bytes.ts';
 import { current } from '../../kernel/current.ts';
-import { fd_flags, fd_peek, files_lookup } from '../../kernel/fd_table.ts';
-import { Files } from '../../kernel/files.layout.ts';
+import { fd_flags, files_lookup, files_next } from '../../kernel/fd_table.ts';
 import { Task } from '../../kernel/task.layout.ts';
 import { Mm } from '../../mm/mm.layout.ts';
 import { mm_lock, mm_unlock } from '../../mm/mm_lock.ts';
@@ -19,7 +18,7 @@ import { Mount } from '../../vfs/vfs.layout.ts';
 import { pipe_place } from '../anon/fifo.ts';
 import { inotify_lines } from '../anon/inotify.ts';
 import type { Entry, EntrySink, PseudoNode, Subject } from '../pseudo/node.ts';
-import { peek_task, task_owner, with_files, with_fs, with_mm, with_page, with_task } from './subject.ts';
+import { peek, task_owner, with_files, with_fs, with_mm, with_page, with_task } from './subject.ts';
 
 const NO_FS = 0 as Ptr<'FsContext'>;
 const NO_FILE = 0 as Ptr<'File'>;
@@ -60,25 +59,28 @@ function follow_file(file: Ptr<'File'>, out: PathRef): number {
   return 0;
 }
 
+/**
+ * The subject's lowest descriptor from `from` on, or -1. No reference is taken, since its last holder would close
+ * files under the tree lock: a task keeps its table for as long as the tasklist lock is held.
+ */
+function next_descriptor(subject: Subject, from: number): number {
+  return peek(subject, -1, (task) => {
+    const files = Task.files.get(task);
+    return files === 0 ? -1 : files_next(files, from);
+  });
+}
+
 /** The entries of a directory whose names are the task's descriptors. */
 function descriptors(node: () => PseudoNode): Pick<PseudoNode, 'lookup' | 'list'> {
-  const files_of = (subject: Subject): Ptr<'Files'> => {
-    const task = peek_task(subject);
-    return task === 0 ? (0 as Ptr<'Files'>) : Task.files.get(task);
-  };
   return {
     lookup(name: string, subject: Subject): Entry | null {
-      const files = files_of(subject);
-      if (files === 0 || !/^(0|[1-9][0-9]{0,6})$/.test(name) || !fd_peek(files, Number(name))) return null;
-      return { node: node(), subject: { tid: subject.tid, item: Number(name) } };
+      const fd = /^(0|[1-9][0-9]{0,6})$/.test(name) ? Number(name) : -1;
+      if (fd < 0 || next_descriptor(subject, fd) !== fd) return null;
+      return { node: node(), subject: { tid: subject.tid, item: fd } };
     },
     list(cookie: number, subject: Subject, sink: EntrySink): void {
-      const files = files_of(subject);
-      if (files === 0) return;
-      for (let fd = cookie; fd < Files.end.get(files); fd++) {
-        if (!fd_peek(files, fd)) continue;
+      for (let fd = next_descriptor(subject, cookie); fd >= 0; fd = next_descriptor(subject, fd + 1))
         if (!sink(String(fd), { node: node(), subject: { tid: subject.tid, item: fd } }, fd)) return;
-      }
     },
   };
 }

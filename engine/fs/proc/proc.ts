@@ -8,6 +8,7 @@
 import { PROC_MAGIC } from '../../abi/mount.ts';
 import { S_IFDIR, S_IFREG } from '../../abi/stat.ts';
 import { current } from '../../kernel/current.ts';
+import { lock_tasklist, unlock_tasklist } from '../../kernel/kernel.ts';
 import { find_task, next_tid } from '../../kernel/pid.ts';
 import { Task } from '../../kernel/task.layout.ts';
 import { ThreadGroup } from '../../kernel/thread_group.layout.ts';
@@ -42,7 +43,7 @@ import {
   write_comm,
   write_oom_score_adj,
 } from './status.ts';
-import { peek_task, task_exists, task_owner } from './subject.ts';
+import { peek, type T, task_exists, task_owner } from './subject.ts';
 import { SYSCTL } from './sysctl.ts';
 import { cpuinfo, filesystems, loadavg, meminfo, system_stat, uptime, version } from './system.ts';
 import { SYSVIPC } from './sysvipc.ts';
@@ -87,13 +88,24 @@ const COMMON: readonly PseudoNode[] = [
   task_file('wchan', () => '0'),
 ];
 
+/** The smallest tid >= `from` of a task that `wanted` takes, or 0. */
+function next_task(from: number, wanted: (task: T, tid: number) => boolean): number {
+  lock_tasklist();
+  let tid = next_tid(from);
+  while (tid !== 0 && !wanted(find_task(tid), tid)) tid = next_tid(tid + 1);
+  unlock_tasklist();
+  return tid;
+}
+
 /** The smallest pid >= `from` that leads a process, or 0. */
 function next_process(from: number): number {
-  for (let tid = next_tid(from); tid !== 0; tid = next_tid(tid + 1)) {
-    const task = find_task(tid);
-    if (task !== 0 && ThreadGroup.tgid.get(Task.group.get(task)) === tid) return tid;
-  }
-  return 0;
+  return next_task(from, (task, tid) => ThreadGroup.tgid.get(Task.group.get(task)) === tid);
+}
+
+/** The smallest tid >= `from` of the subject's process, or 0. */
+function next_thread(subject: Subject, from: number): number {
+  const tgid = peek(subject, 0, (task) => ThreadGroup.tgid.get(Task.group.get(task)));
+  return tgid === 0 ? 0 : next_task(from, (task) => ThreadGroup.tgid.get(Task.group.get(task)) === tgid);
 }
 
 function number_from(name: string): number {
@@ -115,19 +127,12 @@ const TASKS: PseudoNode = {
   others: [THREAD],
   lookup(name, subject) {
     const tid = number_from(name);
-    const task = find_task(tid);
-    const leader = peek_task(subject);
-    if (tid === 0 || task === 0 || leader === 0 || Task.group.get(task) !== Task.group.get(leader)) return null;
+    if (tid === 0 || next_thread(subject, tid) !== tid) return null;
     return { node: THREAD, subject: { tid, item: -1 } };
   },
   list(cookie, subject, sink) {
-    const leader = peek_task(subject);
-    if (leader === 0) return;
-    for (let tid = next_tid(cookie); tid !== 0; tid = next_tid(tid + 1)) {
-      const task = find_task(tid);
-      if (task === 0 || Task.group.get(task) !== Task.group.get(leader)) continue;
+    for (let tid = next_thread(subject, cookie); tid !== 0; tid = next_thread(subject, tid + 1))
       if (!sink(String(tid), { node: THREAD, subject: { tid, item: -1 } }, tid)) return;
-    }
   },
 };
 

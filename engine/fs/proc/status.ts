@@ -13,7 +13,7 @@ import { lock_tasklist, unlock_tasklist } from '../../kernel/kernel.ts';
 import { group_rlimit, group_rlimit_hard } from '../../kernel/limits.ts';
 import { pgid_of, session_of, sid_of } from '../../kernel/process_group.ts';
 import { PendingSignals } from '../../kernel/signal.layout.ts';
-import { action_handler } from '../../kernel/signal.ts';
+import { action_handler, lock_signals, unlock_signals } from '../../kernel/signal.ts';
 import { TASK_BLOCKED, TASK_STATE_MASK, TASK_STOPPED, TASK_ZOMBIE, Task } from '../../kernel/task.layout.ts';
 import { parent_pid, set_task_comm, task_comm } from '../../kernel/task.ts';
 import { Session, ThreadGroup } from '../../kernel/thread_group.layout.ts';
@@ -23,7 +23,7 @@ import { FsContext } from '../../vfs/vfs.layout.ts';
 import type { Subject } from '../pseudo/node.ts';
 import { PTS_MAJOR, Tty } from '../tty/tty.layout.ts';
 import { resident_pages } from './maps.ts';
-import { type T, with_files, with_fs, with_mm, with_page, with_task } from './subject.ts';
+import { type T, with_credentials, with_files, with_fs, with_mm, with_page, with_task } from './subject.ts';
 
 const NS_PER_TICK = 1e7;
 
@@ -77,6 +77,8 @@ interface Signals {
 function signals_of(group: Ptr<'ThreadGroup'>): Signals {
   const found = { ignored_lo: 0, ignored_hi: 0, caught_lo: 0, caught_hi: 0 };
   if (ThreadGroup.sighand.get(group) === 0) return found;
+  // An exec gives its process actions of its own and drops those it shared.
+  lock_signals(group);
   for (let signo = 1; signo <= 64; signo++) {
     const handler = action_handler(group, signo);
     const bit = 1 << ((signo - 1) & 31);
@@ -86,6 +88,7 @@ function signals_of(group: Ptr<'ThreadGroup'>): Signals {
     else if (signo <= 32) found.caught_lo |= bit;
     else found.caught_hi |= bit;
   }
+  unlock_signals(group);
   return found;
 }
 
@@ -169,20 +172,19 @@ function memory_lines(task: T): string {
 }
 
 function credential_lines(task: T): string {
-  const c = Task.credentials.get(task);
-  if (c === 0) return '';
-  const groups: number[] = [];
-  for (let i = 0; i < Credentials.group_count.get(c); i++)
-    groups.push(U32[(Credentials.groups.at(c) >> 2) + i] as number);
-  const uids = [Credentials.uid, Credentials.euid, Credentials.suid, Credentials.fsuid].map((f) => f.get(c));
-  const gids = [Credentials.gid, Credentials.egid, Credentials.sgid, Credentials.fsgid].map((f) => f.get(c));
   const fd_size = with_files(task, 0, (files) => Math.max(64, Math.ceil(Files.end.get(files) / 64) * 64));
-  return `Uid:\t${uids.join('\t')}\nGid:\t${gids.join('\t')}\nFDSize:\t${fd_size}\nGroups:\t${groups.join(' ')} \n`;
+  return with_credentials(task, '', (c) => {
+    const groups: number[] = [];
+    for (let i = 0; i < Credentials.group_count.get(c); i++)
+      groups.push(U32[(Credentials.groups.at(c) >> 2) + i] as number);
+    const uids = [Credentials.uid, Credentials.euid, Credentials.suid, Credentials.fsuid].map((f) => f.get(c));
+    const gids = [Credentials.gid, Credentials.egid, Credentials.sgid, Credentials.fsgid].map((f) => f.get(c));
+    const ids = `Uid:\t${uids.join('\t')}\nGid:\t${gids.join('\t')}\n`;
+    return `${ids}FDSize:\t${fd_size}\nGroups:\t${groups.join(' ')} \n`;
+  });
 }
 
 function capability_lines(task: T): string {
-  const c = Task.credentials.get(task);
-  if (c === 0) return '';
   const sets = [
     ['CapInh', Credentials.cap_inheritable],
     ['CapPrm', Credentials.cap_permitted],
@@ -190,8 +192,10 @@ function capability_lines(task: T): string {
     ['CapBnd', Credentials.cap_bounding],
     ['CapAmb', Credentials.cap_ambient],
   ] as const;
-  const lines = sets.map(([name, field]) => `${name}:\t${mask(field.hi(c), field.lo(c))}`);
-  return `${lines.join('\n')}\nNoNewPrivs:\t${Credentials.no_new_privs.get(c)}\n`;
+  return with_credentials(task, '', (c) => {
+    const lines = sets.map(([name, field]) => `${name}:\t${mask(field.hi(c), field.lo(c))}`);
+    return `${lines.join('\n')}\nNoNewPrivs:\t${Credentials.no_new_privs.get(c)}\n`;
+  });
 }
 
 /** /proc/PID/status (proc_pid_status(5)). */

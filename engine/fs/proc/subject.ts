@@ -5,6 +5,7 @@ import { ESRCH } from '../../abi/errno.ts';
 import type { Ptr } from '../../base/types.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { Credentials } from '../../kernel/credentials.layout.ts';
+import { credentials_get, credentials_put } from '../../kernel/credentials.ts';
 import { files_get, files_put } from '../../kernel/files.ts';
 import { lock_tasklist, unlock_tasklist } from '../../kernel/kernel.ts';
 import { find_task } from '../../kernel/pid.ts';
@@ -31,18 +32,18 @@ export function with_task<R>(subject: Subject, body: (task: T) => R): R | number
   return result;
 }
 
-/**
- * The subject's task as a hint, without lock or reference: for lookups and directory listings, which run
- * under the tree lock, where the tasklist lock cannot be taken. Records are never unmapped, so a task that
- * goes meanwhile gives a stale answer at worst, and the access that follows says ESRCH.
- */
-export function peek_task(subject: Subject): T {
-  return find_task(subject.tid);
+/** Runs a short `body` with the subject's task under the tasklist lock, without a reference; `none` when it is gone. */
+export function peek<R>(subject: Subject, none: R, body: (task: T) => R): R {
+  lock_tasklist();
+  const task = find_task(subject.tid);
+  const result = task === 0 ? none : body(task);
+  unlock_tasklist();
+  return result;
 }
 
-/** Whether the subject's task is there; a hint. */
+/** Whether the subject's task is there. */
 export function task_exists(subject: Subject): boolean {
-  return peek_task(subject) !== 0;
+  return peek(subject, false, () => true);
 }
 
 /** Runs `body` with the task's address space; `none` for a task that has none (a zombie). */
@@ -87,10 +88,23 @@ export function with_page<R>(none: R, body: (page: number) => R): R {
   return result;
 }
 
-/** Effective ids of the subject's task, the owner of its files in /proc; a hint. */
+/** Runs `body` with the task's credentials; `none` for a task that has none. */
+export function with_credentials<R>(task: T, none: R, body: (credentials: Ptr<'Credentials'>) => R): R {
+  lock_tasklist();
+  const credentials = Task.credentials.get(task);
+  if (credentials !== 0) credentials_get(credentials);
+  unlock_tasklist();
+  if (credentials === 0) return none;
+  const result = body(credentials);
+  credentials_put(credentials);
+  return result;
+}
+
+/** Effective ids of the subject's task, the owner of its files in /proc. */
 export function task_owner(subject: Subject): { uid: number; gid: number } {
-  const task = peek_task(subject);
-  const credentials = task === 0 ? (0 as Ptr<'Credentials'>) : Task.credentials.get(task);
-  if (credentials === 0) return { uid: 0, gid: 0 };
-  return { uid: Credentials.euid.get(credentials), gid: Credentials.egid.get(credentials) };
+  return peek(subject, { uid: 0, gid: 0 }, (task) => {
+    const credentials = Task.credentials.get(task);
+    if (credentials === 0) return { uid: 0, gid: 0 };
+    return { uid: Credentials.euid.get(credentials), gid: Credentials.egid.get(credentials) };
+  });
 }
