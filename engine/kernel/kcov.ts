@@ -184,8 +184,27 @@ export function kcov_mapping(kcov: K, offset: number, length: number): Ptr<'Mapp
 
 // Tracing
 
+/** A host that runs programs itself takes the records of all tasks of this thread, instead of their areas. */
+export interface KcovCollector {
+  /** The thread is about to run `task` in the kernel. */
+  resume(task: T): void;
+  pause(): void;
+}
+
+let collector: KcovCollector | null = null;
+
+/** From now on this thread's records go to a collector; null: to the tasks' areas again. */
+export function kcov_collect(to: KcovCollector | null): void {
+  kcov_trace_off();
+  collector = to;
+}
+
 /** Sets this thread to append for `task`, which it is about to run in the kernel. */
 export function kcov_resume(task: T): void {
+  if (collector !== null) {
+    collector.resume(task);
+    return;
+  }
   const kcov = Task.kcov.get(task);
   if (kcov === 0 || Kcov.remote.get(kcov) !== 0) kcov_trace_off();
   else kcov_trace_to(Kcov.mode.get(kcov), Kcov.directory.get(kcov), Kcov.words.get(kcov));
@@ -193,7 +212,8 @@ export function kcov_resume(task: T): void {
 
 /** This thread appends to nothing until the next `kcov_resume`. */
 export function kcov_pause(): void {
-  kcov_trace_off();
+  if (collector !== null) collector.pause();
+  else kcov_trace_off();
 }
 
 /**

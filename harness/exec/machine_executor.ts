@@ -10,6 +10,7 @@
  * hangs.
  */
 import { performance } from 'node:perf_hooks';
+import { KCOV } from '../../engine/base/instrumented.ts';
 import type { Ptr } from '../../engine/base/types.ts';
 import { forget_held_locks } from '../../engine/heap/lock.ts';
 import { bound_memory } from '../../engine/heap/memory.ts';
@@ -33,6 +34,7 @@ import { panic_cause } from '../../engine/sentry/panic.ts';
 import { RUN_IDLE, RUN_PANICKED, run_vcpu } from '../../engine/sentry/run.ts';
 import { Shadow } from '../../engine/snapshot/shadow.ts';
 import { seed_random } from '../../engine/time/clock.ts';
+import { coverage_map } from './block_map.ts';
 import { boot_exec_machine, type ExecutorConfig, make_exec_process } from './boot.ts';
 import type { ExecOptions, ExecOutcome, Executor, Leak, PanicInfo } from './executor.ts';
 import { LeakCheck, live_counts, tear_down } from './leaks.ts';
@@ -60,8 +62,8 @@ export function create_executor(config: ExecutorConfig = {}): Executor {
 }
 
 class MachineExecutor implements Executor {
-  readonly instrumented = false;
-  readonly blocks = 0;
+  readonly instrumented: boolean = KCOV;
+  readonly blocks: number = KCOV ? (coverage_map()?.blocks ?? 0) : 0;
   private readonly config: ExecutorConfig;
   private readonly recorder = new Recorder();
   private readonly platform = new ProgramPlatform(this.recorder);
@@ -101,7 +103,13 @@ class MachineExecutor implements Executor {
     this.platform.load(calls, options.seed, !options.check_leaks);
     seed_random(options.seed);
     KernelRoot.fuel_limit.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + FUEL);
+    const { coverage } = this.recorder;
+    if (KCOV) coverage.begin(options.collect);
     let ran = this.run_to_end();
+    if (KCOV) {
+      coverage.end();
+      coverage.hand_out(this.recorder.records);
+    }
     if (ran.panic === null && options.check_leaks) ran = this.end_processes(ran);
     if (ran.panic !== null) {
       this.renew();

@@ -3,6 +3,7 @@
  * runs. One recorder serves one executor; `begin` forgets the program before.
  */
 import { CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM } from '../../engine/abi/clone.ts';
+import { KCOV } from '../../engine/base/instrumented.ts';
 import type { Ptr } from '../../engine/base/types.ts';
 import { faults_countdown, set_faults } from '../../engine/heap/fault_injection.ts';
 import { type CloneArgs, clone_task } from '../../engine/kernel/clone.ts';
@@ -23,6 +24,7 @@ import { ProgramState } from '../../engine/platform/program/program.layout.ts';
 import { type ProgramHooks, program_state } from '../../engine/platform/program/program.ts';
 import { platform_hooks } from '../../engine/sentry/run.ts';
 import { MAX_THREADS, point_at_stack } from './boot.ts';
+import { Coverage } from './coverage.ts';
 import type { CallOutcome, Comparison } from './executor.ts';
 
 const TWO_32 = 4294967296;
@@ -65,6 +67,7 @@ export function make_program_thread(): Ptr<'CpuState'> {
 }
 
 export class Recorder implements ProgramHooks {
+  readonly coverage = new Coverage();
   calls: readonly ProgramCall[] = [];
   records: CallRecord[] = [];
 
@@ -85,9 +88,11 @@ export class Recorder implements ProgramHooks {
     record.started = true;
     const { fail_nth } = this.calls[index] as ProgramCall;
     if (fail_nth !== 0) set_faults(fail_nth);
+    if (KCOV) this.coverage.open(index);
   }
 
   call_ends(index: number, lo: number, hi: number): void {
+    if (KCOV) this.coverage.close();
     const record = this.records[index] as CallRecord;
     record.finished = true;
     record.result = (hi | 0) * TWO_32 + lo;
