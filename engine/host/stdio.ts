@@ -22,6 +22,8 @@ export interface Sink {
   watch(drained: () => void, gone: () => void): void;
   /** Resolves when everything has been handed over. */
   finish(): Promise<void>;
+  /** Nothing more is written, finished or not: lets go of the stream. */
+  release(): void;
 }
 
 /** The bytes given, then the end. */
@@ -39,11 +41,15 @@ export function buffer_source(bytes: Uint8Array): Source {
 
 /** A Node readable stream; the caller's own standard input by default. */
 export function stream_source(stream: NodeJS.ReadableStream = process.stdin): Source {
+  let on_data = (_chunk: Buffer | string): void => {};
+  let on_end = (): void => {};
   return {
     start(data, end) {
-      stream.on('data', (chunk: Buffer | string) => data(typeof chunk === 'string' ? Buffer.from(chunk) : chunk));
-      stream.once('end', end);
-      stream.once('error', end);
+      on_data = (chunk) => data(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+      on_end = end;
+      stream.on('data', on_data);
+      stream.once('end', on_end);
+      stream.once('error', on_end);
     },
     pause() {
       stream.pause();
@@ -52,7 +58,9 @@ export function stream_source(stream: NodeJS.ReadableStream = process.stdin): So
       stream.resume();
     },
     stop() {
-      stream.removeAllListeners('data');
+      stream.off('data', on_data);
+      stream.off('end', on_end);
+      stream.off('error', on_end);
       stream.pause();
       (stream as { unref?: () => void }).unref?.();
     },
@@ -68,6 +76,7 @@ export class BufferSink implements Sink {
   }
   watch(): void {}
   async finish(): Promise<void> {}
+  release(): void {}
   bytes(): Uint8Array {
     return Buffer.concat(this.chunks);
   }
@@ -96,13 +105,14 @@ export function stream_sink(stream: NodeJS.WritableStream): Sink {
     },
     finish() {
       return new Promise((resolve) => {
-        const done = (): void => {
-          stream.off('drain', drained);
-          resolve();
-        };
-        if (gone) done();
-        else stream.write('', done);
+        if (gone) resolve();
+        else stream.write('', () => resolve());
       });
+    },
+    release() {
+      stream.off('drain', drained);
+      // The error of a write that has just failed is told a moment after its callback.
+      setImmediate(() => stream.off('error', failed));
     },
   };
 }
