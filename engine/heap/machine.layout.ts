@@ -4,7 +4,8 @@
  *
  *   0x0000_0000  one page that stays zero: null records land here, and the checked build verifies it
  *   0x0000_1000  MachineHeader
- *   0x0000_2000  slab directory and other boot-time tables (up to 64 KiB)
+ *   0x0000_2000  slab directory
+ *   0x0000_e000  host descriptors that are open, a bit each: the process's, not in a snapshot
  *   vcpu_base    vCPU areas, one stride each (platform/vcpu.layout.ts): caches only, not in a snapshot
  *   heap_base    kernel heap: pages for slabs
  *   frame_table  one FrameInfo for each frame
@@ -19,6 +20,7 @@ import { Lock } from './lock.ts';
 export const MACHINE_MAGIC = 0x7476_0001;
 export const MACHINE = 0x1000 as Ptr<'MachineHeader'>;
 export const SLAB_DIRECTORY = 0x2000;
+export const HOST_HANDLES = 0xe000;
 export const BOOT_TABLES_END = 0x10000;
 
 const l = layout('MachineHeader');

@@ -25,7 +25,7 @@ import { heap_page_alloc, heap_page_free } from './heap_pages.ts';
 import { type Declared, type LayoutInfo, layout_of } from './layout.ts';
 import { lock, unlock } from './lock.ts';
 import { HEAP_LOCK, SLAB_LOCK } from './lock_order.ts';
-import { BOOT_TABLES_END, MACHINE, MachineHeader, SLAB_DIRECTORY } from './machine.layout.ts';
+import { HOST_HANDLES, MACHINE, MachineHeader, SLAB_DIRECTORY } from './machine.layout.ts';
 import { bound_memory, U8, U32 } from './memory.ts';
 import { CELL_OVERHEAD, check_free_cell, quarantine, sanitized_cell, unsanitized_record } from './sanitize.ts';
 import { SLAB_NAME_MAX, SlabDescriptor, SlabPage } from './slab.layout.ts';
@@ -231,7 +231,7 @@ function find_or_add(info: LayoutInfo): Ptr<'SlabDescriptor'> {
   const end = SLAB_DIRECTORY + count * SlabDescriptor.SIZE;
   while (d < end && !name_equals(d, info.name)) d = (d + SlabDescriptor.SIZE) as Ptr<'SlabDescriptor'>;
   if (d === end) {
-    assert(d + SlabDescriptor.SIZE <= BOOT_TABLES_END, 'slab directory is full');
+    assert(d + SlabDescriptor.SIZE <= HOST_HANDLES, 'slab directory is full');
     const sanitize = MachineHeader.heap_sanitize.get(MACHINE);
     const cell = info.size + (sanitize !== 0 ? CELL_OVERHEAD : 0);
     SlabDescriptor.object_size.set(d, Math.ceil(cell / 16) * 16);

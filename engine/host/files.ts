@@ -11,6 +11,7 @@ import * as errno from '../abi/errno.ts';
 import { dev_major, dev_minor } from '../abi/stat.ts';
 import type { HostDirectory, HostEntry, HostFiles, HostStatus } from '../fs/host/host_files.ts';
 import { U8 } from '../heap/memory.ts';
+import { handle_close, handle_opened } from './handles.ts';
 
 const LINUX = process.platform === 'linux';
 const O_PATH = LINUX ? 0o10000000 : 0;
@@ -160,15 +161,15 @@ function view(address: number, length: number): Uint8Array {
 /** The host's files through node:fs. One for each thread; it keeps no state. */
 export const node_files: HostFiles = {
   by_path: !LINUX,
-  open_root: (path) => attempt(() => (LINUX ? fs.openSync(Buffer.from(path), O_PATH | O_DIRECTORY) : root_token(path))),
-  open_directory: (at, name) => on_name(at, name, (path) => fs.openSync(path, O_PATH | O_DIRECTORY | O_NOFOLLOW)),
+  open_root: (path) => attempt(() => (LINUX ? open(Buffer.from(path), O_PATH | O_DIRECTORY) : root_token(path))),
+  open_directory: (at, name) => on_name(at, name, (path) => open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW)),
   open_file: (at, name, write) =>
     on_name(at, name, (path) => open_regular(path, (write ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)),
   create_file: (at, name, mode) =>
-    on_name(at, name, (path) => fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode)),
+    on_name(at, name, (path) => open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode)),
   close: (handle) => {
     attempt(() => {
-      fs.closeSync(handle);
+      if (handle < ROOT_TOKEN) handle_close(handle);
       return 0;
     });
   },
@@ -214,16 +215,23 @@ function done(_nothing: unknown): number {
   return 0;
 }
 
+/** Opens a descriptor of the machine's. */
+function open(path: Buffer, flags: number, mode?: number): number {
+  return handle_opened(fs.openSync(path, flags, mode));
+}
+
+const ROOT_TOKEN = 0x7fff_0000;
+
 /** Where directories go by path, a root's handle only says that it is there. */
 function root_token(path: Uint8Array): number {
-  return fs.statSync(Buffer.from(path)).isDirectory() ? 0x7fff_0000 : -errno.ENOTDIR;
+  return fs.statSync(Buffer.from(path)).isDirectory() ? ROOT_TOKEN : -errno.ENOTDIR;
 }
 
 /** Opens a regular file only: opening a device or a FIFO could do something to it. */
 function open_regular(path: Buffer, flags: number): number {
   if (!fs.lstatSync(path).isFile()) return -errno.ENXIO;
-  const handle = fs.openSync(path, flags);
-  if (fs.fstatSync(handle).isFile()) return handle;
-  fs.closeSync(handle);
+  const handle = open(path, flags);
+  if (handle < 0 || fs.fstatSync(handle).isFile()) return handle;
+  handle_close(handle);
   return -errno.ENXIO;
 }

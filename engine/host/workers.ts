@@ -17,6 +17,9 @@ export function vcpu_module(): string {
  */
 const LOADING = 'require_module' in process.features ? ['--no-experimental-require-module'] : [];
 
+/** Longer than a thread takes to start on a busy host. */
+const PATIENCE_MS = 1000;
+
 /** Starts vCPU threads of one machine. */
 export class VcpuPool {
   private readonly pool: Piscina;
@@ -54,9 +57,17 @@ export class VcpuPool {
     return job;
   }
 
-  /** Ends every thread, whatever it does. */
+  /**
+   * Ends every thread, whatever it does. Jobs that end by themselves are waited for, up to PATIENCE_MS: a thread that is
+   * ended while it loads modules leaves their descriptors open.
+   */
   async destroy(): Promise<void> {
-    for (const job of this.jobs) job.catch(() => {});
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, PATIENCE_MS);
+    });
+    await Promise.race([Promise.allSettled(this.jobs), patience]);
+    clearTimeout(timer);
     await this.pool.destroy();
   }
 }

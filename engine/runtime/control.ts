@@ -42,8 +42,12 @@ export class ControlPlane {
     this.ended ??= error;
     for (const reject of this.pending) reject(this.ended);
     this.pending.clear();
-    for (const port of this.ports) port.close();
     this.run_waiting();
+  }
+
+  /** Closes this end of every port. The threads are gone: one that is being started would lose its port on the way. */
+  disconnect(): void {
+    for (const port of this.ports) port.close();
   }
 
   /** Counters of `count` vCPUs. */

@@ -8,7 +8,7 @@
 import { ELIBBAD, ENOENT, ENOEXEC, ENOTDIR } from '../abi/errno.ts';
 import type { Ptr } from '../base/types.ts';
 import { HOST_INPUT, HOST_OUTPUT } from '../fs/hostio/hostio.layout.ts';
-import { bell_count, bell_word, host_stream_create, host_stream_made } from '../fs/hostio/stream.ts';
+import { bell_count, bell_word, host_stream_create, host_stream_made, ring_bell } from '../fs/hostio/stream.ts';
 import {
   type HostTerminal,
   host_terminal_create,
@@ -18,6 +18,7 @@ import {
 } from '../fs/hostio/terminal.ts';
 import { forget_held_locks } from '../heap/lock.ts';
 import { unbind_memory } from '../heap/memory.ts';
+import { close_all_handles } from '../host/handles.ts';
 import { interpreter_module } from '../host/module.ts';
 import {
   BufferSink,
@@ -288,11 +289,16 @@ export class Machine {
           this.send([pid], 'SIGKILL', true);
         }, options.timeout);
       this.serve();
-    }).finally(() => {
-      clearTimeout(timer);
-      clearInterval(alive);
-    });
-    await Promise.all([stdout.finish(), stderr.finish(), screen.finish()]);
+    })
+      .then(async (ended) => {
+        await Promise.all([stdout.finish(), stderr.finish(), screen.finish()]);
+        return ended;
+      })
+      .finally(() => {
+        clearTimeout(timer);
+        clearInterval(alive);
+        for (const sink of new Set([stdout, stderr, screen])) sink.release();
+      });
     const bytes = (sink: Sink | BufferSink): Uint8Array =>
       sink instanceof BufferSink ? sink.bytes() : new Uint8Array(0);
     const decoder = new TextDecoder();
@@ -378,7 +384,13 @@ export class Machine {
     interrupt_all(INTERRUPT_STOP);
     this.reject_all(new TvisorError('the machine was closed while a program ran', ''));
     this.inline?.stop();
+    // A thread that has not taken over yet shall find that there is nothing to do.
+    hand_over(0);
+    ring_bell();
     await (await this.pool)?.destroy();
+    this.control.disconnect();
+    this.enter();
+    close_all_handles();
     unbind_memory();
   }
 

@@ -17,7 +17,7 @@ const HAND_OVER_DONE = 2;
 /** Waits until the thread that runs vCPU `index` has given it up. */
 export function take_over(index: number): void {
   const vcpu = vcpu_at(index);
-  Vcpu.hand_over.store(vcpu, HAND_OVER_ASKED);
+  if (Vcpu.hand_over.cas(vcpu, 0, HAND_OVER_ASKED) === HAND_OVER_DONE) return;
   announce_machine_event();
   while (Vcpu.hand_over.load(vcpu) === HAND_OVER_ASKED) Atomics.wait(I32, Vcpu.hand_over.index(vcpu), HAND_OVER_ASKED);
 }
@@ -27,7 +27,7 @@ export function hand_over_asked(index: number): boolean {
   return Vcpu.hand_over.load(vcpu_at(index)) === HAND_OVER_ASKED;
 }
 
-/** Gives vCPU `index` up to the thread that waits for it. The caller is not running it, and never will again. */
+/** Gives vCPU `index` up to the thread that waits for it or will. The caller is not running it, and never will again. */
 export function hand_over(index: number): void {
   const vcpu = vcpu_at(index);
   Vcpu.hand_over.store(vcpu, HAND_OVER_DONE);
