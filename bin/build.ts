@@ -66,6 +66,7 @@ const ENGINE_ENTRIES = {
   harness_cli: 'bin/tvisor_harness.js',
   harness: 'harness/index.js',
   fuzz_worker: 'harness/fuzz/worker_job.js',
+  executor: 'harness/exec/machine_executor.js',
 };
 
 /** Loads machine.cjs through the code cache that the build left, or without it where V8 does not accept it. */
