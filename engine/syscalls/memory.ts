@@ -1,24 +1,18 @@
 /** Memory management: mmap(2) and its family, mlock, madvise, process_vm_readv, membarrier. */
 
-import { CAP_IPC_LOCK, CAP_SYS_PTRACE } from '../abi/capability.ts';
-import { EBADF, EFAULT, EINVAL, ENOMEM, ENOSPC, ENOSYS, EPERM, ESRCH } from '../abi/errno.ts';
+import { CAP_IPC_LOCK } from '../abi/capability.ts';
+import { EBADF, EFAULT, EINVAL, ENOMEM, ENOSPC, ENOSYS, EPERM } from '../abi/errno.ts';
 import { MAP_ANONYMOUS, MAP_HUGETLB, MLOCK_ONFAULT } from '../abi/mman.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK } from '../abi/resource.ts';
 import type { Ptr } from '../base/types.ts';
-import { lock, unlock } from '../heap/lock.ts';
-import { TASKLIST_LOCK } from '../heap/lock_order.ts';
 import { U8 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u32, arg_u64 } from '../kernel/args.ts';
-import { Credentials } from '../kernel/credentials.layout.ts';
 import { capable } from '../kernel/credentials.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_file } from '../kernel/fd_table.ts';
-import { KernelRoot } from '../kernel/kernel.layout.ts';
-import { kernel_root } from '../kernel/kernel.ts';
 import { rlimit } from '../kernel/limits.ts';
-import { find_task } from '../kernel/pid.ts';
+import { foreign_mm } from '../kernel/ptrace_access.ts';
 import { Task } from '../kernel/task.layout.ts';
-import { task_mm_get } from '../kernel/task_mm.ts';
 import { flush_others } from '../machine/flush_others.ts';
 import { IoCursor } from '../machine/io.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
@@ -151,38 +145,6 @@ function sys_munlockall(): number {
   return do_munlockall(Task.mm.get(current));
 }
 
-/** Whether the current task may look into the other's memory (ptrace_may_access, PTRACE_MODE_ATTACH_REALCREDS). */
-function may_access(task: Ptr<'Task'>, mm: Ptr<'Mm'>): boolean {
-  if (Task.group.get(task) === Task.group.get(current) || capable(CAP_SYS_PTRACE)) return true;
-  const own = Task.credentials.get(current);
-  const other = Task.credentials.get(task);
-  const uid = Credentials.uid.get(own);
-  const gid = Credentials.gid.get(own);
-  return (
-    Mm.dumpable.get(mm) === 1 &&
-    uid === Credentials.uid.get(other) &&
-    uid === Credentials.euid.get(other) &&
-    uid === Credentials.suid.get(other) &&
-    gid === Credentials.gid.get(other) &&
-    gid === Credentials.egid.get(other) &&
-    gid === Credentials.sgid.get(other)
-  );
-}
-
-/** The address space of a task by tid, with a reference, or -ESRCH, -EPERM. */
-function foreign_mm(tid: number): number {
-  const tasklist = KernelRoot.tasklist.at(kernel_root());
-  lock(tasklist, TASKLIST_LOCK);
-  const task = find_task(tid);
-  const mm = task === 0 ? (0 as Ptr<'Mm'>) : task_mm_get(task);
-  const allowed = mm !== 0 && may_access(task, mm);
-  unlock(tasklist, TASKLIST_LOCK);
-  if (mm === 0) return -ESRCH;
-  if (allowed) return mm;
-  mm_put(mm);
-  return -EPERM;
-}
-
 const local = new IoCursor();
 const remote = new IoCursor();
 /** Bytes moved at a time. */
@@ -224,7 +186,7 @@ function process_vm(write: boolean): number {
   if (count > IOV_MAX) return -EINVAL;
   // Remote addresses are only looked at when they are used: no check that they are user addresses.
   for (let i = 0; i < count; i++) if (!load_iovec(vector + i * 16)) return -EFAULT;
-  const mm = foreign_mm(arg_i32(0));
+  const mm = foreign_mm(arg_i32(0), false);
   if (mm < 0) return mm;
   let done = 0;
   let error = 0;

@@ -75,7 +75,7 @@ int main(int argc, char **argv) {
   write_file("dirinterp", "#!/tmp\n", 0755);
   mkdir("directory", 0755);
   const char *names[] = {"./script", "./nested", "./noexec", "./text",      "./empty",     "./badinterp", "./loop",
-                         "./elfish", "./missing", "",        "./directory", "./dirinterp", "./script/x",  "/proc/self/maps"};
+                         "./elfish", "./missing", "",        "./directory", "./dirinterp", "./script/x",  "/proc/self/mem"};
   for (unsigned i = 0; i < sizeof names / sizeof *names; i++) try_exec(names[i]);
 
   char **volatile bad_pointer = (char **)8;

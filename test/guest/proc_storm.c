@@ -31,7 +31,7 @@ static void look(int dir, const char *name, int depth) {
         for (struct dirent *e; (e = readdir(list));)
             if (e->d_name[0] != '.') look(dirfd(list), e->d_name, depth + 1);
         closedir(list);
-    } else if (S_ISREG(st.st_mode) && strcmp(name, "mem")) {
+    } else if (S_ISREG(st.st_mode)) {
         int fd = openat(dir, name, O_RDONLY | O_NONBLOCK);
         if (fd < 0) return;
         for (int i = 0; i < 3 && read(fd, buf, sizeof buf) > 0; i++) reads++;
@@ -64,7 +64,7 @@ static void come_and_go(int number) {
 }
 
 int main(int argc, char **argv) {
-    int rounds = argc > 1 && atoi(argv[1]) > 0 ? atoi(argv[1]) : 60;
+    int rounds = argc > 1 && atoi(argv[1]) > 0 ? atoi(argv[1]) : 15;
     pid_t reader = fork();
     if (reader == 0) {
         DIR *list = opendir("/proc");

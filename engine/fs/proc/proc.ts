@@ -29,6 +29,7 @@ import { type PseudoFilesystem, pseudo_create, register_pseudo } from '../pseudo
 import { config_gz } from './config.ts';
 import { CWD, EXE, FD_DIRECTORY, FDINFO_DIRECTORY, ROOT } from './fd.ts';
 import { maps, statm } from './maps.ts';
+import { open_mem, transfer_mem } from './mem.ts';
 import { MOUNT_CHANGES, mountinfo, mounts } from './mounts.ts';
 import { smaps } from './smaps.ts';
 import {
@@ -73,6 +74,7 @@ const COMMON: readonly PseudoNode[] = [
   task_file('limits', limits),
   task_file('loginuid', () => '4294967295'),
   task_file('maps', maps),
+  { name: 'mem', mode: S_IFREG | 0o600, owner: task_owner, open: open_mem, transfer: transfer_mem },
   { ...task_file('mountinfo', mountinfo), changes: MOUNT_CHANGES },
   { ...task_file('mounts', mounts), changes: MOUNT_CHANGES },
   task_file('oom_score', () => '0\n'),

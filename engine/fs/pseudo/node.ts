@@ -5,6 +5,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import type { Ptr } from '../../base/types.ts';
+import type { IoCursor } from '../../machine/io.ts';
 import type { PathRef } from '../../vfs/path_ref.ts';
 
 /** What an inode is about: a task (0: none) and a descriptor or other number (-1: none). */
@@ -40,10 +41,12 @@ export interface PseudoNode {
   read?(subject: Subject): string | number;
   /** A number that moves when the content changes, and the queue that is woken then: the file can be polled. */
   readonly changes?: { count(): number; queue(): Ptr<'WaitQueue'> };
+  /** Reads and writes in place of `read` and `write`, for contents that are bytes: their number, or -errno. */
+  transfer?(subject: Subject, file: Ptr<'File'>, io: IoCursor, position: number, write: boolean): number;
   /** Takes a whole write: 0 or -errno. */
   write?(subject: Subject, text: string): number;
-  /** Sets kind and object of a file that is opened, where its operations are not the file system's: 0 or -errno. */
-  open?(file: Ptr<'File'>): number;
+  /** Asked by open(2); sets kind and object where the operations are not the file system's: 0, or -errno to refuse. */
+  open?(file: Ptr<'File'>, subject: Subject): number;
   /** Text of a symbolic link, or -errno. */
   link?(subject: Subject): string | number;
   /** Magic links: where they lead, with references; 0 or -errno. */

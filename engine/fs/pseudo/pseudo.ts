@@ -115,7 +115,9 @@ function read_link(inode: I, target: number, capacity: number): number {
 
 function read(file: Ptr<'File'>, io: IoCursor, position: number): number {
   const inode = File.inode.get(file);
-  const text = node_at(inode).read?.(subject_of(inode)) ?? -EINVAL;
+  const node = node_at(inode);
+  if (node.transfer !== undefined) return node.transfer(subject_of(inode), file, io, position, false);
+  const text = node.read?.(subject_of(inode)) ?? -EINVAL;
   if (typeof text === 'number') return text;
   const total = Math.max(0, Math.min(text.length - position, io.remaining));
   if (total === 0) return 0;
@@ -129,9 +131,10 @@ function read(file: Ptr<'File'>, io: IoCursor, position: number): number {
   return total;
 }
 
-function write(file: Ptr<'File'>, io: IoCursor): number {
+function write(file: Ptr<'File'>, io: IoCursor, position: number): number {
   const inode = File.inode.get(file);
   const node = node_at(inode);
+  if (node.transfer !== undefined) return node.transfer(subject_of(inode), file, io, position, true);
   if (node.write === undefined) return -EIO;
   const length = io.remaining;
   if (length > WRITE_MAX) return -EINVAL;
@@ -197,11 +200,10 @@ export function register_pseudo(fs: PseudoFilesystem): void {
       const type = Inode.mode.get(inode) & S_IFMT;
       if (type === S_IFCHR) return special_open(inode, file);
       if (type === S_IFDIR) return 0;
-      const { open } = node_at(inode);
-      if (open !== undefined) return open(file);
       File.kind.set(file, fs.file_kind);
-      File.scratch.set(file, (node_at(inode).changes?.count() ?? 0) >>> 0);
-      return 0;
+      const node = node_at(inode);
+      if (node.changes !== undefined) File.scratch.set(file, node.changes.count() >>> 0);
+      return node.open?.(file, subject_of(inode)) ?? 0;
     },
     // Opening with O_TRUNC means nothing here; other attributes belong to what the files stand for.
     set_attributes: (_inode, change) => ((change.valid & ~IGNORED_CHANGES) === 0 ? 0 : -EPERM),

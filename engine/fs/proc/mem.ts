@@ -1,0 +1,43 @@
+/**
+ * /proc/PID/mem (proc_pid_mem(5)): the memory of a process at its addresses. Who opens it must be allowed to trace
+ * the process; what was opened is the address space of that moment, which an exec or an exit ends.
+ */
+import { EACCES, EIO, ENOENT, EPERM } from '../../abi/errno.ts';
+import type { Ptr } from '../../base/types.ts';
+import { foreign_mm } from '../../kernel/ptrace_access.ts';
+import type { IoCursor } from '../../machine/io.ts';
+import { mm_put } from '../../mm/address_space.ts';
+import { Mm } from '../../mm/mm.layout.ts';
+import { access_remote } from '../../mm/remote.ts';
+import { File } from '../../vfs/file.layout.ts';
+import type { Subject } from '../pseudo/node.ts';
+import { task_exists, with_mm, with_task } from './subject.ts';
+
+/** The file keeps the number of the address space, not a reference: it does not hold memory that nobody uses. */
+export function open_mem(file: Ptr<'File'>, subject: Subject): number {
+  const mm = foreign_mm(subject.tid, true);
+  if (mm === -EPERM) return -EACCES;
+  // A directory that is in use keeps its names for longer than the process lives.
+  if (mm < 0) return task_exists(subject) ? mm : -ENOENT;
+  File.scratch2.set(file, Mm.number.get(mm as Ptr<'Mm'>));
+  mm_put(mm as Ptr<'Mm'>);
+  return 0;
+}
+
+/** Reads or writes at the address `position`: bytes, 0 once the address space is gone, -EIO where nothing is. */
+export function transfer_mem(
+  subject: Subject,
+  file: Ptr<'File'>,
+  io: IoCursor,
+  position: number,
+  write: boolean,
+): number {
+  if (io.remaining === 0) return 0;
+  const n = with_task(subject, (task) =>
+    with_mm(task, 0, (mm) => {
+      if (Mm.number.get(mm) !== File.scratch2.get(file)) return 0;
+      return access_remote(mm, position, io, write) || -EIO;
+    }),
+  );
+  return n < 0 && n !== -EIO ? 0 : n;
+}
