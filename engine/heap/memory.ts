@@ -10,6 +10,8 @@
  * index them with `>>> 2`, never `>> 2`.
  */
 
+import { drop_thread_caches } from '../base/caches.ts';
+
 export let U8: Uint8Array = new Uint8Array(0);
 export let I32: Int32Array = new Int32Array(0);
 export let U32: Uint32Array = new Uint32Array(0);
@@ -37,8 +39,9 @@ export function bound_memory(): WebAssembly.Memory | null {
   return bound;
 }
 
-/** Drops the views, so that a closed machine's memory can be collected. */
+/** Drops the views and the thread's caches, so that a closed machine's memory can be collected. */
 export function unbind_memory(): void {
+  drop_thread_caches();
   U8 = new Uint8Array(0);
   I32 = new Int32Array(0);
   U32 = new Uint32Array(0);

@@ -18,6 +18,7 @@
  * (heap/sanitize.ts).
  */
 import { assert, panic } from '../base/assert.ts';
+import { register_cache } from '../base/caches.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_length, bytes_read, bytes_zero } from './bytes.ts';
 import { fault_now, faults_countdown } from './fault_injection.ts';
@@ -135,6 +136,11 @@ export class Slab<R extends string> {
     }
     return this.descriptor;
   }
+
+  /** Forgets the descriptor's address, and the memory with it. */
+  unbind(): void {
+    this.memory = null;
+  }
 }
 
 /** Declares the allocator of a record class; one for each class, at module level. */
@@ -144,7 +150,11 @@ export function slab<R extends string>(declaration: Declared<R>): Slab<R> {
   return made;
 }
 
-const declared: { bind(): Ptr<'SlabDescriptor'> }[] = [];
+const declared: { bind(): Ptr<'SlabDescriptor'>; unbind(): void }[] = [];
+
+register_cache('slab descriptors', () => {
+  for (const made of declared) made.unbind();
+});
 
 /** Gives every declared class its descriptor in the bound machine: afterwards none is made any more. */
 export function bind_slabs(): void {

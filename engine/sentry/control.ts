@@ -9,6 +9,7 @@
  * Between calls a vCPU is between two instructions, in no address space, with no lock held. While it is held it stays
  * so, and still serves calls.
  */
+import { drop_thread_caches } from '../base/caches.ts';
 import type { Ptr } from '../base/types.ts';
 import { ring_doorbell } from '../kernel/scheduler.ts';
 import { tlb_flush_all } from '../machine/tlb.ts';
@@ -54,8 +55,10 @@ export class VcpuControl implements VcpuCalls {
   }
 
   drop_caches(): void {
+    // The thread may be no vCPU at the moment.
     tlb_flush_all(this.vcpu);
     this.platform.drop_caches(this.vcpu);
+    drop_thread_caches();
   }
 
   hold(): void {

@@ -4,6 +4,7 @@
  */
 import { EACCES, EIO, ENOMEM } from '../abi/errno.ts';
 import { SIGKILL } from '../abi/signal.ts';
+import { register_cache } from '../base/caches.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { register_task_resource } from '../kernel/resources.ts';
@@ -11,8 +12,8 @@ import { siginfo_kernel } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { register_code_invalidation } from '../machine/code_events.ts';
-import { set_this_vcpu } from '../machine/this_vcpu.ts';
-import { register_space_switch, register_translation_flush } from '../machine/tlb.ts';
+import { set_this_vcpu, this_vcpu } from '../machine/this_vcpu.ts';
+import { register_space_switch, register_translation_flush, tlb_flush_all } from '../machine/tlb.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { active_mm } from '../mm/active.ts';
 import { mm_activate, mm_deactivate, mm_fork, mm_get, mm_put } from '../mm/address_space.ts';
@@ -37,8 +38,19 @@ register_task_resource('mm', {
   },
 });
 
+/** What this thread runs guest code with, while it is a vCPU. */
+let bound_platform: Platform | null = null;
+
+register_cache('TLB', () => {
+  if (this_vcpu !== 0) tlb_flush_all(this_vcpu);
+});
+register_cache('code', () => {
+  if (this_vcpu !== 0) bound_platform?.drop_caches(this_vcpu);
+});
+
 /** Binds this thread to a vCPU area and its memory maintenance to the platform. */
 export function bind_vcpu(vcpu: Ptr<'Vcpu'>, platform: Platform): void {
+  bound_platform = platform;
   set_this_vcpu(vcpu);
   register_translation_flush((flushed) => platform.flush_translations(flushed));
   register_space_switch((vcpu_now, space, changes) => platform.switch_space(vcpu_now, space, changes));
@@ -51,6 +63,7 @@ export function bind_vcpu(vcpu: Ptr<'Vcpu'>, platform: Platform): void {
 /** This thread is no vCPU, or that of another machine from now on: a platform bound before has no say here. */
 export function unbind_vcpu(): void {
   set_this_vcpu(0 as Ptr<'Vcpu'>);
+  bound_platform = null;
   register_translation_flush(null);
   register_space_switch(null);
   register_code_invalidation(null);

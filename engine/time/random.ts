@@ -3,6 +3,7 @@
  *
  * The generator is xoshiro128** (Blackman and Vigna); it is for replay, not for secrets.
  */
+import { register_cache } from '../base/caches.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { TIMER_LOCK } from '../heap/lock_order.ts';
 import { U8, U32 } from '../heap/memory.ts';
@@ -13,6 +14,10 @@ import { TimeRoot } from './time.layout.ts';
 const POOL_BYTES = 1024;
 const pool = new Uint8Array(POOL_BYTES);
 let pool_left = 0;
+register_cache('random bytes', () => {
+  pool.fill(0);
+  pool_left = 0;
+});
 
 /** Fills machine memory at `address` with `length` random bytes. */
 export function random_fill(address: number, length: number): void {

@@ -6,6 +6,7 @@
  * call may block on one vCPU and end on another.
  */
 import { NO_RESULT } from '../abi/errno.ts';
+import { register_cache } from '../base/caches.ts';
 import type { Ptr } from '../base/types.ts';
 import { U32 } from '../heap/memory.ts';
 import { current, current_cpu } from '../kernel/current.ts';
@@ -26,6 +27,7 @@ const source: TraceSource = {
 };
 
 const parsed = new Map<number, readonly Argument[]>();
+register_cache('argument types', () => parsed.clear());
 
 function arguments_of(number: number): readonly Argument[] {
   let list = parsed.get(number);

@@ -13,13 +13,9 @@ import type { Ptr } from '../../engine/base/types.ts';
 import { Machine, TvisorError } from '../../engine/index.ts';
 import { find_task } from '../../engine/kernel/pid.ts';
 import { Task } from '../../engine/kernel/task.layout.ts';
-import { vcpu_at } from '../../engine/machine/vcpu.layout.ts';
 import { Mm } from '../../engine/mm/mm.layout.ts';
-import type { Platform } from '../../engine/platform/platform.ts';
-import { platform_hooks } from '../../engine/sentry/run.ts';
 import { quiet_counts } from '../support/counts.ts';
 import { compile, native_host, REPOSITORY } from '../support/guest.ts';
-import { random_of } from '../support/random.ts';
 
 const SMALL = 64 << 20;
 const TVISOR = join(REPOSITORY, 'dist', 'bundle', 'tvisor.cjs');
@@ -28,7 +24,6 @@ const TVISOR = join(REPOSITORY, 'dist', 'bundle', 'tvisor.cjs');
 interface Inside {
   enter(): void;
   readonly running: ReadonlyMap<number, unknown>;
-  readonly inline: { readonly platform: Platform } | null;
 }
 
 function inside(machine: Machine): Inside {
@@ -182,25 +177,6 @@ else {
       await machine.close();
     }
   });
-
-  test('caches dropped at random change nothing', () =>
-    with_machine(0, async (machine) => {
-      const random = random_of(5);
-      const { syscall } = platform_hooks;
-      const hooks = platform_hooks as { syscall(): number };
-      const script = 'seq 1 300 | sort -rn | head -2; echo $(echo nested); ls / | wc -l';
-      const plain = await machine.run(['sh', '-c', script]);
-      hooks.syscall = () => {
-        const result = syscall();
-        if (result === 0 && random() % 4 === 0) inside(machine).inline?.platform.drop_caches(vcpu_at(0));
-        return result;
-      };
-      try {
-        assert.is((await machine.run(['sh', '-c', script])).stdout, plain.stdout);
-      } finally {
-        hooks.syscall = syscall;
-      }
-    }));
 
   for (const vcpus of [0, 2])
     test(`a broken kernel ends its machine with a report, ${vcpus} vCPU`, async () => {

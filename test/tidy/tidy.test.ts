@@ -166,6 +166,29 @@ test('no enums, namespaces, default exports or unfinished marks', () => {
   report(violations);
 });
 
+/** Collections that are no caches of a machine: filled while modules load, or by properties of instructions alone. */
+const TABLES = [
+  'engine/heap/layout.ts',
+  'engine/vfs/device.ts',
+  'engine/fs/pseudo/node.ts',
+  'engine/runtime/signals.ts',
+  'engine/wasm/opcodes.ts',
+  'engine/x86/row.ts',
+  'engine/x86/table.ts',
+  'engine/platform/jit/template.ts',
+];
+
+test('collections of a module are registered caches (base/caches.ts) or tables', () => {
+  const collection = /^(?:export )?(?:const|let) \w+[^=\n]*= new (?:Weak)?(?:Map|Set)(?:<.*>)?\(\);/m;
+  const suspects = engine.filter(({ text }) => collection.test(text));
+  assert.ok(suspects.some(({ path }) => path === 'engine/trace/strace.ts'));
+  report(
+    suspects
+      .filter(({ path, text }) => !TABLES.includes(path) && !text.includes('register_cache('))
+      .map(({ path }) => `${path}: a cache that is not registered`),
+  );
+});
+
 test('engine/index.ts is the only barrel', () => {
   const violations: string[] = [];
   for (const source of engine)
