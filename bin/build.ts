@@ -67,6 +67,7 @@ const ENGINE_ENTRIES = {
   harness: 'harness/index.js',
   fuzz_worker: 'harness/fuzz/worker_job.js',
   executor: 'harness/exec/machine_executor.js',
+  bench_programs: 'bench/programs.js',
 };
 
 /** Loads machine.cjs through the code cache that the build left, or without it where V8 does not accept it. */

@@ -4,6 +4,7 @@
 import { compile, guest_platforms, in_machine, run_process, runs_natively } from '../core/host.ts';
 import type { Measurement } from '../core/report.ts';
 import { type Context, type Suite, Unavailable, wants_column } from '../core/suite.ts';
+import { measure_program_calls } from './harness.ts';
 
 const ROUNDS = 3;
 
@@ -21,7 +22,20 @@ export function parse_samples(text: string): Map<string, number[]> {
   return found;
 }
 
+/** As guest code, then as calls of programs, which need neither a compiler nor this kind of host. */
 async function run(context: Context): Promise<void> {
+  try {
+    await measure_guest(context);
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    context.note(`as guest code: ${error.message}`);
+  }
+  if (!wants_column(context.options, 'program')) return;
+  context.progress('program');
+  await measure_program_calls(context);
+}
+
+async function measure_guest(context: Context): Promise<void> {
   const { options, signal } = context;
   const program = `./${compile('syscalls')}`;
   const columns = new Map<string, string[]>();
@@ -55,7 +69,7 @@ function measurement(name: string, column: string, samples: readonly number[]): 
 export const syscalls_suite: Suite = {
   name: 'syscalls',
   summary: 'system calls of a guest program, beside the same program natively',
-  legend: 'best wall time a call; ratio to native',
+  legend: 'best wall time a call; ratio to native. program: calls of a program of the fuzz harness',
   default_time_ms: 1500,
   style: { base: 'native', mean: () => true },
   run,

@@ -7,6 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { make_c_source, make_lines, make_text } from '../../../../bench/core/data.ts';
 import { parse_report, type Report } from '../../../../bench/core/report.ts';
+import { PROGRAM_CASES } from '../../../../bench/program_calls.ts';
 import { vcpu_counts } from '../../../../bench/suites/scaling.ts';
 import { parse_samples } from '../../../../bench/suites/syscalls.ts';
 import { native_host } from '../../../support/guest.ts';
@@ -59,6 +60,18 @@ test('the suites of the engine alone, quick', () => {
     assert.ok(names.includes(name), name);
 });
 
+test('system calls as programs, and the harness, quick', () => {
+  const calls = quick(['syscalls', '--columns=program']).measurements;
+  assert.equal(
+    calls.map(({ name }) => name),
+    PROGRAM_CASES.map(({ name }) => name),
+  );
+  const { measurements } = quick(['harness']);
+  const columns = measurements.map(({ name, column }) => `${name.split(',')[0]}: ${column}`);
+  for (const wanted of ['programs of 10 calls: plain', 'programs of 10 calls: kcov, not tracing', 'reset: plain'])
+    assert.ok(columns.includes(wanted), wanted);
+});
+
 test('comparing a report with itself finds noise, with one twice as good something worse', () => {
   quick(['heap']);
   const report = parse_report(readFileSync(json, 'utf8'));
@@ -75,7 +88,7 @@ test('comparing a report with itself finds noise, with one twice as good somethi
 
 if (native_host()) {
   test('system calls, natively and as a guest, quick', () => {
-    const { measurements } = quick(['syscalls', '--filter=getppid,pipe,openat']);
+    const { measurements } = quick(['syscalls', '--filter=getppid,pipe,openat', '--columns=native,interp']);
     for (const column of ['native', 'interp'])
       for (const name of ['getppid', 'write and read 1 B, pipe', 'openat and close', 'pipe ping-pong, processes'])
         assert.ok(
