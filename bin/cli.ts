@@ -1,14 +1,16 @@
 /**
- * The command line: `tvisor do`, `tvisor help`, `tvisor --version`. Parsing is sade's, except that flags of
+ * The command line: `tvisor do`, `tvisor symbolize`, `tvisor help`, `tvisor --version`. Parsing is sade's, except that flags of
  * `do` end where the guest's command begins (runtime/flag.ts).
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import sade from 'sade';
+import { KCOV } from '../engine/base/instrumented.ts';
 import { tune_for_short_programs } from '../engine/host/tuning.ts';
 import { type DoFlags, do_command } from '../engine/runtime/cmd/do.ts';
 import { do_help_text, help_text, syscalls_text, version_text } from '../engine/runtime/cmd/help.ts';
+import { symbolize_command, symbolize_help_text } from '../engine/runtime/cmd/symbolize.ts';
 import { TvisorError } from '../engine/runtime/errors.ts';
 import { split_line } from '../engine/runtime/flag.ts';
 
@@ -24,11 +26,8 @@ function print_help(topic: string | undefined): number {
   if (topic === undefined) process.stdout.write(help_text());
   else if (topic === 'syscalls') process.stdout.write(syscalls_text());
   else if (topic === 'do') process.stdout.write(do_help_text());
-  else
-    throw new TvisorError(
-      `there is no help on '${topic}'`,
-      "try 'tvisor help', 'tvisor help do' or 'tvisor help syscalls'",
-    );
+  else if (topic === 'symbolize') process.stdout.write(symbolize_help_text());
+  else throw new TvisorError(`there is no help on '${topic}'`, "try 'tvisor help', and then do, symbolize or syscalls");
   return 0;
 }
 
@@ -41,6 +40,10 @@ function parse(argv: readonly string[]): () => number | Promise<number> {
       process.stdout.write(version_text(version()));
       return 0;
     };
+  if (name === 'symbolize')
+    return rest.includes('--help') || rest.includes('-h')
+      ? () => print_help('symbolize')
+      : () => symbolize_command(rest);
   const program = sade('tvisor');
   program.command('do').action((flags: DoFlags & { _: string[] }) => () => do_command(flags._, flags));
   program.command('help [topic]').action((topic: string | undefined) => () => print_help(topic));
@@ -70,8 +73,29 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** Where the instrumented command line lies: below the plain bundle, or seen from dist/bin. */
+const INSTRUMENTED = ['./kcov/cli.cjs', '../bundle/kcov/cli.cjs'];
+
+/** Whether a command line asks for the instrumented engine. Errors in it are told later. */
+function wants_kcov(argv: readonly string[]): boolean {
+  try {
+    return argv[0] === 'do' && split_line(argv.slice(1)).flags.includes('--kcov');
+  } catch {
+    return false;
+  }
+}
+
 /** Runs the command line of this process and ends it. */
 export function run(): void {
+  if (!KCOV && wants_kcov(process.argv.slice(2))) {
+    const place = INSTRUMENTED.map((path) => new URL(path, import.meta.url)).find((url) => existsSync(url));
+    if (place !== undefined) {
+      (createRequire(import.meta.url)(fileURLToPath(place)) as { run(): void }).run();
+      return;
+    }
+    process.stderr.write("tvisor: this build has no instrumented engine; build tvisor anew with 'npm run build'\n");
+    process.exit(125);
+  }
   tune_for_short_programs();
   void main(process.argv.slice(2)).then((status) => process.exit(status));
 }

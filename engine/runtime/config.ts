@@ -31,6 +31,8 @@ export interface MachineOptions {
   readonly debug?: boolean;
   /** Checks the kernel's records for writes beyond their end and after they were freed; slower. */
   readonly sanitize?: boolean;
+  /** The instrumented engine (tvisor do --kcov): globs of the source files that may report; default all. */
+  readonly instrumentation_filter?: string;
 }
 
 /** MachineOptions with everything decided. */
@@ -51,6 +53,8 @@ export interface MachineConfig {
   readonly strace: string;
   readonly debug: boolean;
   readonly sanitize: boolean;
+  /** '' is all. */
+  readonly instrumentation_filter: string;
 }
 
 const MIB = 1 << 20;
@@ -96,5 +100,6 @@ export function machine_config(options: MachineOptions, cores: number): MachineC
     strace: options.strace ?? '',
     debug: options.debug ?? false,
     sanitize: options.sanitize ?? false,
+    instrumentation_filter: options.instrumentation_filter ?? '',
   };
 }

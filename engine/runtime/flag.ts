@@ -21,6 +21,12 @@ export const DO_FLAGS: readonly Flag[] = [
   { name: 'timeout', value: 'TIME', help: 'Kill the guest after this time: seconds, or with ms, s, m or h' },
   { name: 'strace', value: '[FILE]', help: 'Trace system calls to stderr, or to FILE (--strace=FILE)' },
   { name: 'platform', value: 'NAME', help: 'How guest code is run: interp (default) or jit' },
+  { name: 'kcov', value: '', help: 'Run the instrumented kernel, which has /sys/kernel/debug/kcov' },
+  {
+    name: 'instrumentation-filter',
+    value: 'GLOBS',
+    help: "With --kcov: report only from these source files, e.g. 'vfs/**,mm/mmap.ts'",
+  },
   {
     name: 'debug',
     value: '',

@@ -49,6 +49,7 @@ import { errno_name } from '../trace/names.ts';
 import { file_get, file_put } from '../vfs/file.ts';
 import { type MachineConfig, type MachineOptions, machine_config } from './config.ts';
 import { ControlPlane } from './control.ts';
+import { slots_of } from './coverage.ts';
 import { TvisorError } from './errors.ts';
 import { InlineVcpu } from './inline.ts';
 import { signal_name, signal_number } from './signals.ts';
@@ -227,6 +228,7 @@ export class Machine {
   /** Makes a machine. Rejects with a TvisorError that says what to change when it cannot be had. */
   static async create(options: MachineOptions = {}): Promise<Machine> {
     const config = machine_config(options, available_cores());
+    const coverage_slots = slots_of(config.instrumentation_filter);
     const module = await interpreter_module();
     let memory: WebAssembly.Memory;
     try {
@@ -238,6 +240,7 @@ export class Machine {
         seed: config.seed,
         hostname: config.hostname,
         sanitize: config.sanitize,
+        coverage_slots,
       });
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;

@@ -40,6 +40,8 @@ export interface BootOptions {
   readonly hostname: string;
   /** Kernel records are checked for writes after their end and after they were freed. */
   readonly sanitize?: boolean;
+  /** The instrumented engine: slots of the files that may report coverage; absent or null: all. */
+  readonly coverage_slots?: readonly number[] | null;
 }
 
 /** Binds the calling thread to a machine: as the host's thread, or about to be a vCPU (`run_vcpu` says which). */
@@ -64,6 +66,7 @@ export function boot_machine(options: BootOptions): WebAssembly.Memory {
   boot_sentry({
     hostname: options.hostname,
     persistent: true,
+    coverage_slots: options.coverage_slots ?? null,
     time: { clock: options.clock, ...(options.seed === null ? {} : { seed: options.seed }) },
   });
   vfs_boot();

@@ -20,6 +20,8 @@ export interface DoFlags {
   readonly strace?: string | boolean;
   readonly platform?: string;
   readonly debug?: boolean;
+  readonly kcov?: boolean;
+  readonly 'instrumentation-filter'?: string;
 }
 
 /** Signals that reach the guest's process when they reach tvisor. */
@@ -55,6 +57,7 @@ export function options_of(flags: DoFlags): MachineOptions {
   return {
     volumes,
     debug: flags.debug === true,
+    instrumentation_filter: String(flags['instrumentation-filter'] ?? ''),
     strace: strace === 'true' || strace === '' ? (strace === '' ? '' : '-') : strace,
     // machine_config tells which there are.
     ...(flags.platform === undefined ? {} : { platform: flags.platform as PlatformName }),

@@ -16,6 +16,7 @@ export function help_text(): string {
 
 Usage:
   tvisor do [flags] [--] CMD [ARGS]   run a command of the host's in a sandbox
+  tvisor symbolize [--all]            where kcov's program counters are in tvisor's source
   tvisor help                         this text
   tvisor help syscalls                the system calls and how far they are supported
   tvisor --version                    the version, and that of the runtime specification
@@ -23,7 +24,7 @@ Usage:
 Example:
   tvisor do -- sh -c 'seq 1 1000 | sort -rn | head -3'
 
-See 'tvisor do --help' for the flags.
+See 'tvisor do --help' and 'tvisor symbolize --help' for their flags.
 `;
 }
 
