@@ -96,9 +96,11 @@ export class CoverageMap {
 
   /** The block or comparison of a program counter's low word (signed or not), or null. */
   find(pc: number): Point | null {
-    const entry = this.by_slot.get(slot_of_pc(pc));
-    const index = pc & POINT_MASK;
-    if (entry === undefined || pc >= 0 === pc < 0x8000_0000) return null;
+    const low = pc >>> 0;
+    const is_word = low === pc || (pc | 0) === pc;
+    const entry = this.by_slot.get(slot_of_pc(low));
+    const index = low & POINT_MASK;
+    if (entry === undefined || !is_word || low < 0x8000_0000) return null;
     return index < COMPARISONS_FROM
       ? point(entry, entry.blocks, index, 0)
       : point(entry, entry.comparisons, index - COMPARISONS_FROM, COMPARISONS_FROM);
