@@ -15,3 +15,13 @@ export const KCOV_REMOTE_NUM_HANDLES = 8;
 export const KCOV_REMOTE_COMMON_HANDLE = 16;
 export const KCOV_REMOTE_HANDLES = 24;
 export const KCOV_REMOTE_MAX_HANDLES = 0x100;
+
+/** A comparison is four words: type, both operands, program counter. */
+export const KCOV_WORDS_PER_CMP = 4;
+
+/** Modes of a descriptor (enum kcov_mode). */
+export const KCOV_DISABLED = 0;
+/** There is an area, and nobody is traced. */
+export const KCOV_INIT = 1;
+export const KCOV_TRACING_PC = 2;
+export const KCOV_TRACING_CMP = 3;

@@ -10,21 +10,11 @@
 import { layout } from '../heap/layout.ts';
 import { Lock } from '../heap/lock.ts';
 
-/** Values of `mode`. */
-export const KCOV_DISABLED = 0;
-/** There is an area, and nobody is traced. */
-export const KCOV_INIT = 1;
-export const KCOV_TRACING_PC = 2;
-export const KCOV_TRACING_CMP = 3;
-
-export const KCOV_WORDS_PER_PAGE = 512;
-/** A comparison is four words: type, both operands, program counter. */
-export const KCOV_WORDS_PER_CMP = 4;
-
 const l = layout('Kcov');
 export const Kcov = l.done(
   {
     refs: l.atomic(),
+    /** KCOV_DISABLED, KCOV_INIT, KCOV_TRACING_*. */
     mode: l.u32('guarded by lock'),
     lock: l.embed(Lock),
     /** Whom it traces, or whose remote coverage it collects; a number to compare, never followed. */

@@ -12,6 +12,7 @@
  * Lock order: kcov (the handles), then kcov_area (one record). Neither is held over a guest access.
  */
 import { EBUSY, EEXIST, EINVAL, ENOMEM } from '../abi/errno.ts';
+import { KCOV_DISABLED, KCOV_INIT, KCOV_TRACING_CMP, KCOV_TRACING_PC, KCOV_WORDS_PER_CMP } from '../abi/kcov.ts';
 import { assert } from '../base/assert.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { heap_page_alloc } from '../heap/heap_pages.ts';
@@ -25,17 +26,7 @@ import { register_fire_context } from '../time/timer.ts';
 import { MAPPING_KCOV } from '../vfs/mapping.layout.ts';
 import { mapping_create, mapping_get, mapping_page, mapping_put, register_mapping_kind } from '../vfs/mapping.ts';
 import { current } from './current.ts';
-import {
-  KCOV_DISABLED,
-  KCOV_INIT,
-  KCOV_TRACING_CMP,
-  KCOV_TRACING_PC,
-  KCOV_WORDS_PER_CMP,
-  KCOV_WORDS_PER_PAGE,
-  Kcov,
-  KcovRemote,
-  KcovRoot,
-} from './kcov.layout.ts';
+import { Kcov, KcovRemote, KcovRoot } from './kcov.layout.ts';
 import {
   kcov_trace_filter,
   kcov_trace_off,
@@ -54,6 +45,7 @@ export const kcov_roots = slab(KcovRoot);
 
 const NONE = 0 as K;
 const INT_MAX = 0x7fff_ffff;
+const WORDS_PER_PAGE = 512;
 const TABLE_ENTRIES = 1024;
 
 /** Makes the KcovRoot at boot. `slots`: the files that may report, at most 1024; null for all. */
@@ -121,7 +113,7 @@ export function kcov_put(kcov: K): void {
 export function kcov_init(kcov: K, words: number): number {
   if (Kcov.mode.get(kcov) !== KCOV_DISABLED) return -EBUSY;
   if (!(words >= 2 && words <= Math.floor(INT_MAX / 8))) return -EINVAL;
-  const pages = Math.ceil(words / KCOV_WORDS_PER_PAGE);
+  const pages = Math.ceil(words / WORDS_PER_PAGE);
   const mapping = mapping_create(MAPPING_KCOV, 0 as Ptr<'Inode'>, pages * 4096);
   const directory = mapping === 0 ? (0 as FrameAddr) : frame_alloc();
   const filled = directory !== 0 && fill_area(mapping, directory, pages);
@@ -156,7 +148,7 @@ function fill_area(mapping: Ptr<'Mapping'>, directory: FrameAddr, pages: number)
 }
 
 function free_area(mapping: Ptr<'Mapping'>, directory: FrameAddr, words: number): void {
-  const pages = directory === 0 ? 0 : Math.ceil(words / KCOV_WORDS_PER_PAGE);
+  const pages = directory === 0 ? 0 : Math.ceil(words / WORDS_PER_PAGE);
   for (let i = 0; i < pages; i += TABLE_ENTRIES) {
     const table = U32[(directory >>> 2) + i / TABLE_ENTRIES] as FrameAddr;
     if (table === 0) break;
@@ -277,10 +269,10 @@ export function kcov_create(words: number): K {
 
 /** Index into U32 of a word of the area. */
 function area_index(kcov: K, position: number): number {
-  const page = Math.floor(position / KCOV_WORDS_PER_PAGE);
+  const page = Math.floor(position / WORDS_PER_PAGE);
   const table = U32[(Kcov.directory.get(kcov) >>> 2) + Math.floor(page / TABLE_ENTRIES)] as number;
   const frame = U32[(table >>> 2) + (page % TABLE_ENTRIES)] as number;
-  return (frame >>> 2) + (position % KCOV_WORDS_PER_PAGE) * 2;
+  return (frame >>> 2) + (position % WORDS_PER_PAGE) * 2;
 }
 
 /** Stores 0 to word 0 of the area. */
@@ -306,7 +298,7 @@ export function kcov_read_pcs(kcov: K, from: number, target: Uint32Array): numbe
   while (done < count) {
     const position = 1 + from + done;
     let at = area_index(kcov, position);
-    const piece = Math.min(count - done, KCOV_WORDS_PER_PAGE - (position % KCOV_WORDS_PER_PAGE));
+    const piece = Math.min(count - done, WORDS_PER_PAGE - (position % WORDS_PER_PAGE));
     for (let i = 0; i < piece; i++, at += 2) target[done++] = U32[at] as number;
   }
   return count;
@@ -338,7 +330,7 @@ export function kcov_each_frame(kcov: K, visit: (frame: FrameAddr) => void): voi
   const directory = Kcov.directory.get(kcov) as FrameAddr;
   if (directory === 0) return;
   visit(directory);
-  const pages = Math.ceil(Kcov.words.get(kcov) / KCOV_WORDS_PER_PAGE);
+  const pages = Math.ceil(Kcov.words.get(kcov) / WORDS_PER_PAGE);
   for (let i = 0; i < pages; i++) {
     const table = U32[(directory >>> 2) + Math.floor(i / TABLE_ENTRIES)] as FrameAddr;
     if (i % TABLE_ENTRIES === 0) visit(table);

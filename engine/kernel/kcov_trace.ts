@@ -9,8 +9,9 @@
  * Word 0 of the area counts; the guest may store anything there. A count that leaves no room drops the record, so
  * nothing is ever stored outside the area. As in Linux the count goes up first, then the words are stored.
  */
+
+import { KCOV_TRACING_CMP, KCOV_TRACING_PC, KCOV_WORDS_PER_CMP } from '../abi/kcov.ts';
 import { U32 } from '../heap/memory.ts';
-import { KCOV_TRACING_CMP, KCOV_TRACING_PC, KCOV_WORDS_PER_CMP } from './kcov.layout.ts';
 
 export let kcov_pc_on = false;
 export let kcov_cmp_on = false;

@@ -7,8 +7,10 @@
  * A piece begins when a call does, or when the task that is in it runs again, and ends with the call or when the task
  * is dropped. What runs outside of calls (interrupts, the platform's own work) is left out.
  */
+
+import { KCOV_TRACING_CMP, KCOV_TRACING_PC, KCOV_WORDS_PER_CMP } from '../../engine/abi/kcov.ts';
+import { KCOV } from '../../engine/base/instrumented.ts';
 import type { Ptr } from '../../engine/base/types.ts';
-import { KCOV_TRACING_CMP, KCOV_TRACING_PC, KCOV_WORDS_PER_CMP } from '../../engine/kernel/kcov.layout.ts';
 import { type KcovCollector, kcov_collect } from '../../engine/kernel/kcov.ts';
 import { kcov_trace_remote, kcov_trace_remote_end } from '../../engine/kernel/kcov_trace.ts';
 import { Task } from '../../engine/kernel/task.layout.ts';
@@ -42,26 +44,26 @@ export class Coverage implements KcovCollector {
     this.pieces.length = 0;
     if (collect === 'none') return;
     if (this.stream.length === 0) this.stream = new Uint32Array(STREAM_ELEMENTS);
-    kcov_collect(this);
+    if (KCOV) kcov_collect(this);
   }
 
   /** Nothing is collected any more: what follows is not the program's doing. */
   end(): void {
     this.close();
-    kcov_collect(null);
+    if (KCOV) kcov_collect(null);
   }
 
   /** The running task is in this call from now on. */
   open(call: number): void {
     this.close();
-    if (this.collect === 'none' || call < 0) return;
+    if (!KCOV || this.collect === 'none' || call < 0) return;
     this.call = call;
     kcov_trace_remote(this.collect === 'pc' ? KCOV_TRACING_PC : KCOV_TRACING_CMP, this.stream.subarray(this.used));
   }
 
   /** It is in none. */
   close(): void {
-    if (this.call < 0) return;
+    if (!KCOV || this.call < 0) return;
     const length = kcov_trace_remote_end();
     this.pieces.push(this.call, this.used, length);
     this.used += length;

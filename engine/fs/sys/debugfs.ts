@@ -17,13 +17,14 @@ import {
   KCOV_REMOTE_TRACE_MODE,
   KCOV_TRACE_CMP,
   KCOV_TRACE_PC,
+  KCOV_TRACING_CMP,
+  KCOV_TRACING_PC,
 } from '../../abi/kcov.ts';
 import { DEBUGFS_MAGIC } from '../../abi/mount.ts';
 import { READABLE, WRITABLE } from '../../abi/poll.ts';
 import { S_IFREG } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { current } from '../../kernel/current.ts';
-import { KCOV_TRACING_CMP, KCOV_TRACING_PC } from '../../kernel/kcov.layout.ts';
 import {
   kcov_alloc,
   kcov_attach,

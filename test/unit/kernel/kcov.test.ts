@@ -2,9 +2,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EBUSY, EEXIST, EINVAL } from '../../../engine/abi/errno.ts';
+import { KCOV_INIT, KCOV_TRACING_CMP, KCOV_TRACING_PC } from '../../../engine/abi/kcov.ts';
 import type { Ptr } from '../../../engine/base/types.ts';
 import { U32 } from '../../../engine/heap/memory.ts';
-import { KCOV_INIT, KCOV_TRACING_CMP, KCOV_TRACING_PC, Kcov } from '../../../engine/kernel/kcov.layout.ts';
+import { Kcov } from '../../../engine/kernel/kcov.layout.ts';
 import {
   boot_kcov,
   kcov_alloc,
