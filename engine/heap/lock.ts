@@ -76,6 +76,11 @@ export function lock_is_held(p: Ptr<'Lock'>): boolean {
   return Lock.owner.get(p) === self;
 }
 
+/** Classes of the locks this thread holds, outermost first (CHECKED builds), for reports. */
+export function held_lock_names(): string[] {
+  return held.slice(0, depth).map(({ name }) => name);
+}
+
 /** How many locks this thread holds (CHECKED builds); zero at every return to the guest. */
 export function held_lock_count(): number {
   return depth;

@@ -75,7 +75,7 @@ export const MachineHeader = l.done(
     spaces_made: l.atomic(),
     panic_flag: l.atomic(),
     panic_length: l.u32('guarded by panic_flag'),
-    panic_text: l.bytes(2048, 8, 'guarded by panic_flag'),
+    panic_text: l.bytes(2560, 8, 'guarded by panic_flag'),
   },
   4096,
 );

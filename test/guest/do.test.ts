@@ -12,6 +12,13 @@ function tvisor(args: readonly string[], input = ''): { status: number | null; s
   return spawnSync(process.execPath, [TVISOR, ...args], { input, encoding: 'utf8', maxBuffer: 1 << 29 });
 }
 
+/** The command with a kernel that breaks: see support/breaking_cli.ts. */
+function broken(how: 'uname' | 'memory', args: readonly string[]): ReturnType<typeof tvisor> {
+  const script = join(REPOSITORY, 'dist', 'test', 'support', 'breaking_cli.js');
+  const env = { ...process.env, TVISOR_BREAK: how };
+  return spawnSync(process.execPath, [script, ...args], { env, input: '', encoding: 'utf8', timeout: 120_000 });
+}
+
 test('version and help', () => {
   const version = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')).version;
   assert.is(tvisor(['--version']).stdout, `tvisor version ${version}\nspec: 1.2.0\n`);
@@ -46,6 +53,29 @@ if (native_host()) {
     assert.match(missing.stderr, /^tvisor: no-such-command: not found; [^\n]*\n$/);
     assert.is(tvisor(['do', '--', '/etc/passwd']).status, 126);
     assert.is(tvisor(['do', '--timeout', '300ms', '--', 'sleep', '100']).status, 137);
+  });
+
+  test('a kernel panic is 125 with one line, and with --debug its report', () => {
+    const line = /^tvisor: kernel panic: broken on purpose; this is a bug in tvisor: [^\n]*\n/;
+    const plain = broken('uname', ['do', '--', 'sh', '-c', 'echo before; uname; echo after']);
+    assert.is(plain.status, 125);
+    assert.not.match(plain.stdout, /after/);
+    assert.match(plain.stderr, new RegExp(`${line.source}$`));
+    const { status, stderr } = broken('uname', ['do', '--debug', '--', 'sh', '-c', 'uname']);
+    assert.is(status, 125);
+    assert.match(stderr, line);
+    assert.match(stderr, /\ntask \d+ \(uname\) at record 0x[0-9a-f]+, state 0x/);
+    assert.match(stderr, /\nsyscall 63 uname\(0x7[0-9a-f]+\), entry 0\nrip 0x[0-9a-f]+, rsp 0x7[0-9a-f]+\n/);
+    assert.match(stderr, /\n {4}at .*broken_handler[\s\S]*\n {4}at .*enter_syscall/);
+    assert.match(stderr, /\nrecords: .*Task \d/);
+  });
+
+  test('a kernel panic on a thread of its own is told likewise', () => {
+    const script = 'i=0; while :; do i=$((i+1)); done';
+    const { status, stderr } = broken('memory', ['do', '--vcpus=2', '--debug', '--', 'sh', '-c', script]);
+    assert.is(status, 125);
+    assert.match(stderr, /^tvisor: kernel panic: [^\n]*; this is a bug in tvisor: [^\n]*\nkernel panic: /);
+    assert.match(stderr, /\nvcpu \d[^\n]*\ntask \d+ \(sh\)[\s\S]*\n {4}at [\s\S]*\nrecords: .*Task \d/);
   });
 
   test('streams are connected, and a large pipe arrives whole', () => {
