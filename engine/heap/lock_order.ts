@@ -18,6 +18,7 @@
  *           dcache      dentry hash, names, parents, child lists
  *           icache      inode hash
  *           inotify     instances, watches and queues of inotify
+ *     socket            all local sockets
  *     tty               one terminal
  *     pipe, eventfd, timerfd    one anonymous object
  *     ipc               System V segments, semaphores and message queues
@@ -52,6 +53,7 @@ export const INODE_LOCK: LockClass = { name: 'inode', rank: 50 };
 export const DCACHE_LOCK: LockClass = { name: 'dcache', rank: 55 };
 export const ICACHE_LOCK: LockClass = { name: 'icache', rank: 56 };
 export const INOTIFY_LOCK: LockClass = { name: 'inotify', rank: 57 };
+export const SOCKET_LOCK: LockClass = { name: 'socket', rank: 60 };
 export const TTY_LOCK: LockClass = { name: 'tty', rank: 61 };
 export const ANON_LOCK: LockClass = { name: 'anon', rank: 62 };
 export const IPC_LOCK: LockClass = { name: 'ipc', rank: 63 };

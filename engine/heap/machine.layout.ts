@@ -96,4 +96,5 @@ export const ROOT_IPC = 11;
 /** The Mapping of the vDSO's pages. */
 export const ROOT_VDSO = 12;
 export const ROOT_KCOV = 13;
+export const ROOT_SOCKET = 14;
 export const ROOT_PROGRAM = 20;

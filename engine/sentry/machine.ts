@@ -20,6 +20,7 @@ import { node_files } from '../host/files.ts';
 import { set_current } from '../kernel/current.ts';
 import { boot_vdso } from '../loader/vdso.ts';
 import { use_mm } from '../mm/active.ts';
+import { socket_root } from '../socket/root.ts';
 import { install_host_clock, monotonic_ns, wall_nanoseconds_at, wall_seconds } from '../time/clock.ts';
 import { vfs_boot } from '../vfs/root.ts';
 import { set_vfs_clock } from '../vfs/time.ts';
@@ -73,6 +74,7 @@ export function boot_machine(options: BootOptions): WebAssembly.Memory {
   boot_vdso();
   // Made on first use elsewhere; here they are part of what a machine has from the start.
   anon_root();
+  socket_root();
   host_io();
   tty_root();
   return memory;

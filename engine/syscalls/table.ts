@@ -28,6 +28,8 @@ import type { SyscallRow } from './row.ts';
 import { SCHEDULING_ROWS } from './scheduling.ts';
 import { SIGNAL_ROWS } from './signal.ts';
 import { SOCKET_ROWS } from './socket.ts';
+import { SOCKET_MESSAGE_ROWS } from './socket_message.ts';
+import { SOCKET_OPTION_ROWS } from './socket_options.ts';
 import { SPLICE_ROWS } from './splice.ts';
 import { SYSTEM_ROWS } from './system.ts';
 import { TIME_ROWS } from './time.ts';
@@ -45,6 +47,8 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   TIMERFD_ROWS,
   SPLICE_ROWS,
   SOCKET_ROWS,
+  SOCKET_MESSAGE_ROWS,
+  SOCKET_OPTION_ROWS,
   MEMORY_ROWS,
   PROCESS_ROWS,
   PROCESS_GROUP_ROWS,

@@ -28,11 +28,20 @@ import { frame_alloc_uninitialized, frame_put } from '../machine/frames.ts';
 import { IoCursor } from '../machine/io.ts';
 import { IOV_MAX, IOVEC_BYTES, load_iovec, loaded_base, loaded_length, MAX_RW_COUNT } from '../mm/iov.ts';
 import { copy_in, pin } from '../mm/uaccess.ts';
+import { UnixSocket } from '../socket/socket.layout.ts';
+import { is_packet, socket_of } from '../socket/unix.ts';
 import { File } from '../vfs/file.layout.ts';
-import { FILE_KIND_PIPE, FILE_KIND_REGULAR, type FileOperations, file_operations } from '../vfs/file.ts';
+import {
+  FILE_KIND_PIPE,
+  FILE_KIND_REGULAR,
+  FILE_KIND_SOCKET,
+  type FileOperations,
+  file_operations,
+} from '../vfs/file.ts';
 import { notify_active, notify_dentry } from '../vfs/notify.ts';
 import { last_write_position } from '../vfs/regular.ts';
 import { Inode } from '../vfs/vfs.layout.ts';
+import { wait_for_socket } from './socket_wait.ts';
 
 /** Bytes pinned at a time: files that hold little at once are not worth faulting in much. */
 const STREAM_CHUNK = 0x1_0000;
@@ -82,7 +91,7 @@ export function transfer_length(): number {
 }
 
 /** Fills the cursor with what follows the first `done` bytes, at most `limit`: 0, or -EFAULT when nothing could be. */
-function pin_from(done: number, limit: number, write: boolean): number {
+export function pin_from(done: number, limit: number, write: boolean): number {
   io.reset();
   let skip = done;
   for (let i = 0; i < buffers && io.remaining < limit; i++) {
@@ -104,7 +113,15 @@ function pin_from(done: number, limit: number, write: boolean): number {
 }
 
 function chunk_of(file: Ptr<'File'>): number {
+  // A message is one transfer, whatever its length.
+  if (File.kind.get(file) === FILE_KIND_SOCKET) return FILE_CHUNK;
   return (File.mode.get(file) & FMODE_STREAM) !== 0 ? STREAM_CHUNK : FILE_CHUNK;
+}
+
+/** A write to what nobody reads any more: SIGPIPE, except where messages keep their bounds (send(2)). */
+function broken_pipe(file: Ptr<'File'>): void {
+  if (File.kind.get(file) === FILE_KIND_SOCKET && is_packet(socket_of(file))) return;
+  send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
 }
 
 /** Cuts a write at RLIMIT_FSIZE; one that begins there is SIGXFSZ and -EFBIG (setrlimit(2)). */
@@ -196,7 +213,7 @@ export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, no
     const n = step(operations, file, offset === AT_POSITION ? offset : offset + done, true);
     if (n > 0) done += n;
     if (n > 0 && done < total && (n === wanted || (File.mode.get(file) & FMODE_STREAM) !== 0)) continue;
-    if (n === -EPIPE) send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
+    if (n === -EPIPE) broken_pipe(file);
     if (n !== -EAGAIN || nonblocking) return done > 0 ? done : n;
     Task.syscall_progress.set(current, done);
     const waited = block(fd, file, operations, POLLOUT);
@@ -208,6 +225,10 @@ export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, no
 export function block(fd: number, file: Ptr<'File'>, operations: FileOperations, events: number): number {
   const queue = operations.queue(file);
   if (queue === 0) return -EIO;
+  if (File.kind.get(file) === FILE_KIND_SOCKET) {
+    const timeout = events === POLLIN ? UnixSocket.receive_timeout : UnixSocket.send_timeout;
+    return wait_for_socket(fd, file, queue, events, timeout.get(socket_of(file)));
+  }
   if (!hold_file(fd, file)) return -ENOMEM;
   return wait_on(queue, events);
 }

@@ -31,6 +31,7 @@ import { ProgramState } from '../../engine/platform/program/program.layout.ts';
 import { program_enter } from '../../engine/platform/program/program.ts';
 import { boot_sentry } from '../../engine/sentry/boot.ts';
 import { enter_machine } from '../../engine/sentry/machine.ts';
+import { socket_root } from '../../engine/socket/root.ts';
 import { fs_context_create, fs_context_put, fs_set_cwd } from '../../engine/vfs/fs_context.ts';
 import { mount_attach } from '../../engine/vfs/mount.ts';
 import { vfs_mkdir } from '../../engine/vfs/namei.ts';
@@ -87,6 +88,7 @@ export function boot_exec_machine(config: ExecutorConfig): WebAssembly.Memory {
   if (failure !== null) throw new Error(`the executor's machine cannot boot: ${failure.path} (${failure.error})`);
   // Made at first use otherwise, which would look like a leak.
   anon_root();
+  socket_root();
   tty_root();
   const state = need(program_states.alloc(), 'no heap');
   I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_PROGRAM] = state;

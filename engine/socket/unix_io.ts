@@ -1,0 +1,354 @@
+/**
+ * Sending and receiving on local sockets. No call here waits: -EAGAIN says that it would have to, on the socket's own
+ * queue, or, for a datagram to a socket whose queue is full, on SocketRoot.room.
+ */
+import {
+  EAGAIN,
+  ECONNREFUSED,
+  EINVAL,
+  EMSGSIZE,
+  ENOMEM,
+  ENOTCONN,
+  ENOTTY,
+  EPERM,
+  EPIPE,
+  EPROTOTYPE,
+  ESPIPE,
+} from '../abi/errno.ts';
+import { READABLE, WRITABLE } from '../abi/poll.ts';
+import { MSG_PEEK, MSG_TRUNC, SIOCINQ, SIOCOUTQ, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from '../abi/socket.ts';
+import type { Ptr } from '../base/types.ts';
+import { U32 } from '../heap/memory.ts';
+import { wake } from '../heap/wait_queue.ts';
+import { Credentials } from '../kernel/credentials.layout.ts';
+import { current } from '../kernel/current.ts';
+import { Task } from '../kernel/task.layout.ts';
+import { ThreadGroup } from '../kernel/thread_group.layout.ts';
+import type { IoCursor } from '../machine/io.ts';
+import { put_user_u32 } from '../mm/uaccess.ts';
+import { FILE_KIND_SOCKET, file_get, file_put, register_file_operations } from '../vfs/file.ts';
+import { address_get, MESSAGE_LIMIT, message_copy, message_create } from './message.ts';
+import { lock_sockets, socket_root, unlock_sockets } from './root.ts';
+import {
+  RECEIVE_SHUTDOWN,
+  SEND_SHUTDOWN,
+  SOCKET_CONNECTED,
+  SOCKET_LISTENING,
+  SocketMessage,
+  SocketRoot,
+  UnixSocket,
+} from './socket.layout.ts';
+import {
+  address_forget,
+  is_full,
+  is_packet,
+  may_send,
+  message_gone,
+  socket_get,
+  socket_of,
+  socket_poll,
+  socket_put,
+  socket_release,
+  tell_senders,
+} from './unix.ts';
+
+type S = Ptr<'UnixSocket'>;
+
+/** Bytes of a stream in one message (Linux's UNIX_SKB_FRAGS_SZ). */
+const STREAM_PIECE = 32768;
+/** What Linux keeps of the send buffer when it compares a datagram with it. */
+const DATAGRAM_MARGIN = 32;
+const NO_SOCKET = 0 as S;
+
+/** What goes with a message beyond its bytes; the caller fills it before each `socket_send`. */
+export const outgoing = {
+  /** Where a datagram goes; 0: to the peer. */
+  target: NO_SOCKET,
+  /** A heap page of referenced File pointers, which a message that is sent takes over (0 then), or 0. */
+  files: 0,
+  file_count: 0,
+  pid: 0,
+  uid: 0,
+  gid: 0,
+};
+
+/** What came with the bytes of the last `socket_receive`. */
+export const incoming = {
+  /** Files with a reference each, which the caller takes over. */
+  files: [] as Ptr<'File'>[],
+  pid: 0,
+  uid: 0,
+  gid: 0,
+  /** Name of the sender, with a hold for the caller, or 0. */
+  address: 0 as Ptr<'SocketAddress'>,
+  /** MSG_TRUNC where a message was longer than the room for it. */
+  flags: 0,
+  /** Length of the message whatever the room. */
+  full_length: 0,
+};
+
+/** Takes the error that the next call is to report: -errno or 0. Under the lock. */
+function take_error(socket: S): number {
+  const error = UnixSocket.error.get(socket);
+  UnixSocket.error.set(socket, 0);
+  return -error;
+}
+
+/** SO_ERROR: the pending errno, which is cleared. */
+export function socket_error(socket: S): number {
+  lock_sockets();
+  const error = take_error(socket);
+  unlock_sockets();
+  return -error;
+}
+
+/** Sends what the cursor holds, or the first part of it: bytes or -errno. */
+export function socket_send(socket: S, io: IoCursor): number {
+  lock_sockets();
+  const n = is_packet(socket) ? send_packet(socket, io) : send_stream(socket, io);
+  unlock_sockets();
+  return n;
+}
+
+/** A stream's bytes; some of them when the buffer is full before the end. */
+function send_stream(socket: S, io: IoCursor): number {
+  if (UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -ENOTCONN;
+  const peer = UnixSocket.peer.get(socket);
+  let sent = 0;
+  while (io.remaining > 0) {
+    const closed =
+      (UnixSocket.shutdown.get(socket) & SEND_SHUTDOWN) !== 0 ||
+      UnixSocket.dead.get(peer) !== 0 ||
+      (UnixSocket.shutdown.get(peer) & RECEIVE_SHUTDOWN) !== 0;
+    if (closed) return sent > 0 ? sent : -EPIPE;
+    if (UnixSocket.charged.get(socket) >= UnixSocket.send_buffer.get(socket)) return sent > 0 ? sent : -EAGAIN;
+    const length = Math.min(io.remaining, STREAM_PIECE);
+    const queued = queue_message(socket, peer, io, length);
+    if (queued < 0) return sent > 0 ? sent : queued;
+    sent += length;
+  }
+  return sent;
+}
+
+/** A message as a whole: to a packet socket's peer, or to a datagram's target. */
+function send_packet(socket: S, io: IoCursor): number {
+  const type = UnixSocket.type.get(socket);
+  const length = io.remaining;
+  if (type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -ENOTCONN;
+  const explicit = type === SOCK_DGRAM ? outgoing.target : NO_SOCKET;
+  const target = explicit === 0 ? UnixSocket.peer.get(socket) : explicit;
+  if (target === 0) return -ENOTCONN;
+  if (length > UnixSocket.send_buffer.get(socket) - DATAGRAM_MARGIN || length > MESSAGE_LIMIT) return -EMSGSIZE;
+  const error = take_error(socket);
+  if (error !== 0) return error;
+  if ((UnixSocket.shutdown.get(socket) & SEND_SHUTDOWN) !== 0) return -EPIPE;
+  if (UnixSocket.charged.get(socket) >= UnixSocket.send_buffer.get(socket)) return -EAGAIN;
+  if (UnixSocket.dead.get(target) !== 0) return dead_target(socket, target);
+  if (UnixSocket.type.get(target) !== type) return -EPROTOTYPE;
+  if (!may_send(socket, target)) return -EPERM;
+  if ((UnixSocket.shutdown.get(target) & RECEIVE_SHUTDOWN) !== 0) return -EPIPE;
+  if (type === SOCK_DGRAM && UnixSocket.peer.get(target) !== socket && is_full(target)) return -EAGAIN;
+  const queued = queue_message(socket, target, io, length);
+  return queued < 0 ? queued : length;
+}
+
+/** A datagram socket forgets a peer that is gone; a packet socket's stream has ended. */
+function dead_target(socket: S, target: S): number {
+  if (UnixSocket.type.get(socket) === SOCK_SEQPACKET) return -EPIPE;
+  if (UnixSocket.peer.get(socket) === target) {
+    UnixSocket.peer.set(socket, NO_SOCKET);
+    UnixSocket.state.set(socket, 0);
+    socket_put(target);
+  }
+  return -ECONNREFUSED;
+}
+
+/** Appends a message of the next `length` bytes to the target's queue: 0 or -ENOMEM. */
+function queue_message(socket: S, target: S, io: IoCursor, length: number): number {
+  const message = message_create(io, length);
+  if (message === 0) return -ENOMEM;
+  SocketMessage.sender.set(message, socket_get(socket));
+  SocketMessage.address.set(message, address_get(UnixSocket.address.get(socket)));
+  SocketMessage.pid.set(message, outgoing.pid);
+  SocketMessage.uid.set(message, outgoing.uid);
+  SocketMessage.gid.set(message, outgoing.gid);
+  SocketMessage.files.set(message, outgoing.files);
+  SocketMessage.file_count.set(message, outgoing.file_count);
+  outgoing.files = 0;
+  outgoing.file_count = 0;
+  UnixSocket.charged.set(socket, UnixSocket.charged.get(socket) + SocketMessage.charge.get(message));
+  const tail = UnixSocket.tail.get(target);
+  if (tail === 0) UnixSocket.head.set(target, message);
+  else SocketMessage.next.set(tail, message);
+  UnixSocket.tail.set(target, message);
+  UnixSocket.queued.set(target, UnixSocket.queued.get(target) + 1);
+  wake(UnixSocket.queue.at(target), READABLE);
+  return 0;
+}
+
+/** Receives into the cursor: bytes, 0 at the end of a stream, or -errno. `flags`: MSG_PEEK, MSG_TRUNC. */
+export function socket_receive(socket: S, io: IoCursor, flags: number): number {
+  incoming.files = [];
+  incoming.flags = 0;
+  incoming.pid = 0;
+  incoming.uid = 0;
+  incoming.gid = 0;
+  incoming.address = 0 as Ptr<'SocketAddress'>;
+  lock_sockets();
+  const n = is_packet(socket) ? receive_packet(socket, io, flags) : receive_stream(socket, io, flags);
+  unlock_sockets();
+  return n;
+}
+
+/** What a receiver finds in an empty queue. */
+function nothing_queued(socket: S): number {
+  const error = take_error(socket);
+  if (error !== 0) return error;
+  return (UnixSocket.shutdown.get(socket) & RECEIVE_SHUTDOWN) !== 0 ? 0 : -EAGAIN;
+}
+
+/** Bytes of one or more messages: up to one that carries descriptors, or comes from somebody else. */
+function receive_stream(socket: S, io: IoCursor, flags: number): number {
+  if (UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -EINVAL;
+  let message = UnixSocket.head.get(socket);
+  if (message === 0) return nothing_queued(socket);
+  note_sender(message);
+  const peek = (flags & MSG_PEEK) !== 0;
+  let done = 0;
+  while (message !== 0 && io.remaining > 0) {
+    const pass = UnixSocket.pass_credentials.get(socket) !== 0;
+    if (done > 0 && pass && !same_sender(message)) break;
+    const offset = SocketMessage.offset.get(message);
+    const left = SocketMessage.length.get(message) - offset;
+    const n = Math.min(left, io.remaining);
+    message_copy(message, io, offset, n);
+    done += n;
+    const carries = SocketMessage.file_count.get(message) > 0;
+    if (carries) take_files(message, peek);
+    const next = SocketMessage.next.get(message);
+    if (!peek) {
+      SocketMessage.offset.set(message, offset + n);
+      if (n === left) remove_head(socket, message);
+    }
+    message = next;
+    if (carries) break;
+  }
+  return done;
+}
+
+/** One message; what does not fit is lost. */
+function receive_packet(socket: S, io: IoCursor, flags: number): number {
+  const type = UnixSocket.type.get(socket);
+  if (type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -ENOTCONN;
+  const message = UnixSocket.head.get(socket);
+  if (message === 0) return nothing_queued(socket);
+  note_sender(message);
+  const length = SocketMessage.length.get(message);
+  const n = Math.min(length, io.remaining);
+  if (n < length) incoming.flags |= MSG_TRUNC;
+  incoming.full_length = length;
+  message_copy(message, io, 0, n);
+  const peek = (flags & MSG_PEEK) !== 0;
+  if (SocketMessage.file_count.get(message) > 0) take_files(message, peek);
+  if (!peek) {
+    const full = is_full(socket);
+    remove_head(socket, message);
+    if (full && !is_full(socket)) {
+      wake(SocketRoot.room.at(socket_root()), WRITABLE, Number.MAX_SAFE_INTEGER);
+      tell_senders(socket);
+    }
+  }
+  return (flags & MSG_TRUNC) !== 0 ? length : n;
+}
+
+/** Under the lock. */
+function note_sender(message: Ptr<'SocketMessage'>): void {
+  incoming.pid = SocketMessage.pid.get(message);
+  incoming.uid = SocketMessage.uid.get(message);
+  incoming.gid = SocketMessage.gid.get(message);
+  incoming.address = address_get(SocketMessage.address.get(message));
+}
+
+function same_sender(message: Ptr<'SocketMessage'>): boolean {
+  return (
+    incoming.pid === SocketMessage.pid.get(message) &&
+    incoming.uid === SocketMessage.uid.get(message) &&
+    incoming.gid === SocketMessage.gid.get(message)
+  );
+}
+
+/** The files of a message go to the receiver; one that only looks gets references of its own. */
+function take_files(message: Ptr<'SocketMessage'>, peek: boolean): void {
+  const files = SocketMessage.files.get(message) >> 2;
+  const count = SocketMessage.file_count.get(message);
+  for (let i = 0; i < count; i++) {
+    const file = U32[files + i] as Ptr<'File'>;
+    incoming.files.push(peek ? file_get(file) : file);
+  }
+  if (!peek) SocketMessage.file_count.set(message, 0);
+}
+
+function remove_head(socket: S, message: Ptr<'SocketMessage'>): void {
+  const next = SocketMessage.next.get(message);
+  UnixSocket.head.set(socket, next);
+  if (next === 0) UnixSocket.tail.set(socket, next);
+  UnixSocket.queued.set(socket, UnixSocket.queued.get(socket) - 1);
+  message_gone(message);
+}
+
+/** FIONREAD and SIOCOUTQ. */
+function ioctl(file: Ptr<'File'>, command: number, argument: number): number {
+  const socket = socket_of(file);
+  if (command === SIOCOUTQ) return put_user_u32(argument, UnixSocket.charged.get(socket));
+  if (command !== SIOCINQ) return -ENOTTY;
+  lock_sockets();
+  let waiting = 0;
+  const listening = UnixSocket.state.get(socket) === SOCKET_LISTENING;
+  const whole = UnixSocket.type.get(socket) === SOCK_DGRAM;
+  for (let m = UnixSocket.head.get(socket); m !== 0; m = SocketMessage.next.get(m)) {
+    waiting += SocketMessage.length.get(m) - SocketMessage.offset.get(m);
+    if (whole) break;
+  }
+  unlock_sockets();
+  return listening ? -EINVAL : put_user_u32(argument, waiting);
+}
+
+/** Fills `outgoing` for a message of the current task without a name and descriptors. */
+export function plain_message(): void {
+  const credentials = Task.credentials.get(current);
+  outgoing.target = NO_SOCKET;
+  outgoing.files = 0;
+  outgoing.file_count = 0;
+  outgoing.pid = ThreadGroup.tgid.get(Task.group.get(current));
+  outgoing.uid = Credentials.uid.get(credentials);
+  outgoing.gid = Credentials.gid.get(credentials);
+}
+
+/** Drops what came with the last message and nobody wants. */
+export function discard_incoming(): void {
+  for (const file of incoming.files) file_put(file);
+  incoming.files = [];
+  address_forget(incoming.address);
+  incoming.address = 0 as Ptr<'SocketAddress'>;
+}
+
+register_file_operations(FILE_KIND_SOCKET, {
+  name: 'socket',
+  read(file, io) {
+    if (io.remaining === 0) return 0;
+    const n = socket_receive(socket_of(file), io, 0);
+    discard_incoming();
+    return n;
+  },
+  write(file, io) {
+    const socket = socket_of(file);
+    if (io.remaining === 0 && UnixSocket.type.get(socket) === SOCK_STREAM) return 0;
+    plain_message();
+    return socket_send(socket, io);
+  },
+  poll: socket_poll,
+  queue: (file) => UnixSocket.queue.at(socket_of(file)),
+  seek: () => -ESPIPE,
+  ioctl,
+  release: (file) => socket_release(socket_of(file)),
+});

@@ -1,0 +1,171 @@
+/** Options of sockets: getsockopt(2) and setsockopt(2) at level SOL_SOCKET. */
+import { EDOM, EFAULT, EINVAL, ENOPROTOOPT, EOPNOTSUPP } from '../abi/errno.ts';
+import {
+  AF_UNIX,
+  SO_ACCEPTCONN,
+  SO_BROADCAST,
+  SO_DEBUG,
+  SO_DOMAIN,
+  SO_DONTROUTE,
+  SO_ERROR,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  SO_OOBINLINE,
+  SO_PASSCRED,
+  SO_PEERCRED,
+  SO_PRIORITY,
+  SO_PROTOCOL,
+  SO_RCVBUF,
+  SO_RCVLOWAT,
+  SO_RCVTIMEO,
+  SO_REUSEADDR,
+  SO_SNDBUF,
+  SO_SNDLOWAT,
+  SO_SNDTIMEO,
+  SO_TIMESTAMP,
+  SO_TYPE,
+  SOL_SOCKET,
+} from '../abi/socket.ts';
+import type { Ptr } from '../base/types.ts';
+import { arg_i32, arg_u64 } from '../kernel/args.ts';
+import { stage_i32, stage_i64, stage_in, stage_out, stage_set_u32, stage_set_u64 } from '../kernel/stage.ts';
+import { get_user_i32, put_user_u32 } from '../mm/uaccess.ts';
+import { SOCKET_LISTENING, UnixSocket } from '../socket/socket.layout.ts';
+import { socket_of } from '../socket/unix.ts';
+import { socket_error } from '../socket/unix_io.ts';
+import { partial, type SyscallRow } from './row.ts';
+import { FAMILY_NOTE, socket_file_of } from './socket.ts';
+
+/** Switches that are kept and told, and mean nothing here. */
+const SWITCHES = [SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_TIMESTAMP];
+/** net.core.wmem_max and rmem_max, and the least that Linux allows. */
+const BUFFER_MAX = 212992;
+const SEND_MIN = 4608;
+const RECEIVE_MIN = 2304;
+
+/** The value of an int option, or null: it is none. */
+function int_option(socket: Ptr<'UnixSocket'>, name: number): number | null {
+  if (SWITCHES.includes(name)) return (UnixSocket.options.get(socket) >>> name) & 1;
+  switch (name) {
+    case SO_TYPE:
+      return UnixSocket.type.get(socket);
+    case SO_ERROR:
+      return socket_error(socket);
+    case SO_SNDBUF:
+      return UnixSocket.send_buffer.get(socket);
+    case SO_RCVBUF:
+      return UnixSocket.receive_buffer.get(socket);
+    case SO_PASSCRED:
+      return UnixSocket.pass_credentials.get(socket);
+    case SO_ACCEPTCONN:
+      return UnixSocket.state.get(socket) === SOCKET_LISTENING ? 1 : 0;
+    case SO_DOMAIN:
+      return AF_UNIX;
+    case SO_PROTOCOL:
+    case SO_PRIORITY:
+      return 0;
+    case SO_RCVLOWAT:
+    case SO_SNDLOWAT:
+      return 1;
+    default:
+      return null;
+  }
+}
+
+/** Builds the value of an option in the stage: its length, or -ENOPROTOOPT. */
+function stage_option(socket: Ptr<'UnixSocket'>, name: number): number {
+  const value = int_option(socket, name);
+  if (value !== null) {
+    stage_set_u32(0, value);
+    return 4;
+  }
+  if (name === SO_LINGER) {
+    stage_set_u64(0, 0);
+    return 8;
+  }
+  if (name === SO_PEERCRED) {
+    stage_set_u32(0, UnixSocket.peer_pid.get(socket));
+    stage_set_u32(4, UnixSocket.peer_uid.get(socket));
+    stage_set_u32(8, UnixSocket.peer_gid.get(socket));
+    return 12;
+  }
+  if (name !== SO_RCVTIMEO && name !== SO_SNDTIMEO) return -ENOPROTOOPT;
+  const ns = (name === SO_RCVTIMEO ? UnixSocket.receive_timeout : UnixSocket.send_timeout).get(socket);
+  stage_set_u64(0, Math.floor(ns / 1e9));
+  stage_set_u64(8, Math.floor((ns % 1e9) / 1000));
+  return 16;
+}
+
+function sys_getsockopt(): number {
+  const file = socket_file_of(arg_i32(0));
+  if (file < 0) return file;
+  const room = get_user_i32(arg_u64(4));
+  if (!(room >= -0x8000_0000 && room <= 0x7fff_ffff)) return -EFAULT;
+  if (arg_i32(1) !== SOL_SOCKET) return -EOPNOTSUPP;
+  if (room < 0) return -EINVAL;
+  const length = stage_option(socket_of(file as Ptr<'File'>), arg_i32(2));
+  if (length < 0) return length;
+  const told = Math.min(room, length);
+  if (stage_out(arg_u64(3), told) < 0) return -EFAULT;
+  return put_user_u32(arg_u64(4), told);
+}
+
+/** SO_RCVTIMEO and SO_SNDTIMEO: a struct timeval; 0 is none. */
+function set_timeout_option(socket: Ptr<'UnixSocket'>, name: number, length: number): number {
+  if (length < 16) return -EINVAL;
+  if (stage_in(arg_u64(3), 16) < 0) return -EFAULT;
+  const seconds = stage_i64(0);
+  const microseconds = stage_i64(8);
+  if (microseconds < 0 || microseconds >= 1_000_000) return -EDOM;
+  const ns = seconds < 0 ? 0 : Math.min(seconds * 1e9 + microseconds * 1000, Number.MAX_SAFE_INTEGER);
+  (name === SO_RCVTIMEO ? UnixSocket.receive_timeout : UnixSocket.send_timeout).set(socket, ns);
+  return 0;
+}
+
+function set_int_option(socket: Ptr<'UnixSocket'>, name: number, value: number): number {
+  if (SWITCHES.includes(name)) {
+    const bit = 1 << name;
+    const others = UnixSocket.options.get(socket) & ~bit;
+    UnixSocket.options.set(socket, (others | (value !== 0 ? bit : 0)) >>> 0);
+    return 0;
+  }
+  const doubled = Math.min(value >>> 0, BUFFER_MAX) * 2;
+  switch (name) {
+    case SO_SNDBUF:
+      UnixSocket.send_buffer.set(socket, Math.max(doubled, SEND_MIN));
+      return 0;
+    case SO_RCVBUF:
+      UnixSocket.receive_buffer.set(socket, Math.max(doubled, RECEIVE_MIN));
+      return 0;
+    case SO_PASSCRED:
+      UnixSocket.pass_credentials.set(socket, value !== 0 ? 1 : 0);
+      return 0;
+    case SO_PRIORITY:
+    case SO_RCVLOWAT:
+      return 0;
+    default:
+      return -ENOPROTOOPT;
+  }
+}
+
+function sys_setsockopt(): number {
+  const file = socket_file_of(arg_i32(0));
+  if (file < 0) return file;
+  const length = arg_i32(4);
+  if (length < 0) return -EINVAL;
+  if (arg_i32(1) !== SOL_SOCKET) return -EOPNOTSUPP;
+  const socket = socket_of(file as Ptr<'File'>);
+  const name = arg_i32(2);
+  if (length < 4) return -EINVAL;
+  if (stage_in(arg_u64(3), 4) < 0) return -EFAULT;
+  if (name === SO_RCVTIMEO || name === SO_SNDTIMEO) return set_timeout_option(socket, name, length);
+  if (name === SO_LINGER) return length < 8 ? -EINVAL : 0;
+  return set_int_option(socket, name, stage_i32(0));
+}
+
+const NOTE = `${FAMILY_NOTE}; options of level SOL_SOCKET`;
+
+export const SOCKET_OPTION_ROWS: readonly SyscallRow[] = [
+  partial(54, 'setsockopt', NOTE, sys_setsockopt, 'fd:fd', 'level:int', 'name:int', 'value:ptr', 'length:int'),
+  partial(55, 'getsockopt', NOTE, sys_getsockopt, 'fd:fd', 'level:int', 'name:int', 'value:ptr', 'length:ptr'),
+];
