@@ -58,7 +58,7 @@ import {
   type PlatformHooks,
 } from '../platform/platform.ts';
 import { enter_syscall, resume_syscall, SYSCALL_BLOCKED, SYSCALL_RESUME } from '../syscalls/dispatch.ts';
-import { advance_virtual, monotonic_ns, read_monotonic_ns } from '../time/clock.ts';
+import { advance_virtual, clock_is_virtual, monotonic_ns, read_monotonic_ns } from '../time/clock.ts';
 import { timers_run } from '../time/timer.ts';
 import { deliver_exception, deliver_fault } from './exceptions.ts';
 import { activate_memory, bind_vcpu, guest_fault } from './memory.ts';
@@ -81,6 +81,12 @@ let slice_syscalls = 0;
 /** Slices and task switches after which a vCPU that may not sleep gives its thread back. */
 const TURN_SLICES = 32;
 let slices_left = Number.POSITIVE_INFINITY;
+/**
+ * Or the time after which it does so, ns: instructions that cost much (code that is rewritten, long string
+ * instructions) must not keep the thread's event loop waiting. Not where the clock is virtual: a run must repeat.
+ */
+const TURN_NS = 50e6;
+let turn_end = Number.POSITIVE_INFINITY;
 /** What going idle and finding a timer due counts, in slices. */
 const IDLE_SLICE = 1 / 64;
 
@@ -115,6 +121,7 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
   Scheduler.online.add(scheduler, 1);
   if (KCOV) kcov_enter_machine();
   slices_left = may_sleep ? Number.POSITIVE_INFINITY : TURN_SLICES;
+  turn_end = may_sleep || clock_is_virtual() ? Number.POSITIVE_INFINITY : monotonic_ns() + TURN_NS;
   account_idle();
   try {
     return run_loop(index, vcpu, platform, may_sleep);
@@ -237,6 +244,7 @@ function end_slice(index: number): boolean {
   check_cpu_timers();
   check_limits();
   slice_ended(index);
+  if (turn_end !== Number.POSITIVE_INFINITY && monotonic_ns() >= turn_end) slices_left = 0;
   if (--slices_left <= 0) Vcpu.interrupt.or(current_vcpu, INTERRUPT_STOP);
   if (!has_queued(index)) return false;
   Task.involuntary_switches.set(current, Task.involuntary_switches.get(current) + 1);

@@ -122,6 +122,34 @@ const BUSY: Readonly<Record<string, string>> = {
   stopped: 'kill -STOP $$',
 };
 
+/** What test/guest/hostile/endless.c does without end. */
+const ENDLESS = [
+  'rep-load',
+  'rep-move',
+  'rep-scan',
+  'rewrite',
+  'rewrite-itself',
+  'syscalls',
+  'wrong-syscalls',
+  'timers',
+  'sleeps',
+  'faults',
+];
+
+function endless(what: string, vcpus: number): void {
+  test(`a limit of time ends ${what} without end, ${vcpus === 0 ? 'inline' : `${vcpus} vCPUs`}`, () =>
+    with_machine(1, (other) =>
+      with_machine(vcpus, async (machine) => {
+        const run = machine.run([compile('hostile/endless', 'static'), what], { timeout: 1000 });
+        const beside = await other.run(['sh', '-c', 'echo $(echo beside)']);
+        assert.is(beside.stdout, 'beside\n');
+        const { signal, timedOut, stdout } = await run;
+        assert.equal({ signal, timedOut, stdout }, { signal: 'SIGKILL', timedOut: true, stdout: 'begun\n' });
+        assert.is((await machine.run(['echo', 'alive'])).stdout, 'alive\n');
+      }),
+    ));
+}
+
 function signalled(signals: readonly NodeJS.Signals[], script: string): Promise<{ status: number; stderr: string }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [TVISOR, 'do', '--memory=64M', '--', 'sh', '-c', `echo up; ${script}`]);
@@ -158,6 +186,8 @@ else {
       }
       assert.equal(await quiet_counts(machine), boot);
     }));
+
+  for (const what of ENDLESS) for (const vcpus of [0, 2]) endless(what, vcpus);
 
   for (const [what, script] of Object.entries(BUSY))
     test(`a limit of time ends ${what}`, () =>
