@@ -48,8 +48,7 @@ import {
 } from './mm.layout.ts';
 import { mm_lock, mm_unlock, zap_range } from './mm_lock.ts';
 import { page_align } from './mmap.ts';
-import { MAX_MAP_COUNT } from './placement.ts';
-import { vma_merge, vma_set_flags, vma_split } from './vma.ts';
+import { vma_isolate, vma_merge, vma_set_flags } from './vma.ts';
 import { vma_at, vma_find } from './vma_tree.ts';
 
 type V = Ptr<'Vma'>;
@@ -161,16 +160,8 @@ function change_flags(
 /** Gives the part of a VMA in a range other flags, splitting and merging; 0 or -ENOMEM. Under mm.lock. */
 export function set_flags_in(mm: Ptr<'Mm'>, vma: V, start: number, end: number, flags: number): number {
   if (flags === Vma.flags.get(vma)) return 0;
-  const cuts = (start > Vma.start.get(vma) ? 1 : 0) + (end < Vma.end.get(vma) ? 1 : 0);
-  if (Mm.map_count.get(mm) + cuts > MAX_MAP_COUNT) return -ENOMEM;
-  if (start > Vma.start.get(vma)) {
-    vma = vma_split(mm, vma, start);
-    if (vma === 0) return -ENOMEM;
-  }
-  if (end < Vma.end.get(vma) && vma_split(mm, vma, end) === 0) {
-    vma_merge(mm, vma);
-    return -ENOMEM;
-  }
+  vma = vma_isolate(mm, vma, start, end);
+  if (vma === 0) return -ENOMEM;
   vma_set_flags(mm, vma, flags);
   vma_merge(mm, vma);
   return 0;

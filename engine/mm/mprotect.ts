@@ -19,8 +19,7 @@ import {
 } from './mm.layout.ts';
 import { flush_later, mm_lock, mm_unlock } from './mm_lock.ts';
 import { page_align } from './mmap.ts';
-import { MAX_MAP_COUNT } from './placement.ts';
-import { is_data, vma_merge, vma_set_flags, vma_split } from './vma.ts';
+import { is_data, vma_isolate, vma_merge, vma_set_flags } from './vma.ts';
 import { vma_find } from './vma_tree.ts';
 
 const KNOWN = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM;
@@ -70,16 +69,8 @@ function protect_vma(mm: Ptr<'Mm'>, vma: Ptr<'Vma'>, start: number, end: number,
   const data = (Mm.data_vm.get(mm) + pages) * 4096;
   if (is_data(flags) && !is_data(old) && data > Mm.limit_data.get(mm)) return -ENOMEM;
   flags = accounted(vma, old, flags);
-  const cuts = (start > Vma.start.get(vma) ? 1 : 0) + (end < Vma.end.get(vma) ? 1 : 0);
-  if (Mm.map_count.get(mm) + cuts > MAX_MAP_COUNT) return -ENOMEM;
-  if (start > Vma.start.get(vma)) {
-    vma = vma_split(mm, vma, start);
-    if (vma === 0) return -ENOMEM;
-  }
-  if (end < Vma.end.get(vma) && vma_split(mm, vma, end) === 0) {
-    vma_merge(mm, vma);
-    return -ENOMEM;
-  }
+  vma = vma_isolate(mm, vma, start, end);
+  if (vma === 0) return -ENOMEM;
   vma_set_flags(mm, vma, flags);
   change_entries(mm, vma, start, end);
   vma_merge(mm, vma);

@@ -11,6 +11,7 @@ import { file_get, file_operations, file_put } from '../vfs/file.ts';
 import { Mapping } from '../vfs/mapping.layout.ts';
 import { mapping_get, mapping_put } from '../vfs/mapping.ts';
 import { Mm, VM_EXEC, VM_FAULTED, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, Vma } from './mm.layout.ts';
+import { MAX_MAP_COUNT } from './placement.ts';
 import { vma_insert, vma_remove, vma_resize } from './vma_tree.ts';
 
 type V = Ptr<'Vma'>;
@@ -129,6 +130,22 @@ export function vma_split(mm: Ptr<'Mm'>, vma: V, address: number): V {
   vma_resize(mm, vma, start, address);
   vma_insert(mm, upper);
   return upper;
+}
+
+/**
+ * Cuts a VMA so that one covers the part of it in [start, end) alone; 0 when there are too many VMAs or the kernel
+ * heap is exhausted, and all is as before.
+ */
+export function vma_isolate(mm: Ptr<'Mm'>, vma: V, start: number, end: number): V {
+  const cuts = (start > Vma.start.get(vma) ? 1 : 0) + (end < Vma.end.get(vma) ? 1 : 0);
+  if (Mm.map_count.get(mm) + cuts > MAX_MAP_COUNT) return 0 as V;
+  if (start > Vma.start.get(vma)) {
+    vma = vma_split(mm, vma, start);
+    if (vma === 0) return vma;
+  }
+  if (end >= Vma.end.get(vma) || vma_split(mm, vma, end) !== 0) return vma;
+  vma_merge(mm, vma);
+  return 0 as V;
 }
 
 function mergeable(low: V, high: V): boolean {

@@ -57,91 +57,77 @@ function check_position(fd: number, offset: number): number {
   return file !== 0 && (File.mode.get(file) & FMODE_STREAM) !== 0 ? -ESPIPE : 0;
 }
 
-function sys_pread64(): number {
+/** pread64 and pwrite64. */
+function transfer_at(write: boolean): number {
   const fd = arg_i32(0);
   const offset = arg_i64(3);
   if (offset < 0) return -EINVAL;
   const checked = check_position(fd, offset);
   if (checked < 0) return checked;
-  const file = readable_file(fd);
+  const file = write ? writable_file(fd) : readable_file(fd);
   if (file < 0) return file;
   const count = arg_u64(2);
   if (count >= LARGEST_LENGTH) return -EINVAL;
   single_buffer(arg_u64(1), count);
-  return read_transfer(fd, file as Ptr<'File'>, offset, is_nonblocking(file as Ptr<'File'>));
+  const transfer = write ? write_transfer : read_transfer;
+  return transfer(fd, file as Ptr<'File'>, offset, is_nonblocking(file as Ptr<'File'>));
+}
+
+function sys_pread64(): number {
+  return transfer_at(false);
 }
 
 function sys_pwrite64(): number {
-  const fd = arg_i32(0);
-  const offset = arg_i64(3);
-  if (offset < 0) return -EINVAL;
-  const checked = check_position(fd, offset);
-  if (checked < 0) return checked;
-  const file = writable_file(fd);
-  if (file < 0) return file;
-  const count = arg_u64(2);
-  if (count >= LARGEST_LENGTH) return -EINVAL;
-  single_buffer(arg_u64(1), count);
-  return write_transfer(fd, file as Ptr<'File'>, offset, is_nonblocking(file as Ptr<'File'>));
+  return transfer_at(true);
 }
 
 /** The vectored calls: `offset` AT_POSITION or not negative. */
-function read_vector(offset: number, flags: number): number {
+function transfer_vector(offset: number, flags: number, write: boolean): number {
   const fd = arg_i32(0);
   const checked = check_position(fd, offset);
   if (checked < 0) return checked;
-  const file = readable_file(fd);
+  const file = write ? writable_file(fd) : readable_file(fd);
   if (file < 0) return file;
   const imported = import_iovec(arg_u64(1), arg_i32(2));
   if (imported < 0) return imported;
   const nonblocking = (flags & RWF_NOWAIT) !== 0 || is_nonblocking(file as Ptr<'File'>);
-  return read_transfer(fd, file as Ptr<'File'>, offset, nonblocking);
-}
-
-function write_vector(offset: number, flags: number): number {
-  const fd = arg_i32(0);
-  const checked = check_position(fd, offset);
-  if (checked < 0) return checked;
-  const file = writable_file(fd);
-  if (file < 0) return file;
-  const imported = import_iovec(arg_u64(1), arg_i32(2));
-  if (imported < 0) return imported;
-  const nonblocking = (flags & RWF_NOWAIT) !== 0 || is_nonblocking(file as Ptr<'File'>);
-  return write_transfer(fd, file as Ptr<'File'>, offset, nonblocking);
+  const transfer = write ? write_transfer : read_transfer;
+  return transfer(fd, file as Ptr<'File'>, offset, nonblocking);
 }
 
 function sys_readv(): number {
-  return read_vector(AT_POSITION, 0);
+  return transfer_vector(AT_POSITION, 0, false);
 }
 
 function sys_writev(): number {
-  return write_vector(AT_POSITION, 0);
+  return transfer_vector(AT_POSITION, 0, true);
 }
 
 /** preadv and pwritev pass the offset in two registers, of which x86-64 uses the first. */
 function sys_preadv(): number {
   const offset = arg_i64(3);
-  return offset < 0 ? -EINVAL : read_vector(offset, 0);
+  return offset < 0 ? -EINVAL : transfer_vector(offset, 0, false);
 }
 
 function sys_pwritev(): number {
   const offset = arg_i64(3);
-  return offset < 0 ? -EINVAL : write_vector(offset, 0);
+  return offset < 0 ? -EINVAL : transfer_vector(offset, 0, true);
 }
 
 /** Offset -1 of the second versions is the file's position. */
-function sys_preadv2(): number {
+function transfer_vector_flags(write: boolean): number {
   const flags = arg_lo(5);
   if ((flags & ~(RWF_HIPRI | RWF_NOWAIT | RWF_DSYNC | RWF_SYNC)) !== 0) return -EOPNOTSUPP;
   const offset = arg_i64(3);
-  return offset < AT_POSITION ? -EINVAL : read_vector(offset, flags);
+  return offset < AT_POSITION ? -EINVAL : transfer_vector(offset, flags, write);
+}
+
+function sys_preadv2(): number {
+  return transfer_vector_flags(false);
 }
 
 function sys_pwritev2(): number {
-  const flags = arg_lo(5);
-  if ((flags & ~(RWF_HIPRI | RWF_NOWAIT | RWF_DSYNC | RWF_SYNC)) !== 0) return -EOPNOTSUPP;
-  const offset = arg_i64(3);
-  return offset < AT_POSITION ? -EINVAL : write_vector(offset, flags);
+  return transfer_vector_flags(true);
 }
 
 function sys_lseek(): number {

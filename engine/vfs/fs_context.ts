@@ -80,32 +80,33 @@ export function fs_cwd(fs: F, out: PathRef): void {
 
 const old = new PathRef();
 
-/** Makes `to` (whose references are taken over) the current directory. */
-export function fs_set_cwd(fs: F, to: PathRef): void {
+/** Puts `to`, whose references are taken over, in the place that two fields of the context keep. */
+function replace_place(
+  fs: F,
+  mount: typeof FsContext.cwd_mount,
+  dentry: typeof FsContext.cwd_dentry,
+  to: PathRef,
+): void {
   const p = FsContext.lock.at(fs);
   lock(p, FS_CONTEXT_LOCK);
-  old.mount = FsContext.cwd_mount.get(fs);
-  old.dentry = FsContext.cwd_dentry.get(fs);
-  FsContext.cwd_mount.set(fs, to.mount);
-  FsContext.cwd_dentry.set(fs, to.dentry);
+  old.mount = mount.get(fs);
+  old.dentry = dentry.get(fs);
+  mount.set(fs, to.mount);
+  dentry.set(fs, to.dentry);
   unlock(p, FS_CONTEXT_LOCK);
   to.mount = 0 as Ptr<'Mount'>;
   to.dentry = 0 as Ptr<'Dentry'>;
   old.put();
 }
 
+/** Makes `to` (whose references are taken over) the current directory. */
+export function fs_set_cwd(fs: F, to: PathRef): void {
+  replace_place(fs, FsContext.cwd_mount, FsContext.cwd_dentry, to);
+}
+
 /** Makes `to` (whose references are taken over) the root. */
 export function fs_set_root(fs: F, to: PathRef): void {
-  const p = FsContext.lock.at(fs);
-  lock(p, FS_CONTEXT_LOCK);
-  old.mount = FsContext.root_mount.get(fs);
-  old.dentry = FsContext.root_dentry.get(fs);
-  FsContext.root_mount.set(fs, to.mount);
-  FsContext.root_dentry.set(fs, to.dentry);
-  unlock(p, FS_CONTEXT_LOCK);
-  to.mount = 0 as Ptr<'Mount'>;
-  to.dentry = 0 as Ptr<'Dentry'>;
-  old.put();
+  replace_place(fs, FsContext.root_mount, FsContext.root_dentry, to);
 }
 
 /** Sets the umask and returns the old one. */
