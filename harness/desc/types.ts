@@ -159,10 +159,23 @@ export function alignment_of(type: Type): number {
     case 'array':
       return alignment_of(type.elem);
     case 'struct':
-      return type.packed ? 1 : alignment_of_fields(type.fields);
+      return type.packed ? 1 : alignment_of_all(type);
     case 'union':
-      return alignment_of_fields(type.fields);
+      return alignment_of_all(type);
   }
+}
+
+/** Types never change: what is computed from their fields is kept. */
+const alignments = new WeakMap<Type, number>();
+const sizes = new WeakMap<Type, number | undefined>();
+
+function alignment_of_all(type: StructType | UnionType): number {
+  let alignment = alignments.get(type);
+  if (alignment === undefined) {
+    alignment = alignment_of_fields(type.fields);
+    alignments.set(type, alignment);
+  }
+  return alignment;
 }
 
 function alignment_of_fields(fields: readonly Field[]): number {
@@ -190,10 +203,16 @@ export function fixed_size(type: Type): number | undefined {
       return size === undefined || type.min !== type.max ? undefined : size * type.min;
     }
     case 'struct':
-      return fixed_struct_size(type);
     case 'union':
-      return fixed_union_size(type);
+      return fixed_size_of_all(type);
   }
+}
+
+function fixed_size_of_all(type: StructType | UnionType): number | undefined {
+  if (sizes.has(type)) return sizes.get(type);
+  const size = type.kind === 'struct' ? fixed_struct_size(type) : fixed_union_size(type);
+  sizes.set(type, size);
+  return size;
 }
 
 function fixed_struct_size(type: StructType): number | undefined {

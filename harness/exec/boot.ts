@@ -56,7 +56,7 @@ export interface ExecutorConfig {
 const TASK_LIMIT = 64;
 const SHADOW_BYTES = 4 << 20;
 /** Most bytes that each tmpfs may hold. */
-const TMPFS_BYTES = 16 << 20;
+const TMPFS_BYTES = 2 << 20;
 const DIRECTORY = '/fuzz';
 const NOBODY = 65534;
 const STACKS_BASE = 0x7fff_0000_0000;

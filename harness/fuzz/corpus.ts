@@ -1,4 +1,5 @@
-/** The corpus in memory: programs that reached something new, drawn by how much they reach. */
+/** The corpus in memory: programs that reached something new, drawn by how much they reach and what they cost. */
+import type { ExecOutcome } from '../exec/executor.ts';
 import type { Program } from '../prog/model.ts';
 import type { Random } from '../prog/random.ts';
 
@@ -12,6 +13,23 @@ export interface Entry {
   readonly seed: number;
   /** Edges of that call, ascending. */
   readonly signal: Uint32Array;
+  /** What a run costs, in `cost_of`'s unit. */
+  readonly cost: number;
+}
+
+/** A page to reset takes as long as this many basic blocks. */
+const BLOCKS_PER_PAGE = 20;
+/** An entry of this cost is drawn by its signal alone, dearer ones the less the dearer they are. */
+const FAIR_COST = 4000;
+
+/** What a run costs, in basic blocks. No clock: the same campaign must draw the same entries. */
+export function cost_of({ calls, dirty_pages }: ExecOutcome): number {
+  return calls.reduce((sum, { pcs }) => sum + pcs.length, dirty_pages * BLOCKS_PER_PAGE);
+}
+
+/** How often an entry is drawn, relative to others. */
+export function weight_of({ signal, cost }: Pick<Entry, 'signal' | 'cost'>): number {
+  return Math.max(1, Math.round((signal.length * FAIR_COST) / Math.max(FAIR_COST, cost)));
 }
 
 export class Corpus {
@@ -32,11 +50,11 @@ export class Corpus {
     this.texts.add(key);
     this.entries.push(entry);
     this.programs.push(entry.program);
-    this.sums.push((this.sums.at(-1) ?? 0) + Math.max(1, entry.signal.length));
+    this.sums.push((this.sums.at(-1) ?? 0) + weight_of(entry));
     return true;
   }
 
-  /** An entry, in proportion to the size of its signal. The corpus must not be empty. */
+  /** An entry, in proportion to its weight. The corpus must not be empty. */
   choose(random: Random): Entry {
     const { sums } = this;
     const drawn = random.below(sums.at(-1)!);

@@ -24,7 +24,11 @@ const MOST_HINTS = 300;
 const RACES = 4;
 const ORDERS = 3;
 
+/** An entry that costs as much as this many blocks is not worth hundreds of runs: it is drawn now and then. */
+const DEAR = 50_000;
+
 export function follow_up(fuzzer: Fuzzer, entry: Entry): Source {
+  if (entry.cost > DEAR) return faults(fuzzer, entry);
   return order(
     smash(fuzzer, entry),
     once(() => hints(fuzzer, entry)),

@@ -23,7 +23,7 @@ import { mutate_program } from '../prog/mutate.ts';
 import { print_program } from '../prog/print.ts';
 import type { Random } from '../prog/random.ts';
 import { clone_program } from '../prog/walk.ts';
-import { Corpus, type Entry } from './corpus.ts';
+import { Corpus, cost_of, type Entry } from './corpus.ts';
 import { follow_up } from './follow_up.ts';
 import { alternate, Jobs, once, order, type Source } from './queue.ts';
 import { minimize_finding, recurs } from './reproduce.ts';
@@ -235,7 +235,7 @@ export class Fuzzer {
     const outcome = this.execute({ program, seed, kind: 'triage' });
     if (outcome === undefined) return;
     const signal = edges_of(outcome.calls[call]!.pcs);
-    const entry: Entry = { program, text: print_program(program), call, seed, signal };
+    const entry: Entry = { program, text: print_program(program), call, seed, signal, cost: cost_of(outcome) };
     if (!this.corpus.add(entry)) return;
     this.sink.input(entry, false);
     this.follow_ups.push(follow_up(this, entry));
@@ -267,7 +267,8 @@ export class Fuzzer {
     }
     if (best < 0) return;
     const signal = edges_of(outcome.calls[best]!.pcs);
-    const entry: Entry = { program, text: print_program(program), call: best, seed, signal };
+    const text = print_program(program);
+    const entry: Entry = { program, text, call: best, seed, signal, cost: cost_of(outcome) };
     if (!this.corpus.add(entry)) return;
     this.sink.input(entry, true);
     this.refresh_table();

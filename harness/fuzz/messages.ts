@@ -12,6 +12,7 @@ export interface InputMessage {
   readonly call: number;
   readonly seed: number;
   readonly signal: Uint32Array;
+  readonly cost: number;
   /** It comes from an earlier campaign. */
   readonly loaded: boolean;
 }
@@ -40,12 +41,12 @@ export interface TitleMessage {
 export type FromWorker = InputMessage | CrashMessage | ReadyMessage;
 export type ToWorker = InputMessage | TitleMessage;
 
-export function input_message({ text, call, seed, signal }: Entry, loaded: boolean): InputMessage {
-  return { type: 'input', text, call, seed, signal, loaded };
+export function input_message({ text, call, seed, signal, cost }: Entry, loaded: boolean): InputMessage {
+  return { type: 'input', text, call, seed, signal, cost, loaded };
 }
 
-export function entry_of(target: Target, { text, call, seed, signal }: InputMessage): Entry {
-  return { program: parse_program(target, text), text, call, seed, signal };
+export function entry_of(target: Target, { text, call, seed, signal, cost }: InputMessage): Entry {
+  return { program: parse_program(target, text), text, call, seed, signal, cost };
 }
 
 export function crash_message({ finding, program, original, seed, recurs, before }: Crash): CrashMessage {

@@ -2,6 +2,7 @@
  * Turns a program into instructions (`exec_format.ts`). What a pointer leads to becomes one block of bytes, in which
  * only results are filled in as the program runs; blocks of a struct come before those that it points to.
  */
+import { POINTER_SIZE } from '../desc/types.ts';
 import {
   CALL,
   CALL_ASYNC,
@@ -24,7 +25,7 @@ import {
   type Program,
   type ResultArg,
 } from './model.ts';
-import { bytes_of_number } from './number.ts';
+import { is_big_endian } from './number.ts';
 import { for_each_offset, size_of } from './size.ts';
 import { for_each_node } from './walk.ts';
 
@@ -132,7 +133,7 @@ class Encoder {
     for_each_leaf(pointee, 0, (node, offset) => {
       if (node.dir === 'out') return;
       if (node.kind === 'result' && node.source !== undefined) results.push([offset, node]);
-      else bytes.set(this.bytes_of(node), offset);
+      else this.store(node, bytes, offset);
     });
     this.words.push(COPY_IN, base, DATA | (size << 8));
     for (let i = 0; i < size; i += 4)
@@ -145,18 +146,31 @@ class Encoder {
     }
   }
 
-  private bytes_of(node: Arg): Uint8Array {
+  /** Puts the bytes of a leaf where they belong. */
+  private store(node: Arg, bytes: Uint8Array, offset: number): void {
     switch (node.kind) {
       case 'number':
-        return bytes_of_number(node.type, this.value_of(node));
+        this.store_number(bytes, offset, node.type.size, this.value_of(node), is_big_endian(node.type));
+        break;
       case 'result':
-        return bytes_of_number({ kind: 'const', size: node.type.resource.size, value: 0n }, node.value);
+        this.store_number(bytes, offset, node.type.resource.size, node.value, false);
+        break;
       case 'pointer':
-        return bytes_of_number({ kind: 'const', size: 8, value: 0n }, address_of(node));
+        this.store_number(bytes, offset, POINTER_SIZE, address_of(node), false);
+        break;
       case 'data':
-        return node.bytes;
-      default:
-        return new Uint8Array(0);
+        bytes.set(node.bytes, offset);
+        break;
+    }
+  }
+
+  private store_number(bytes: Uint8Array, offset: number, size: number, value: bigint, swapped: boolean): void {
+    this.wide[0] = value;
+    const low = this.halves[0]!;
+    const high = this.halves[1]!;
+    for (let i = 0; i < size; i++) {
+      const byte = i < 4 ? low >>> (8 * i) : high >>> (8 * (i - 4));
+      bytes[offset + (swapped ? size - 1 - i : i)] = byte;
     }
   }
 
