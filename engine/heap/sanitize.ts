@@ -23,26 +23,26 @@ export const QUARANTINE_CELLS = 64;
 const STATE_FRESH = 0;
 const STATE_LIVE = 0x4c495645;
 const STATE_FREE = 0x46524545;
-const ZONE_BYTE = 0xa5;
+const ZONE_WORD = 0xa5a5a5a5;
 /** As a pointer it is above every machine's memory, as a count it is absurd. */
-const POISON_BYTE = 0xdb;
+const POISON_WORD = 0xdbdbdbdb;
 
 /** Takes a cell into use: checks that nobody wrote to it while free; returns the record. */
 export function sanitized_cell(cell: number, info: LayoutInfo): number {
   const record = cell + STATE_BYTES;
   const state = U32[(cell >> 2) + 1];
-  if (state === STATE_FREE) expect_bytes(record, info.size, POISON_BYTE, info, 'written after free');
+  if (state === STATE_FREE) expect_words(record, info.size, POISON_WORD, info, 'written after free');
   else if (state !== STATE_FRESH) report(info, `cell ${cell.toString(16)} on the free list is in state ${state}`);
   U32[(cell >> 2) + 1] = STATE_LIVE;
-  U8.fill(ZONE_BYTE, cell + 8, record);
-  U8.fill(ZONE_BYTE, record + info.size, record + info.size + ZONE_BYTES);
+  fill_words(cell + 8, STATE_BYTES - 8, ZONE_WORD);
+  fill_words(record + info.size, ZONE_BYTES, ZONE_WORD);
   return record;
 }
 
 /** Checks that nobody wrote to a free cell, whose page is about to leave the class. */
 export function check_free_cell(cell: number, info: LayoutInfo): void {
   if (U32[(cell >> 2) + 1] !== STATE_FREE) return;
-  expect_bytes(cell + STATE_BYTES, info.size, POISON_BYTE, info, 'written after free');
+  expect_words(cell + STATE_BYTES, info.size, POISON_WORD, info, 'written after free');
 }
 
 /** Takes a record out of use: checks its red zones and that it is live; poisons it; returns the cell. */
@@ -51,10 +51,10 @@ export function unsanitized_record(record: number, info: LayoutInfo): number {
   const state = U32[(cell >> 2) + 1];
   if (state === STATE_FREE) report(info, `double free of ${record.toString(16)}`);
   if (state !== STATE_LIVE) report(info, `free of ${record.toString(16)}, which is no record`);
-  expect_bytes(cell + 8, 8, ZONE_BYTE, info, 'written before the record');
-  expect_bytes(record + info.size, ZONE_BYTES, ZONE_BYTE, info, 'written beyond the record');
+  expect_words(cell + 8, 8, ZONE_WORD, info, 'written before the record');
+  expect_words(record + info.size, ZONE_BYTES, ZONE_WORD, info, 'written beyond the record');
   U32[(cell >> 2) + 1] = STATE_FREE;
-  U8.fill(POISON_BYTE, record, record + info.size);
+  fill_words(record, info.size, POISON_WORD);
   return cell;
 }
 
@@ -75,10 +75,21 @@ export function quarantine(d: Ptr<'SlabDescriptor'>, cell: number): number {
   return oldest;
 }
 
-function expect_bytes(from: number, length: number, byte: number, info: LayoutInfo, message: string): void {
-  for (let i = 0; i < length; i++)
-    if (U8[from + i] !== byte)
-      report(info, `${message} (at ${(from + i).toString(16)}, offset ${i}, byte ${U8[from + i]})`);
+/** Records are whole words, 8-byte aligned. Word by word: a fill call costs 30 ns. */
+function fill_words(from: number, length: number, word: number): void {
+  for (let i = from >> 2, end = (from + length) >> 2; i < end; i++) U32[i] = word;
+}
+
+function expect_words(from: number, length: number, word: number, info: LayoutInfo, message: string): void {
+  for (let i = from >> 2, end = (from + length) >> 2; i < end; i++)
+    if (U32[i] !== word) report_byte(from, i * 4, word & 0xff, info, message);
+}
+
+/** Names the byte that is not as it should be, within the word at `at`. */
+function report_byte(from: number, at: number, byte: number, info: LayoutInfo, message: string): never {
+  let address = at;
+  while (U8[address] === byte) address++;
+  return report(info, `${message} (at ${address.toString(16)}, offset ${address - from}, byte ${U8[address]})`);
 }
 
 function report(info: LayoutInfo, message: string): never {

@@ -28,12 +28,12 @@ import { RSP } from '../../engine/machine/cpu.layout.ts';
 import { mm_create } from '../../engine/mm/address_space.ts';
 import { do_mmap } from '../../engine/mm/mmap.ts';
 import { ProgramState } from '../../engine/platform/program/program.layout.ts';
-import { program_enter } from '../../engine/platform/program/program.ts';
+import { program_enter, program_state } from '../../engine/platform/program/program.ts';
 import { boot_sentry } from '../../engine/sentry/boot.ts';
 import { enter_machine } from '../../engine/sentry/machine.ts';
 import { socket_root } from '../../engine/socket/root.ts';
 import { fs_context_create, fs_context_put, fs_set_cwd } from '../../engine/vfs/fs_context.ts';
-import { mount_attach } from '../../engine/vfs/mount.ts';
+import { mount_attach, mount_detach, mounts_each } from '../../engine/vfs/mount.ts';
 import { vfs_mkdir } from '../../engine/vfs/namei.ts';
 import { vfs_open } from '../../engine/vfs/open.ts';
 import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, PathContext, path_walk } from '../../engine/vfs/path.ts';
@@ -117,10 +117,20 @@ function mount_directory(owner: number): void {
   const place = new PathRef();
   at_path(DIRECTORY, (path) => path_walk(context, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, place));
   const root = SuperBlock.root.get(sb as Ptr<'SuperBlock'>);
+  ProgramState.directory.set(program_state(), sb as Ptr<'SuperBlock'>);
   need(mount_attach(sb as Ptr<'SuperBlock'>, root, 0, place.mount, place.dentry, 'fuzz'), DIRECTORY);
   place.put();
   fs_context_put(context.fs);
   credentials_put(context.credentials);
+}
+
+/** Unmounts what `mount_directory` has mounted, and all below it, if it is still there. */
+export function unmount_directory(): void {
+  let found = 0 as Ptr<'Mount'>;
+  mounts_each((mount) => {
+    if (Mount.sb.get(mount) === ProgramState.directory.get(program_state())) found = mount;
+  });
+  if (found !== 0) mount_detach(found, 0, true);
 }
 
 /** Makes the process, before the first call of a program and not yet runnable: its task. */

@@ -1,7 +1,8 @@
 /**
  * Live records of each class and frames, before a program and after it. What a program leaves behind on purpose
- * (files, mounts, System V objects) is no leak: where the quick comparison finds more than before, the whole tree is
- * unmounted and compared with what unmounting leaves of a fresh machine. The reset brings everything back.
+ * (files, mounts, System V objects) is no leak: where the quick comparison finds more than before, first the program's
+ * own file system is unmounted, then everything, and compared with what that leaves of a fresh machine. The reset brings
+ * everything back.
  */
 import type { Ptr } from '../../engine/base/types.ts';
 import { unmount_all } from '../../engine/fs/boot_mounts.ts';
@@ -18,7 +19,7 @@ export type LiveCounts = Int32Array;
 const OTHERS = ['frames', 'heap pages'];
 
 /** The counts now. Takes no lock: no task runs. */
-export function live_counts(): LiveCounts {
+function live_counts(): LiveCounts {
   const counts = new Int32Array(MachineHeader.slab_count.get(MACHINE) + OTHERS.length);
   read_counts(counts);
   return counts;
@@ -36,35 +37,44 @@ function read_counts(counts: LiveCounts): void {
   counts[classes + 1] = heap_pages_used() - slab_pages;
 }
 
-/** Ends all that outlives processes. The machine is of no use afterwards, until it is reset. */
-export function tear_down(): void {
+/** What ends things that outlive processes, little first. The machine is of no use afterwards, until it is reset. */
+type Stage = () => void;
+
+function end_everything(): void {
   ipc_clear();
   unmount_all();
 }
 
 export class LeakCheck {
   private readonly before: LiveCounts;
-  private readonly torn_down: LiveCounts;
+  private readonly stages: readonly { readonly end: Stage; readonly counts: LiveCounts }[];
   private readonly now: LiveCounts;
 
-  /** `before`: without any process. `torn_down`: after `tear_down` of such a machine. */
-  constructor(before: LiveCounts, torn_down: LiveCounts) {
-    this.before = before;
-    this.torn_down = torn_down;
-    this.now = new Int32Array(before.length);
+  /** The machine has no process yet; it is of no use afterwards. `unmount` ends the programs' own file system. */
+  constructor(unmount: Stage) {
+    this.before = live_counts();
+    this.now = live_counts();
+    this.stages = [unmount, end_everything].map((end) => {
+      end();
+      return { end, counts: live_counts() };
+    });
   }
 
   /** What is alive beyond that; all processes have been reaped. */
   find(): Leak[] {
+    let expected = this.before;
     read_counts(this.now);
-    if (equal(this.now, this.before)) return [];
-    tear_down();
-    read_counts(this.now);
-    if (equal(this.now, this.torn_down)) return [];
+    for (const { end, counts } of this.stages) {
+      if (equal(this.now, expected)) return [];
+      end();
+      read_counts(this.now);
+      expected = counts;
+    }
+    if (equal(this.now, expected)) return [];
     const names = [...slab_reports().map(({ name }) => name), ...OTHERS];
     const leaks: Leak[] = [];
     for (const [i, record] of names.entries()) {
-      const before = this.torn_down[i] as number;
+      const before = expected[i] as number;
       const after = this.now[i] as number;
       if (before !== after) leaks.push({ record, before, after });
     }

@@ -35,9 +35,9 @@ import { RUN_IDLE, RUN_PANICKED, run_vcpu } from '../../engine/sentry/run.ts';
 import { Shadow } from '../../engine/snapshot/shadow.ts';
 import { seed_random } from '../../engine/time/clock.ts';
 import { coverage_map } from './block_map.ts';
-import { boot_exec_machine, type ExecutorConfig, make_exec_process } from './boot.ts';
+import { boot_exec_machine, type ExecutorConfig, make_exec_process, unmount_directory } from './boot.ts';
 import type { ExecOptions, ExecOutcome, Executor, Leak, PanicInfo } from './executor.ts';
-import { LeakCheck, live_counts, tear_down } from './leaks.ts';
+import { LeakCheck } from './leaks.ts';
 import { panic_info } from './panics.ts';
 import { prepare_calls } from './prepare.ts';
 import { make_program_thread, Recorder } from './recorder.ts';
@@ -80,10 +80,8 @@ class MachineExecutor implements Executor {
   private boot(): void {
     this.memory = boot_exec_machine(this.config);
     bind_slabs();
-    const before = live_counts();
     const bare = new Shadow();
-    tear_down();
-    this.leak_check = new LeakCheck(before, live_counts());
+    this.leak_check = new LeakCheck(unmount_directory);
     bare.restore();
     this.pid = Task.tid.get(this.start_process());
     this.shadow = new Shadow();

@@ -16,6 +16,8 @@ export const ProgramState = l.done(
     threads: l.u32('owner'),
     /** Calls that have begun and not ended. */
     in_flight: l.u32('owner'),
+    /** The file system that programs start in. */
+    directory: l.ptr('SuperBlock', 'immutable'),
     /** 1 for each slot whose maker has succeeded. */
     made: l.bytes(MAX_SLOTS, 8, 'owner'),
     /** 64 bits each. */
