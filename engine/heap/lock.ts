@@ -9,6 +9,7 @@
  * No lock is ever held across a blocking syscall, a return to the guest, or an access to guest memory.
  */
 import { CHECKED, panic } from '../base/assert.ts';
+import { register_transient } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
 import { layout } from './layout.ts';
 import { I32 } from './memory.ts';
@@ -110,10 +111,9 @@ export function set_lock_watch(has_died: () => boolean): void {
   machine_has_died = has_died;
 }
 
-/** Forgets what this thread holds, after a panic: the machine is dead, the thread may serve another. */
-export function forget_held_locks(): void {
+register_transient(() => {
   depth = 0;
-}
+});
 
 function lock_slow(p: Ptr<'Lock'>): void {
   for (let i = 0; i < SPINS; i++) {

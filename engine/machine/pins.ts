@@ -9,6 +9,7 @@
  * pages pinned by FOLL_PIN). Pins are counted in FrameInfo.flags; they are needed, and taken, only when
  * the address space has more than one user. All pins end at the next safe point at the latest.
  */
+import { register_transient } from '../base/transients.ts';
 import type { FrameAddr } from '../base/types.ts';
 import { FRAME_PIN, FrameInfo } from './frame.layout.ts';
 import { frame_info } from './frames.ts';
@@ -16,6 +17,9 @@ import { frame_info } from './frames.ts';
 const MAX_PINS = 1024;
 const pinned = new Float64Array(MAX_PINS);
 let count = 0;
+register_transient(() => {
+  count = 0;
+});
 
 /** Pins a frame for writing; false when this thread holds too many pins. */
 export function pin_frame(frame: FrameAddr): boolean {

@@ -7,6 +7,7 @@
  * a thread holds one address space at a time.
  */
 import { assert, CHECKED } from '../base/assert.ts';
+import { register_transient } from '../base/transients.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { lock, lock_is_held, unlock } from '../heap/lock.ts';
 import { MM_LOCK } from '../heap/lock_order.ts';
@@ -36,6 +37,15 @@ let flush_start = Infinity;
 let flush_end = 0;
 let flush_code = false;
 let doomed = 0 as Ptr<'Vma'>;
+register_transient(() => {
+  chain_head = 0 as FrameAddr;
+  chain_tail = 0 as FrameAddr;
+  chain_count = 0;
+  flush_start = Infinity;
+  flush_end = 0;
+  flush_code = false;
+  doomed = 0 as Ptr<'Vma'>;
+});
 
 /** Acquires mm.lock. */
 export function mm_lock(mm: Ptr<'Mm'>): void {

@@ -6,6 +6,7 @@
  * memory calls `enter` first, so that several machines live in one process without seeing each other.
  */
 import { ELIBBAD, ENOENT, ENOEXEC, ENOTDIR } from '../abi/errno.ts';
+import { forget_transients } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
 import { HOST_INPUT, HOST_OUTPUT } from '../fs/hostio/hostio.layout.ts';
 import { bell_count, bell_word, host_stream_create, host_stream_made, ring_bell } from '../fs/hostio/stream.ts';
@@ -16,7 +17,6 @@ import {
   host_terminal_resize,
   host_terminal_signal,
 } from '../fs/hostio/terminal.ts';
-import { forget_held_locks } from '../heap/lock.ts';
 import { unbind_memory } from '../heap/memory.ts';
 import { close_all_handles } from '../host/handles.ts';
 import { interpreter_module } from '../host/module.ts';
@@ -478,7 +478,7 @@ export class Machine {
 
   /** The kernel broke: programs in progress end with its report; its locks may be held for ever. */
   private panicked(error: unknown): void {
-    forget_held_locks();
+    forget_transients();
     this.enter();
     const report = read_panic() || (error instanceof Error ? (error.stack ?? error.message) : String(error));
     const [what = ''] = report.split('\n');

@@ -1,8 +1,10 @@
 /**
  * A kernel panic: the report into the machine's header, the end of the machine, the life of the process.
  */
+
+import { forget_transients } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
-import { forget_held_locks, held_lock_names } from '../heap/lock.ts';
+import { held_lock_names } from '../heap/lock.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { U8, U64 } from '../heap/memory.ts';
 import { slab_reports } from '../heap/slab.ts';
@@ -89,7 +91,7 @@ export function record_panic(error: unknown, vcpu: Ptr<'Vcpu'>): void {
     MachineHeader.panic_length.set(MACHINE, text.length);
     MachineHeader.panic_flag.store(MACHINE, 2);
   }
-  forget_held_locks();
+  forget_transients();
   end_machine(MACHINE_PANICKED);
 }
 

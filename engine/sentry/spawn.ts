@@ -26,7 +26,7 @@ import { file_put } from '../vfs/file.ts';
 import { fs_context_create, fs_context_put, fs_set_cwd } from '../vfs/fs_context.ts';
 import { vfs_open_exec } from '../vfs/open.ts';
 import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, PathContext, path_walk } from '../vfs/path.ts';
-import { PathRef } from '../vfs/path_ref.ts';
+import { module_path_ref } from '../vfs/path_ref.ts';
 import { vfs_root } from '../vfs/root.ts';
 import { Mount, VfsRoot } from '../vfs/vfs.layout.ts';
 
@@ -54,7 +54,7 @@ export interface SpawnFailure {
 }
 
 const encoder = new TextEncoder();
-const place = new PathRef();
+const place = module_path_ref();
 
 /** Starts a process; its pid, or the failure. */
 export function spawn_root(request: ProcessRequest): number | SpawnFailure {

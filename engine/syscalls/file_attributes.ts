@@ -18,7 +18,7 @@ import { TIME_NOW, TIME_OMIT, TIME_SET, vfs_chmod, vfs_chown, vfs_utimes } from 
 import { File } from '../vfs/file.layout.ts';
 import { notify_dentry } from '../vfs/notify.ts';
 import { is_symlink, LOOKUP_EMPTY, LOOKUP_FOLLOW } from '../vfs/path.ts';
-import { PathRef } from '../vfs/path_ref.ts';
+import { module_path_ref } from '../vfs/path_ref.ts';
 import { is_read_only } from '../vfs/permission.ts';
 import { Dentry } from '../vfs/vfs.layout.ts';
 import { resolve } from './file_paths.ts';
@@ -26,7 +26,7 @@ import { full, type SyscallRow } from './row.ts';
 
 type Change = (inode: Ptr<'Inode'>, credentials: Ptr<'Credentials'>) => number;
 
-const ref = new PathRef();
+const ref = module_path_ref();
 
 /** Applies a change to what a path names. `flags` may have AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH. */
 function on_path(dirfd: number, address: number, flags: number, change: Change, event = IN_ATTRIB): number {

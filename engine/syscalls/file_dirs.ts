@@ -24,7 +24,7 @@ import { fs_cwd, fs_set_cwd, fs_set_root, fs_set_umask } from '../vfs/fs_context
 import type { DirectorySink } from '../vfs/inode.ts';
 import { notify_dentry } from '../vfs/notify.ts';
 import { is_directory, LOOKUP_DIRECTORY, LOOKUP_FOLLOW } from '../vfs/path.ts';
-import { PathRef } from '../vfs/path_ref.ts';
+import { module_path_ref } from '../vfs/path_ref.ts';
 import { capable, inode_permission, MAY_EXEC } from '../vfs/permission.ts';
 import { Dentry } from '../vfs/vfs.layout.ts';
 import { resolve } from './file_paths.ts';
@@ -32,7 +32,7 @@ import { put64 } from './file_stat.ts';
 import { full, type SyscallRow } from './row.ts';
 
 const PAGE = 4096;
-const ref = new PathRef();
+const ref = module_path_ref();
 
 /** Lays entries out in a kernel page, in the old or the 64-bit format, until the room given is full. */
 class EntryWriter implements DirectorySink {

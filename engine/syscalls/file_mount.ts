@@ -33,7 +33,7 @@ import { Task } from '../kernel/task.layout.ts';
 import { copy_in_string } from '../mm/uaccess.ts';
 import { mount_attach, mount_detach } from '../vfs/mount.ts';
 import { is_directory, is_symlink, LOOKUP_FOLLOW } from '../vfs/path.ts';
-import { PathRef } from '../vfs/path_ref.ts';
+import { module_path_ref } from '../vfs/path_ref.ts';
 import { capable } from '../vfs/permission.ts';
 import { filesystem_types, sb_get, sb_put } from '../vfs/super.ts';
 import {
@@ -51,8 +51,8 @@ import { resolve } from './file_paths.ts';
 import { partial, type SyscallRow } from './row.ts';
 
 const STRING_MAX = 4096;
-const target = new PathRef();
-const source_ref = new PathRef();
+const target = module_path_ref();
+const source_ref = module_path_ref();
 
 /** A string argument (one character a byte), '' for a null pointer, or -errno. */
 function string_arg(address: number): string | number {

@@ -39,13 +39,13 @@ import { mapping_sync } from '../vfs/mapping.ts';
 import { notify_dentry } from '../vfs/notify.ts';
 import { truncate_as_writer } from '../vfs/open.ts';
 import { LOOKUP_FOLLOW } from '../vfs/path.ts';
-import { PathRef } from '../vfs/path_ref.ts';
+import { module_path_ref } from '../vfs/path_ref.ts';
 import { MAY_WRITE, path_permission } from '../vfs/permission.ts';
 import { Dentry, Inode } from '../vfs/vfs.layout.ts';
 import { resolve } from './file_paths.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 
-const ref = new PathRef();
+const ref = module_path_ref();
 
 /** The limit on file sizes: -EFBIG and SIGXFSZ beyond it (setrlimit(2)). */
 function check_size(size: number): number {

@@ -34,7 +34,7 @@ import { copy_out, get_user_u8 } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { inode_operations } from '../vfs/inode.ts';
 import { is_symlink, LOOKUP_EMPTY, LOOKUP_FOLLOW, path_walk } from '../vfs/path.ts';
-import { PathRef } from '../vfs/path_ref.ts';
+import { module_path_ref } from '../vfs/path_ref.ts';
 import { capable, MAY_EXEC, MAY_READ, MAY_WRITE, path_permission } from '../vfs/permission.ts';
 import { FileStatus, file_status, inode_status } from '../vfs/stat.ts';
 import { type FilesystemStatistics, filesystem_type } from '../vfs/super.ts';
@@ -53,7 +53,7 @@ import { begin_path, context, drop_path, resolve, take_path } from './file_paths
 import { full, type SyscallRow } from './row.ts';
 
 const status = new FileStatus();
-const ref = new PathRef();
+const ref = module_path_ref();
 
 /** Stores an integer of +-2^53 as 64 bits. */
 export function put64(address: number, value: number): void {

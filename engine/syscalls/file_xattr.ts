@@ -19,7 +19,7 @@ import { File } from '../vfs/file.layout.ts';
 import { inode_operations, inode_touch, TOUCH_CTIME } from '../vfs/inode.ts';
 import { notify_dentry } from '../vfs/notify.ts';
 import { LOOKUP_FOLLOW } from '../vfs/path.ts';
-import { PathRef } from '../vfs/path_ref.ts';
+import { module_path_ref } from '../vfs/path_ref.ts';
 import { capable, inode_permission, is_read_only, MAY_READ, MAY_WRITE } from '../vfs/permission.ts';
 import { Dentry, Inode } from '../vfs/vfs.layout.ts';
 import { XATTR_NAME_MAX, XATTR_VALUE_MAX, xattr_get, xattr_list, xattr_remove, xattr_set } from '../vfs/xattr.ts';
@@ -28,7 +28,7 @@ import { partial, type SyscallRow } from './row.ts';
 
 type Use = (inode: Ptr<'Inode'>, mount: Ptr<'Mount'>) => number;
 
-const ref = new PathRef();
+const ref = module_path_ref();
 /** Largest value and list of xattr(7). */
 const XATTR_SIZE_MAX = 65536;
 

@@ -21,7 +21,7 @@ import { Task } from '../kernel/task.layout.ts';
 import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_INOTIFY } from '../vfs/file.ts';
 import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW } from '../vfs/path.ts';
-import { PathRef } from '../vfs/path_ref.ts';
+import { module_path_ref } from '../vfs/path_ref.ts';
 import { MAY_READ, path_permission } from '../vfs/permission.ts';
 import { Dentry } from '../vfs/vfs.layout.ts';
 import { install_new } from './eventfd.ts';
@@ -31,7 +31,7 @@ import { full, type SyscallRow } from './row.ts';
 const FLAGS = IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK | IN_MASK_CREATE | IN_MASK_ADD | IN_ISDIR | IN_ONESHOT;
 const KNOWN = IN_ALL_EVENTS | IN_UNMOUNT | FLAGS;
 
-const ref = new PathRef();
+const ref = module_path_ref();
 
 function make(flags: number): number {
   if ((flags & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return -EINVAL;

@@ -11,11 +11,11 @@ import { d_hashed, d_name } from './dcache.ts';
 import { File } from './file.layout.ts';
 import { file_operations } from './file.ts';
 import { fs_root } from './fs_context.ts';
-import { PathRef } from './path_ref.ts';
+import { module_path_ref, type PathRef } from './path_ref.ts';
 import { vfs_root } from './root.ts';
 import { Dentry, Mount, VfsRoot } from './vfs.layout.ts';
 
-const root = new PathRef();
+const root = module_path_ref();
 const DELETED = ' (deleted)';
 
 /**

@@ -7,7 +7,7 @@ import { FS_CONTEXT_LOCK } from '../heap/lock_order.ts';
 import { slab } from '../heap/slab.ts';
 import { dget, dput } from './dcache.ts';
 import { mntget, mntput } from './mount.ts';
-import { PathRef } from './path_ref.ts';
+import { module_path_ref, type PathRef } from './path_ref.ts';
 import { FsContext } from './vfs.layout.ts';
 
 type F = Ptr<'FsContext'>;
@@ -78,7 +78,7 @@ export function fs_cwd(fs: F, out: PathRef): void {
   unlock(p, FS_CONTEXT_LOCK);
 }
 
-const old = new PathRef();
+const old = module_path_ref();
 
 /** Puts `to`, whose references are taken over, in the place that two fields of the context keep. */
 function replace_place(

@@ -7,6 +7,7 @@
  */
 import { EAGAIN, EINVAL, ENOLCK } from '../abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../abi/path.ts';
+import { register_transient } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
 import { layout } from '../heap/layout.ts';
 import { lock, unlock } from '../heap/lock.ts';
@@ -176,6 +177,10 @@ export function lock_set(inode: I, flavor: number, owner: number, range: LockRan
 
 let spare_fresh = 0 as L;
 let spare_split = 0 as L;
+register_transient(() => {
+  spare_fresh = 0 as L;
+  spare_split = 0 as L;
+});
 
 /** Cuts [start, end] out of what the owner holds. */
 function carve(x: X, flavor: number, owner: number, start: number, end: number): void {

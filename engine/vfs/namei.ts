@@ -21,6 +21,7 @@ import {
 } from '../abi/errno.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/path.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_IXGRP } from '../abi/stat.ts';
+import { register_transient } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
 import { Credentials } from '../kernel/credentials.layout.ts';
 import { d_drop, d_move, dput, is_subdir } from './dcache.ts';
@@ -38,7 +39,7 @@ import {
   path_walk,
   walker,
 } from './path.ts';
-import { PathRef } from './path_ref.ts';
+import { module_path_ref, type PathRef } from './path_ref.ts';
 import { capable, in_group, inode_permission, is_read_only, MAY_EXEC, MAY_WRITE, may_delete } from './permission.ts';
 import { tree_lock, tree_unlock } from './super.ts';
 import { Dentry, INODE_ORPHAN, Inode } from './vfs.layout.ts';
@@ -86,7 +87,7 @@ export function create_locked(parent: D, child: D, mode: number, rdev: number, c
 
 /** The last component in its directory, with the tree lock taken; see `lock_last`. */
 class LockedEntry {
-  readonly parent = new PathRef();
+  readonly parent = module_path_ref();
   child = 0 as D;
   trailing = false;
   sb = 0 as Ptr<'SuperBlock'>;
@@ -100,6 +101,9 @@ class LockedEntry {
 }
 
 const entry = new LockedEntry();
+register_transient(() => {
+  entry.child = 0 as D;
+});
 
 /**
  * Resolves a path whose last component is to be made: on success the tree lock is held and `entry` has
@@ -198,7 +202,7 @@ export function vfs_symlink(context: PathContext, path: number, target: number, 
   return made;
 }
 
-const source = new PathRef();
+const source = module_path_ref();
 
 /** link(2), linkat(2): `flags` are LOOKUP_* for the old path, resolved from `old_start`. */
 export function vfs_link(
@@ -299,8 +303,8 @@ function remove_locked(credentials: C, directory: boolean, trailing: boolean): n
   return result;
 }
 
-const old_parent = new PathRef();
-const new_parent = new PathRef();
+const old_parent = module_path_ref();
+const new_parent = module_path_ref();
 
 /** renameat2(2) with RENAME_* flags; paths start at the given open directories. */
 export function vfs_rename(

@@ -53,7 +53,7 @@ import {
   path_walk,
   walker,
 } from './path.ts';
-import { PathRef } from './path_ref.ts';
+import { module_path_ref } from './path_ref.ts';
 import {
   inode_permission,
   is_read_only,
@@ -67,7 +67,7 @@ import { tree_lock, tree_unlock } from './super.ts';
 import { Dentry, Inode, MOUNT_NODEV, MOUNT_NOEXEC, Mount } from './vfs.layout.ts';
 
 type D = Ptr<'Dentry'>;
-const target = new PathRef();
+const target = module_path_ref();
 
 /**
  * Opens `path` (kernel memory) for `context`. `flags` are O_*, `mode` the permissions of a new file with

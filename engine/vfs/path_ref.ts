@@ -1,6 +1,7 @@
 /**
  * PathRef: a place in the name space, with references: Linux's struct path.
  */
+import { register_transient } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
 import { dget, dput } from './dcache.ts';
 import { mntget, mntput } from './mount.ts';
@@ -23,4 +24,17 @@ export class PathRef {
     if (dentry !== 0) dput(dentry);
     if (mount !== 0) mntput(mount);
   }
+
+  /** Holds nothing any more, without giving anything back. */
+  forget(): void {
+    this.mount = 0 as Ptr<'Mount'>;
+    this.dentry = 0 as Ptr<'Dentry'>;
+  }
+}
+
+/** A place that a module uses again in each call. */
+export function module_path_ref(): PathRef {
+  const ref = new PathRef();
+  register_transient(() => ref.forget());
+  return ref;
 }

@@ -47,7 +47,7 @@ export interface ExecutorConfig {
   readonly sandbox?: 'none' | 'setuid';
   /** Red zones, poison and quarantine round records; default true. */
   readonly sanitize?: boolean;
-  /** Kernel heap and guest RAM, multiples of 64 KiB; default 4 MiB and 64 MiB. */
+  /** Kernel heap and guest RAM, multiples of 64 KiB; default 2 MiB and 64 MiB. */
   readonly heap_bytes?: number;
   readonly ram_bytes?: number;
 }
@@ -76,7 +76,7 @@ function need(result: number, what: string): number {
 export function boot_exec_machine(config: ExecutorConfig): WebAssembly.Memory {
   const memory = boot_memory({
     vcpus: 1,
-    heap_bytes: config.heap_bytes ?? 4 << 20,
+    heap_bytes: config.heap_bytes ?? 2 << 20,
     ram_bytes: config.ram_bytes ?? 64 << 20,
     sanitize: config.sanitize ?? true,
     shadow_bytes: SHADOW_BYTES,

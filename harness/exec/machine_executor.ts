@@ -11,8 +11,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import { KCOV } from '../../engine/base/instrumented.ts';
+import { forget_transients } from '../../engine/base/transients.ts';
 import type { Ptr } from '../../engine/base/types.ts';
-import { forget_held_locks } from '../../engine/heap/lock.ts';
 import { bound_memory } from '../../engine/heap/memory.ts';
 import { bind_slabs } from '../../engine/heap/slab.ts';
 import { set_current } from '../../engine/kernel/current.ts';
@@ -199,7 +199,7 @@ class MachineExecutor implements Executor {
 
   /** The machine is broken: another one. */
   private renew(): void {
-    forget_held_locks();
+    forget_transients();
     this.boot();
   }
 

@@ -85,6 +85,33 @@ test('an exception of JavaScript and endless recursion', () => {
   );
 });
 
+test('a panic in the middle of kernel work leaves nothing behind for the next machine', () => {
+  const lines = [
+    "mkdir(&(0x7f0000000040)='./d\\x00', 0x1ff)",
+    "rename(&(0x7f0000000040)='./d\\x00', &(0x7f0000000080)='./e\\x00')",
+    "symlink(&(0x7f0000000040)='./e\\x00', &(0x7f0000000080)='./l\\x00')",
+    "creat(&(0x7f0000000040)='./l/x\\x00', 0x1ff)",
+    'mmap(&(0x7f0000001000/0x2000)=nil, 0x2000, 0x3, 0x8032, 0xffffffffffffffff, 0x0)',
+    'munmap(&(0x7f0000001000/0x1000)=nil, 0x1000)',
+  ];
+  const words = exec_encode(program(...lines));
+  for (let broken = 0; broken < lines.length; broken++) {
+    let call = 0;
+    // A lock is held that comes behind those of the name space.
+    const enter = (): void => {
+      if (call++ !== broken) return;
+      const at = heap_page_alloc() as Ptr<'Lock'>;
+      U32.fill(0, at >> 2, (at >> 2) + 4);
+      lock(at, { name: 'planted', rank: 70 });
+    };
+    set_syscall_tracer({ enter, block() {}, leave() {} });
+    const { panic } = executor().run(words, CHECK_ALL);
+    set_syscall_tracer(null);
+    assert.ok(panic !== null, lines[broken]);
+    assert.is(summary(run_lines(lines)), `done: 0 0 0 3 ${0x20001000} 0`, `after a panic in ${lines[broken]}`);
+  }
+});
+
 test('a lost record, a lost frame and a lost heap page are leaks', () => {
   assert.equal(
     planted(() => void vmas.alloc()).leaks.map(({ record, before, after }) => [record, after - before]),
