@@ -176,15 +176,21 @@ export function d_alloc_root(sb: Ptr<'SuperBlock'>, inode: Ptr<'Inode'>): D {
 
 /** The cached dentry of a name with a reference, or 0. */
 export function d_lookup(parent: D, name: number, length: number): D {
-  const hash = name_hash(parent, name, length);
   const p = acquire();
+  const d = d_find(parent, name, length);
+  if (d !== 0) dget(d);
+  unlock(p, DCACHE_LOCK);
+  return d;
+}
+
+/** The same without a reference: the dcache lock is held, and the dentry stays while it is. */
+export function d_find(parent: D, name: number, length: number): D {
+  const hash = name_hash(parent, name, length);
   let d = U32[bucket_of(hash) >> 2] as D;
   while (d !== 0) {
     if (Dentry.hash.get(d) === hash && is_named(d, parent, name, length)) break;
     d = Dentry.hash_next.get(d);
   }
-  if (d !== 0) dget(d);
-  unlock(p, DCACHE_LOCK);
   return d;
 }
 

@@ -103,13 +103,14 @@ export function kernel_mount(sb: Ptr<'SuperBlock'>, source: string): M {
 export function mount_on(mount: M, dentry: D): M {
   if ((Dentry.flags.load(dentry) & DENTRY_MOUNTED) === 0) return 0 as M;
   const p = acquire();
-  const found = find_child(mount, dentry);
+  const found = mount_find(mount, dentry);
   if (found !== 0) mntget(found);
   unlock(p, MOUNT_LOCK);
   return found;
 }
 
-function find_child(mount: M, dentry: D): M {
+/** The same without a reference: the mount lock is held, and the mount stays while it is. */
+export function mount_find(mount: M, dentry: D): M {
   let at = VfsRoot.mounts_tail.get(vfs_root());
   while (at !== 0 && !(Mount.parent.get(at) === mount && Mount.mountpoint.get(at) === dentry)) at = Mount.prev.get(at);
   return at;

@@ -33,6 +33,7 @@ import { File } from './file.layout.ts';
 import { fs_cwd, fs_root } from './fs_context.ts';
 import { inode_operations, iput } from './inode.ts';
 import { mntput, mount_on, mount_parent } from './mount.ts';
+import { skip_directories } from './path_cached.ts';
 import { PathRef } from './path_ref.ts';
 import { inode_permission, MAY_EXEC } from './permission.ts';
 import { vfs_root } from './root.ts';
@@ -157,6 +158,7 @@ export class Walker {
 
   /** Consumes all but the last component, which is described in `last` and `name`. 0 or -errno. */
   walk_parent(): number {
+    if (this.resolve === 0) this.cursor = skip_directories(this.at, this.cursor, this.credentials);
     for (;;) {
       let at = this.cursor;
       while (U8[at] === SLASH) at++;
