@@ -1,6 +1,8 @@
 /* What /proc says about ourselves. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -59,5 +61,19 @@ int main(int argc, char **argv) {
     char c;
     fd = open("/proc/sys/kernel/hostname", O_RDONLY);
     printf("hostname readable %d\n", fd >= 0 && read(fd, &c, 1) == 1);
+    static const char *const spaces[] = {"cgroup", "ipc", "mnt", "pid", "pid_for_children", "user", "uts"};
+    for (unsigned i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        snprintf(text, sizeof text, "/proc/self/ns/%s", spaces[i]);
+        memset(path, 0, sizeof path);
+        long n = readlink(text, path, sizeof path);
+        printf("namespace %ld %.*s %d\n", n, (int)strcspn(path, "0123456789"), path, atol(path + strcspn(path, "0123456789")) > 4026531830);
+    }
+    prctl(PR_SET_TIMERSLACK, 12345);
+    personality(0x0400000);
+    printf("slack %d personality %d\n", contains("/proc/self/timerslack_ns", "12345\n"), contains("/proc/self/personality", "00400000\n"));
+    printf("rollup %d %d\n", contains("/proc/self/smaps_rollup", "---p 00000000 00:00 0 "), contains("/proc/self/smaps_rollup", "Rss: "));
+    printf("terminals %d pages %d arch %d last %d\n", contains("/proc/tty/drivers", "pty_slave            /dev/pts      136 0-1048575 pty:slave\n"),
+           contains("/proc/vmstat", "nr_free_pages "), contains("/proc/sys/kernel/arch", "x86_64\n"), access("/proc/sys/kernel/ns_last_pid", R_OK));
+    printf("files %d inodes %d\n", contains("/proc/sys/fs/file-nr", "\t0\t"), contains("/proc/sys/fs/inode-nr", "\t"));
     return 0;
 }

@@ -13,6 +13,14 @@ import { File } from '../../vfs/file.layout.ts';
 import type { Subject } from '../pseudo/node.ts';
 import { task_exists, with_mm, with_task } from './subject.ts';
 
+/** Whether the current task may look into the subject's memory, for files that tell of it: 0, -EACCES, -ESRCH. */
+export function check_access(_file: Ptr<'File'>, subject: Subject): number {
+  const mm = foreign_mm(subject.tid, true);
+  if (mm > 0) mm_put(mm as Ptr<'Mm'>);
+  // What is left of a process without memory says nothing of it.
+  return mm === -EPERM ? -EACCES : 0;
+}
+
 /** The file keeps the number of the address space, not a reference: it does not hold memory that nobody uses. */
 export function open_mem(file: Ptr<'File'>, subject: Subject): number {
   const mm = foreign_mm(subject.tid, true);

@@ -29,9 +29,10 @@ import { type PseudoFilesystem, pseudo_create, register_pseudo } from '../pseudo
 import { config_gz } from './config.ts';
 import { CWD, EXE, FD_DIRECTORY, FDINFO_DIRECTORY, ROOT } from './fd.ts';
 import { maps, statm } from './maps.ts';
-import { open_mem, transfer_mem } from './mem.ts';
+import { check_access, open_mem, transfer_mem } from './mem.ts';
 import { MOUNT_CHANGES, mountinfo, mounts } from './mounts.ts';
-import { smaps } from './smaps.ts';
+import { NAMESPACES } from './namespaces.ts';
+import { smaps, smaps_rollup } from './smaps.ts';
 import {
   auxv,
   cmdline,
@@ -39,14 +40,16 @@ import {
   environ,
   limits,
   oom_score_adj,
+  personality,
   stat,
   status,
+  timer_slack,
   write_comm,
   write_oom_score_adj,
 } from './status.ts';
 import { peek, type T, task_exists, task_owner } from './subject.ts';
 import { SYSCTL } from './sysctl.ts';
-import { cpuinfo, filesystems, loadavg, meminfo, system_stat, uptime, version } from './system.ts';
+import { cpuinfo, filesystems, loadavg, meminfo, system_stat, tty_drivers, uptime, version, vmstat } from './system.ts';
 import { SYSVIPC } from './sysvipc.ts';
 
 const NUMBER_BASE = 1;
@@ -59,31 +62,38 @@ function writable(node: PseudoNode, write: (subject: Subject, text: string) => n
   return { ...node, mode: S_IFREG | 0o644, write };
 }
 
+/** Opened by those who may look into the process's memory. */
+function of_memory(node: PseudoNode): PseudoNode {
+  return { ...node, open: check_access };
+}
+
 /** What a process and a thread directory have in common. */
 const COMMON: readonly PseudoNode[] = [
-  task_file('auxv', auxv, 0o400),
+  of_memory(task_file('auxv', auxv, 0o400)),
   task_file('cgroup', () => '0::/\n'),
   task_file('cmdline', cmdline),
   writable(task_file('comm', comm), write_comm),
   CWD,
-  task_file('environ', environ, 0o400),
+  of_memory(task_file('environ', environ, 0o400)),
   EXE,
   FD_DIRECTORY,
   FDINFO_DIRECTORY,
   task_file('gid_map', () => '         0          0 4294967295\n'),
   task_file('limits', limits),
   task_file('loginuid', () => '4294967295'),
-  task_file('maps', maps),
+  of_memory(task_file('maps', maps)),
   { name: 'mem', mode: S_IFREG | 0o600, owner: task_owner, open: open_mem, transfer: transfer_mem },
   { ...task_file('mountinfo', mountinfo), changes: MOUNT_CHANGES },
   { ...task_file('mounts', mounts), changes: MOUNT_CHANGES },
+  NAMESPACES,
   task_file('oom_score', () => '0\n'),
   writable(task_file('oom_score_adj', oom_score_adj), write_oom_score_adj),
-  task_file('personality', () => '00000000\n', 0o400),
+  of_memory(task_file('personality', personality, 0o400)),
   ROOT,
   task_file('sessionid', () => '4294967295'),
   task_file('setgroups', () => 'allow\n'),
-  task_file('smaps', smaps),
+  of_memory(task_file('smaps', smaps)),
+  of_memory(task_file('smaps_rollup', smaps_rollup)),
   task_file('statm', statm),
   task_file('status', status),
   task_file('uid_map', () => '         0          0 4294967295\n'),
@@ -142,7 +152,12 @@ const PROCESS: PseudoNode = {
   name: '',
   mode: S_IFDIR | 0o555,
   owner: task_owner,
-  children: [...COMMON, task_file('stat', (subject) => stat(subject, true)), TASKS],
+  children: [
+    ...COMMON,
+    task_file('stat', (subject) => stat(subject, true)),
+    TASKS,
+    task_file('timerslack_ns', timer_slack, 0o444),
+  ],
 };
 
 function self_tgid(): number {
@@ -165,9 +180,11 @@ const ROOT_NODE: PseudoNode = {
     file('swaps', () => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'),
     SYSCTL,
     SYSVIPC,
+    directory('tty', [file('drivers', tty_drivers)]),
     link('thread-self', () => `${self_tgid()}/task/${current === 0 ? 0 : Task.tid.get(current)}`),
     file('uptime', uptime),
     file('version', version),
+    file('vmstat', vmstat),
   ]),
   others: [PROCESS],
   lookup(name) {

@@ -43,6 +43,29 @@ function region_text(region: Region, mm: Ptr<'Mm'>): string {
   );
 }
 
+/** /proc/PID/smaps_rollup: the sums of smaps. */
+export function smaps_rollup(subject: Subject): string | number {
+  let first = -1;
+  let last = 0;
+  let rss = 0;
+  let anonymous = 0;
+  let locked = 0;
+  const result = each_line(subject, (region, mm) => {
+    const found = resident(mm, region.start, region.end);
+    if (first < 0) first = region.start;
+    last = region.end;
+    rss += found.all;
+    anonymous += found.anonymous;
+    if ((region.flags & VM_LOCKED) !== 0) locked += found.all;
+    return '';
+  });
+  if (typeof result === 'number' || first < 0) return result;
+  const range = `${first.toString(16).padStart(8, '0')}-${last.toString(16).padStart(8, '0')} ---p 00000000 00:00 0 `;
+  const sums =
+    field('Rss', rss * 4) + field('Anonymous', anonymous * 4) + field('Swap', 0) + field('Locked', locked * 4);
+  return `${range.padEnd(73)}[rollup]\n${sums}`;
+}
+
 /** /proc/PID/smaps (proc_pid_smaps(5)): without the proportional sizes. */
 export function smaps(subject: Subject): string | number {
   return each_line(subject, region_text);

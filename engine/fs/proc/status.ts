@@ -324,6 +324,16 @@ export function write_comm(subject: Subject, text: string): number {
   });
 }
 
+/** /proc/PID/personality (personality(2)). */
+export function personality(subject: Subject): string | number {
+  return with_task(subject, (task) => `${mask(0, Task.personality.get(task)).slice(8)}\n`);
+}
+
+/** /proc/PID/timerslack_ns. */
+export function timer_slack(subject: Subject): string | number {
+  return with_task(subject, (task) => `${Task.timer_slack.get(task)}\n`);
+}
+
 /** /proc/PID/oom_score_adj. */
 export function oom_score_adj(subject: Subject): string | number {
   return with_task(subject, (task) => `${ThreadGroup.oom_score_adj.get(Task.group.get(task))}\n`);

@@ -9,6 +9,8 @@ import { KernelRoot, PID_LIMIT } from '../../kernel/kernel.layout.ts';
 import { kernel_root, lock_tasklist, set_host_name, unlock_tasklist } from '../../kernel/kernel.ts';
 import { random_fill } from '../../time/random.ts';
 import { drop_caches } from '../../vfs/drop_caches.ts';
+import { file_slab } from '../../vfs/file.ts';
+import { inodes_live } from '../../vfs/inode.ts';
 import { AnonRoot } from '../anon/epoll.layout.ts';
 import { PIPE_MAX_PAGES } from '../anon/pipe.layout.ts';
 import { anon_root } from '../anon/root.ts';
@@ -101,6 +103,8 @@ const KERNEL = directory('kernel', [
   constant('version', KERNEL_VERSION),
   HOSTNAME,
   DOMAINNAME,
+  constant('arch', 'x86_64'),
+  file('ns_last_pid', () => `${KernelRoot.last_pid.get(kernel_root())}\n`),
   constant('pid_max', PID_LIMIT),
   constant('threads-max', PID_LIMIT),
   constant('cap_last_cap', 40),
@@ -136,7 +140,9 @@ const DROP_CACHES: PseudoNode = {
 const VM = directory('vm', [
   DROP_CACHES,
   constant('overcommit_memory', 0),
+  constant('overcommit_kbytes', 0),
   constant('overcommit_ratio', 50),
+  constant('nr_hugepages', 0),
   constant('max_map_count', 65530),
   constant('mmap_min_addr', 65536),
   constant('swappiness', 60),
@@ -146,6 +152,11 @@ const VM = directory('vm', [
 const FS = directory('fs', [
   constant('nr_open', NR_OPEN),
   constant('file-max', NR_OPEN),
+  file('file-nr', () => `${file_slab.live()}\t0\t${NR_OPEN}\n`),
+  file('inode-nr', () => `${inodes_live()}\t0\n`),
+  constant('overflowuid', 65534),
+  constant('overflowgid', 65534),
+  constant('suid_dumpable', 0),
   number('pipe-max-size', () => AnonRoot.pipe_max_size.load(anon_root()), set_pipe_max_size),
   // 0: the pages of one user's pipes are not limited.
   constant('pipe-user-pages-soft', 0),

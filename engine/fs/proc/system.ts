@@ -90,6 +90,22 @@ export function system_stat(): string {
   return `${out}processes ${KernelRoot.forks.load(root)}\nprocs_running ${queued_tasks() + 1}\nprocs_blocked 0\n`;
 }
 
+/** /proc/vmstat: what is counted; there is no disk and no swap to page from. */
+export function vmstat(): string {
+  return `nr_free_pages ${frames_free()}\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n`;
+}
+
+/** /proc/tty/drivers: name, node, major, minors, type. */
+export function tty_drivers(): string {
+  return [
+    '/dev/tty             /dev/tty        5       0 system:/dev/tty',
+    '/dev/console         /dev/console    5       1 system:console',
+    '/dev/ptmx            /dev/ptmx       5       2 system',
+    'pty_slave            /dev/pts      136 0-1048575 pty:slave',
+    '',
+  ].join('\n');
+}
+
 /** /proc/version. */
 export function version(): string {
   return `Linux version ${KERNEL_RELEASE} (tvisor) ${KERNEL_VERSION}\n`;
