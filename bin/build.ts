@@ -210,20 +210,21 @@ async function bundle_plain(): Promise<void> {
 }
 
 /** The engine instrumented for kcov, with the assertions and the lock order checker (ARCHITECTURE.md says why). */
-async function bundle_instrumented(filter: string): Promise<void> {
-  const kcov = with_kcov(dist, filter);
+async function bundle_instrumented(): Promise<void> {
   const plugins = [checked(true), kcov.plugin, bake_tables, without_generator];
   await bundle_engine({ folder: 'kcov', entries: ENGINE_ENTRIES, plugins, shake: false });
   kcov.write_map(join(dist, 'bundle', 'kcov', 'kcov.map.json'));
 }
 
 const { values: options } = parseArgs({ options: { 'instrumentation-filter': { type: 'string', default: '' } } });
+// A filter that is none is told before anything is built.
+const kcov = with_kcov(dist, options['instrumentation-filter']);
 const interpreter = generate_interpreter().bytes;
 mkdirSync(join(dist, 'bundle'), { recursive: true });
 writeFileSync(join(dist, 'engine', 'platform', 'interp', 'interp.wasm'), interpreter);
 writeFileSync(join(dist, 'bundle', 'interp.wasm'), interpreter);
 await bundle_plain();
-await bundle_instrumented(options['instrumentation-filter']);
+await bundle_instrumented();
 for (const [entry, name] of BENCHMARKS)
   if (existsSync(join(dist, entry)))
     await roll({ [name]: entry }, [checked(false), without_kcov, bake_tables], {

@@ -21,7 +21,7 @@ import { KCOV_AREA_LOCK, KCOV_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader, ROOT_KCOV } from '../heap/machine.layout.ts';
 import { I32, U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
-import { frame_alloc, frame_put } from '../machine/frames.ts';
+import { frame_alloc, frame_put, frames_total } from '../machine/frames.ts';
 import { register_fire_context } from '../time/timer.ts';
 import { MAPPING_KCOV } from '../vfs/mapping.layout.ts';
 import { mapping_create, mapping_get, mapping_page, mapping_put, register_mapping_kind } from '../vfs/mapping.ts';
@@ -114,6 +114,7 @@ export function kcov_init(kcov: K, words: number): number {
   if (Kcov.mode.get(kcov) !== KCOV_DISABLED) return -EBUSY;
   if (!(words >= 2 && words <= Math.floor(INT_MAX / 8))) return -EINVAL;
   const pages = Math.ceil(words / WORDS_PER_PAGE);
+  if (pages > frames_total()) return -ENOMEM;
   const mapping = mapping_create(MAPPING_KCOV, 0 as Ptr<'Inode'>, pages * 4096);
   const directory = mapping === 0 ? (0 as FrameAddr) : frame_alloc();
   const filled = directory !== 0 && fill_area(mapping, directory, pages);
@@ -449,7 +450,8 @@ function section_begin(handle: number): void {
     section_sequence = Kcov.sequence.get(kcov);
     section_mode = Kcov.mode.get(kcov);
     const words = Math.min(Kcov.remote_words.get(kcov), Kcov.words.get(kcov));
-    section_records = new Uint32Array(section_mode === KCOV_TRACING_PC ? words : words * 2);
+    const length = section_mode === KCOV_TRACING_PC ? words : words * 2;
+    if (section_records.length !== length) section_records = new Uint32Array(length);
   }
   unlock(KcovRoot.lock.at(kcov_root()), KCOV_LOCK);
   if (remote !== 0) kcov_trace_remote(section_mode, section_records);

@@ -20,15 +20,14 @@ export let kcov_cmp_on = false;
 let word0 = 0;
 let directory = 0;
 let words = 0;
-/** Whether a block takes the long way: there is a filter, or a remote section. */
-let indirect = false;
 /** The page of the area that was used last, and the index into U32 of its first word. */
 let page = -1;
 let page_index = 0;
 /** Which files may report: a bit for each slot of program counters; null is all. */
 let filter: Uint8Array | null = null;
 
-/** Sections that are collected in this thread, not in an area: low words of program counters, or comparisons. */
+/** Where records go instead of an area, in a remote section and for a host's own collector: low words of program
+ * counters, or comparisons. */
 let remote: Uint32Array | null = null;
 let remote_length = 0;
 
@@ -44,7 +43,6 @@ export function kcov_trace_to(mode: number, directory_frame: number, size: numbe
   kcov_pc_on = false;
   kcov_cmp_on = false;
   remote = null;
-  indirect = filter !== null;
   page = -1;
   directory = directory_frame >>> 2;
   words = size;
@@ -63,14 +61,12 @@ export function kcov_trace_off(): void {
 /** Sets which slots may report (a bit each), or null for all. */
 export function kcov_trace_filter(slots: Uint8Array | null): void {
   filter = slots;
-  indirect = filter !== null || remote !== null;
 }
 
 /** Collects in this thread instead (a remote section): records go to `target` until it is full. */
 export function kcov_trace_remote(mode: number, target: Uint32Array): void {
   remote = target;
   remote_length = 0;
-  indirect = true;
   kcov_pc_on = mode === KCOV_TRACING_PC;
   kcov_cmp_on = mode === KCOV_TRACING_CMP;
 }
@@ -95,7 +91,15 @@ function word_index(position: number): number {
 
 /** A basic block was entered; `pc` is the low word of its program counter. */
 export function kcov_pc(pc: number): void {
-  if (indirect && !goes_to_area(pc)) return;
+  if (filter !== null && !may_report(filter, pc)) return;
+  const stream = remote;
+  if (stream !== null) {
+    const length = remote_length;
+    if (length >= stream.length) return;
+    stream[length] = pc;
+    remote_length = length + 1;
+    return;
+  }
   const count = U32[word0] as number;
   if (count >= words - 1 || U32[word0 + 1] !== 0) return;
   const position = count + 1;
@@ -103,14 +107,6 @@ export function kcov_pc(pc: number): void {
   const at = position >>> 9 === page ? page_index + ((position & 511) << 1) : word_index(position);
   U32[at] = pc;
   U32[at + 1] = 0xffff_ffff;
-}
-
-/** The long way: false when the block is not to be reported, or a remote section has taken it. */
-function goes_to_area(pc: number): boolean {
-  if (filter !== null && !may_report(filter, pc)) return false;
-  if (remote === null) return true;
-  if (remote_length < remote.length) remote[remote_length++] = pc;
-  return false;
 }
 
 function may_report(slots: Uint8Array, pc: number): boolean {

@@ -153,6 +153,11 @@ test('symbolize: every block, and errors that say which line', () => {
   assert.is(tvisor(['symbolize'], `0x0000000${pc.slice(10)}`).status, 1, 'the high half counts');
   assert.is(tvisor(['symbolize'], '').stdout, '');
   assert.is(tvisor(['symbolize', '--nope']).status, 125);
+  // A reader that has seen enough.
+  const head = spawnSync('sh', ['-c', `"${process.execPath}" "${TVISOR}" symbolize --all | head -1`], {
+    encoding: 'utf8',
+  });
+  assert.equal([head.stdout, head.stderr], [`${pc}\n`, '']);
   assert.match(tvisor(['symbolize', '--help']).stdout, /Examples:/);
 });
 

@@ -35,8 +35,15 @@ async function standard_input(): Promise<string> {
   return text;
 }
 
+/** Writes to standard output. A reader that has seen enough (head) is no error. */
 function print(text: string): Promise<void> {
-  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
+  return new Promise((resolve, reject) => {
+    process.stdout.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') resolve();
+      else reject(new TvisorError(`cannot write to standard output (${error.message})`, 'check where it goes'));
+    });
+    process.stdout.write(text, () => resolve());
+  });
 }
 
 /** Runs the command with the words behind its name and answers the exit status. Throws a TvisorError. */
