@@ -121,15 +121,24 @@ export function zap_range(mm: Ptr<'Mm'>, start: number, end: number, cows = true
   const root = Mm.page_table.get(mm) as FrameAddr;
   for (let a = next_table(root, start, end); a < end; a = next_table(root, a, end)) {
     const stop = Math.min(end, table_end(a));
-    let slot = pte_slot(root, a);
-    for (; a < stop; a += 4096, slot++) {
-      const entry = pte_get(slot);
-      if (entry === 0 || (!cows && (entry & (PTE_FILE | PTE_SHMEM)) === 0)) continue;
-      pte_set(slot, 0);
-      rss_account(mm, entry, -1);
-      flush_later(a, a + 4096, entry);
-      put_later(pte_frame(entry));
-    }
+    zap_entries(mm, a, pte_slot(root, a), (stop - a) / 4096, cows);
+    a = stop;
   }
   page_table_prune(root, start, end);
+}
+
+/**
+ * Unmaps `count` pages from `start`, whose entries begin at `slot`. Counts in small integers: the end of each thread
+ * drops its stack, two thousand entries of which a few are used, and addresses would be heap numbers.
+ */
+function zap_entries(mm: Ptr<'Mm'>, start: number, slot: number, count: number, cows: boolean): void {
+  for (let i = 0; i < count; i++) {
+    const entry = pte_get(slot + i);
+    if (entry === 0 || (!cows && (entry & (PTE_FILE | PTE_SHMEM)) === 0)) continue;
+    const address = start + i * 4096;
+    pte_set(slot + i, 0);
+    rss_account(mm, entry, -1);
+    flush_later(address, address + 4096, entry);
+    put_later(pte_frame(entry));
+  }
 }
