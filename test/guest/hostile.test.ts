@@ -140,7 +140,7 @@ function endless(what: string, vcpus: number): void {
   test(`a limit of time ends ${what} without end, ${vcpus === 0 ? 'inline' : `${vcpus} vCPUs`}`, () =>
     with_machine(1, (other) =>
       with_machine(vcpus, async (machine) => {
-        const run = machine.run([compile('hostile/endless', 'static'), what], { timeout: 1000 });
+        const run = machine.run([compile('hostile/endless', 'static'), what], { timeout: 500 });
         const beside = await other.run(['sh', '-c', 'echo $(echo beside)']);
         assert.is(beside.stdout, 'beside\n');
         const { signal, timedOut, stdout } = await run;

@@ -139,6 +139,13 @@ static void other(void) {
     kill(child, SIGKILL);
     waitid(P_PID, child, NULL, WEXITED | WNOWAIT);
     show("zombie", open_mem(child, O_RDONLY));
+    static const char *const names[] = {"maps", "smaps", "auxv", "environ", "stat", "cmdline", "exe"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[64];
+        sprintf(path, "/proc/%d/%s", child, names[i]);
+        int other = open(path, O_RDONLY);
+        show(names[i], other < 0 ? -1 : read(other, buf, 1));
+    }
     waitpid(child, &status, 0);
     show("gone", pread(fd, buf, 4, (long)variable));
     show("no process", open_mem(child, O_RDONLY));

@@ -29,7 +29,7 @@ import { type PseudoFilesystem, pseudo_create, register_pseudo } from '../pseudo
 import { config_gz } from './config.ts';
 import { CWD, EXE, FD_DIRECTORY, FDINFO_DIRECTORY, ROOT } from './fd.ts';
 import { maps, statm } from './maps.ts';
-import { check_access, open_mem, transfer_mem } from './mem.ts';
+import { check_access, check_maps, open_mem, transfer_mem } from './mem.ts';
 import { MOUNT_CHANGES, mountinfo, mounts } from './mounts.ts';
 import { NAMESPACES } from './namespaces.ts';
 import { smaps, smaps_rollup } from './smaps.ts';
@@ -63,8 +63,8 @@ function writable(node: PseudoNode, write: (subject: Subject, text: string) => n
 }
 
 /** Opened by those who may look into the process's memory. */
-function of_memory(node: PseudoNode): PseudoNode {
-  return { ...node, open: check_access };
+function of_memory(node: PseudoNode, open = check_access): PseudoNode {
+  return { ...node, open };
 }
 
 /** What a process and a thread directory have in common. */
@@ -81,19 +81,19 @@ const COMMON: readonly PseudoNode[] = [
   task_file('gid_map', () => '         0          0 4294967295\n'),
   task_file('limits', limits),
   task_file('loginuid', () => '4294967295'),
-  of_memory(task_file('maps', maps)),
+  of_memory(task_file('maps', maps), check_maps),
   { name: 'mem', mode: S_IFREG | 0o600, owner: task_owner, open: open_mem, transfer: transfer_mem },
   { ...task_file('mountinfo', mountinfo), changes: MOUNT_CHANGES },
   { ...task_file('mounts', mounts), changes: MOUNT_CHANGES },
   NAMESPACES,
   task_file('oom_score', () => '0\n'),
   writable(task_file('oom_score_adj', oom_score_adj), write_oom_score_adj),
-  of_memory(task_file('personality', personality, 0o400)),
+  task_file('personality', personality, 0o400),
   ROOT,
   task_file('sessionid', () => '4294967295'),
   task_file('setgroups', () => 'allow\n'),
-  of_memory(task_file('smaps', smaps)),
-  of_memory(task_file('smaps_rollup', smaps_rollup)),
+  of_memory(task_file('smaps', smaps), check_maps),
+  of_memory(task_file('smaps_rollup', smaps_rollup), check_maps),
   task_file('statm', statm),
   task_file('status', status),
   task_file('uid_map', () => '         0          0 4294967295\n'),
