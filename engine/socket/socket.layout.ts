@@ -17,6 +17,11 @@ export const RECEIVE_SHUTDOWN = 1;
 export const SEND_SHUTDOWN = 2;
 export const BOTH_SHUTDOWN = 3;
 
+/** Values of `mark`: not reached, reached, and what it leads to looked at. */
+export const MARK_NONE = 0;
+export const MARK_REACHED = 1;
+export const MARK_DONE = 2;
+
 const r = layout('SocketRoot');
 export const SocketRoot = r.done(
   {
@@ -25,10 +30,12 @@ export const SocketRoot = r.done(
     first: r.ptr('UnixSocket', 'guarded by lock'),
     /** Names given by autobind so far. */
     autobound: r.u32('guarded by lock'),
+    /** References to sockets' files that lie in messages. */
+    in_flight: r.u32('guarded by lock'),
     /** Senders wait here for room in another socket's queue, and connecting ones for room in its backlog. */
     room: r.embed(WaitQueue),
   },
-  32,
+  40,
 );
 
 const a = layout('SocketAddress');
@@ -113,6 +120,11 @@ export const UnixSocket = l.done(
     peer_uid: l.u32('guarded by sockets'),
     peer_gid: l.u32('guarded by sockets'),
     pass_credentials: l.u32('guarded by sockets'),
+    /** The file, 0 before accept(2), and how many references to it lie in messages. */
+    file: l.ptr('File', 'guarded by sockets'),
+    in_flight: l.u32('guarded by sockets'),
+    /** MARK_*: found while lost sockets are looked for. */
+    mark: l.u32('guarded by sockets'),
     /** Options that are kept and told, a bit for each SO_* below 32. */
     options: l.u32('guarded by sockets'),
     send_buffer: l.u32('guarded by sockets'),
@@ -121,5 +133,5 @@ export const UnixSocket = l.done(
     receive_timeout: l.f64('guarded by sockets'),
     send_timeout: l.f64('guarded by sockets'),
   },
-  176,
+  192,
 );

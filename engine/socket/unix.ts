@@ -22,6 +22,7 @@ import { POLLERR, POLLHUP, POLLRDHUP, READABLE, WRITABLE } from '../abi/poll.ts'
 import { SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_equal } from '../heap/bytes.ts';
+import { U32 } from '../heap/memory.ts';
 import { wake } from '../heap/wait_queue.ts';
 import { Credentials } from '../kernel/credentials.layout.ts';
 import { current } from '../kernel/current.ts';
@@ -113,6 +114,7 @@ export function socket_put(socket: S): void {
 function socket_file(socket: S, flags: number): Ptr<'File'> {
   const file = anon_file(FILE_KIND_SOCKET, socket, O_RDWR | (flags & SOCK_NONBLOCK));
   if (file === 0) socket_release(socket);
+  else UnixSocket.file.set(socket, file);
   return file;
 }
 
@@ -380,6 +382,7 @@ export function socket_release(socket: S): void {
 
 function close_locked(socket: S, never_accepted: boolean): void {
   UnixSocket.dead.set(socket, 1);
+  UnixSocket.file.set(socket, 0 as Ptr<'File'>);
   UnixSocket.shutdown.set(socket, BOTH_SHUTDOWN);
   const peer = UnixSocket.peer.get(socket);
   UnixSocket.peer.set(socket, NO_SOCKET);
@@ -393,16 +396,36 @@ function close_locked(socket: S, never_accepted: boolean): void {
     close_locked(child, true);
     socket_put(child);
   }
-  for (let message = UnixSocket.head.get(socket); message !== 0; ) {
+  drop_messages(socket);
+  // Whoever waits for room here learns that there is nobody any more.
+  wake(SocketRoot.room.at(socket_root()), WRITABLE, EVERYONE);
+  tell_senders(socket);
+}
+
+/** Drops what a socket has received and nobody will read. Under the lock. */
+export function drop_messages(socket: S): void {
+  let message = UnixSocket.head.get(socket);
+  UnixSocket.head.set(socket, 0 as Ptr<'SocketMessage'>);
+  UnixSocket.tail.set(socket, 0 as Ptr<'SocketMessage'>);
+  UnixSocket.queued.set(socket, 0);
+  while (message !== 0) {
     const next = SocketMessage.next.get(message);
     message_gone(message);
     message = next;
   }
-  UnixSocket.head.set(socket, 0 as Ptr<'SocketMessage'>);
-  UnixSocket.tail.set(socket, 0 as Ptr<'SocketMessage'>);
-  // Whoever waits for room here learns that there is nobody any more.
-  wake(SocketRoot.room.at(socket_root()), WRITABLE, EVERYONE);
-  tell_senders(socket);
+}
+
+/** Counts the sockets among the files of a message, which starts (1) or ends (-1) its way. Under the lock. */
+export function count_in_flight(message: Ptr<'SocketMessage'>, change: number): void {
+  const files = SocketMessage.files.get(message) >> 2;
+  const root = socket_root();
+  for (let i = 0; i < SocketMessage.file_count.get(message); i++) {
+    const file = U32[files + i] as Ptr<'File'>;
+    if (File.kind.get(file) !== FILE_KIND_SOCKET) continue;
+    const socket = socket_of(file);
+    UnixSocket.in_flight.set(socket, UnixSocket.in_flight.get(socket) + change);
+    SocketRoot.in_flight.set(root, SocketRoot.in_flight.get(root) + change);
+  }
 }
 
 /** Wakes those who send their datagrams to this socket: it has room again, or is gone. Under the lock. */
@@ -415,6 +438,7 @@ export function tell_senders(socket: S): void {
 /** A message has been read or dropped: the sender's buffer has room again. Under the lock. */
 export function message_gone(message: Ptr<'SocketMessage'>): void {
   const sender = SocketMessage.sender.get(message);
+  count_in_flight(message, -1);
   const before = is_writable(sender);
   UnixSocket.charged.set(sender, UnixSocket.charged.get(sender) - SocketMessage.charge.get(message));
   if (!before && is_writable(sender)) wake(UnixSocket.queue.at(sender), WRITABLE, EVERYONE);

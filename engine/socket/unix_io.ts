@@ -27,6 +27,7 @@ import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import type { IoCursor } from '../machine/io.ts';
 import { put_user_u32 } from '../mm/uaccess.ts';
 import { FILE_KIND_SOCKET, file_get, file_put, register_file_operations } from '../vfs/file.ts';
+import { collect_sockets } from './collect.ts';
 import { address_get, MESSAGE_LIMIT, message_copy, message_create } from './message.ts';
 import { lock_sockets, socket_root, unlock_sockets } from './root.ts';
 import {
@@ -40,6 +41,7 @@ import {
 } from './socket.layout.ts';
 import {
   address_forget,
+  count_in_flight,
   is_full,
   is_packet,
   may_send,
@@ -174,6 +176,7 @@ function queue_message(socket: S, target: S, io: IoCursor, length: number): numb
   SocketMessage.gid.set(message, outgoing.gid);
   SocketMessage.files.set(message, outgoing.files);
   SocketMessage.file_count.set(message, outgoing.file_count);
+  count_in_flight(message, 1);
   outgoing.files = 0;
   outgoing.file_count = 0;
   UnixSocket.charged.set(socket, UnixSocket.charged.get(socket) + SocketMessage.charge.get(message));
@@ -285,7 +288,9 @@ function take_files(message: Ptr<'SocketMessage'>, peek: boolean): void {
     const file = U32[files + i] as Ptr<'File'>;
     incoming.files.push(peek ? file_get(file) : file);
   }
-  if (!peek) SocketMessage.file_count.set(message, 0);
+  if (peek) return;
+  count_in_flight(message, -1);
+  SocketMessage.file_count.set(message, 0);
 }
 
 function remove_head(socket: S, message: Ptr<'SocketMessage'>): void {
@@ -350,5 +355,8 @@ register_file_operations(FILE_KIND_SOCKET, {
   queue: (file) => UnixSocket.queue.at(socket_of(file)),
   seek: () => -ESPIPE,
   ioctl,
-  release: (file) => socket_release(socket_of(file)),
+  release(file) {
+    socket_release(socket_of(file));
+    collect_sockets();
+  },
 });

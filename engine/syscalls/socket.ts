@@ -30,6 +30,7 @@ import { current } from '../kernel/current.ts';
 import { fd_file, fd_fill, fd_reserve, fd_unreserve } from '../kernel/fd_table.ts';
 import { stage_out, stage_set_u32 } from '../kernel/stage.ts';
 import { Task } from '../kernel/task.layout.ts';
+import { collect_sockets } from '../socket/collect.ts';
 import { socket_root } from '../socket/root.ts';
 import { SocketRoot, UnixSocket } from '../socket/socket.layout.ts';
 import {
@@ -90,6 +91,7 @@ function sys_socketpair(): number {
   const flags = arg_i32(1);
   const type = check_kind(arg_i32(0), flags, arg_i32(2));
   if (type < 0) return type;
+  collect_sockets();
   const made = socket_pair(type, flags);
   if (made < 0) return made;
   const { first, second } = socket_ends;

@@ -12,6 +12,7 @@ import { SlabDescriptor } from '../../engine/heap/slab.layout.ts';
 import { slab_reports } from '../../engine/heap/slab.ts';
 import { ipc_clear } from '../../engine/kernel/ipc/clear.ts';
 import { frames_used } from '../../engine/machine/frames.ts';
+import { collect_sockets } from '../../engine/socket/collect.ts';
 import type { Leak } from './executor.ts';
 
 /** Live records by place in the slab directory; behind them frames, and heap pages that are no slab's. */
@@ -41,6 +42,7 @@ function read_counts(counts: LiveCounts): void {
 type Stage = () => void;
 
 function end_everything(): void {
+  collect_sockets();
   ipc_clear();
   unmount_all();
 }

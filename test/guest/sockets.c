@@ -366,6 +366,33 @@ static void descriptors(int type) {
   close(got[0]), close(v[0]), close(v[1]);
 }
 
+/* Sockets that carry each other and that nobody can reach; the pipe in one of them shows when they go. */
+static void lost(void) {
+  puts("-- lost");
+  int v[2], w[2], p[2], got[10];
+  char buf[4];
+  pipe(p);
+  socketpair(AF_UNIX, SOCK_STREAM, 0, v);
+  show("both", pass(v[0], (int[]){v[0], v[1], p[1]}, 3, "cycle"));
+  close(v[0]), close(v[1]), close(p[1]);
+  for (int i = 0; i < 3; i++) {
+    socketpair(AF_UNIX, SOCK_STREAM, 0, w);
+    /* One that can be reached stays. */
+    pass(w[0], w, 1, "kept");
+    close(w[0]);
+    int more[2];
+    socketpair(AF_UNIX, SOCK_STREAM, 0, more);
+    close(more[0]), close(more[1]);
+    int n = take(w[1], got, 200, 0);
+    show("kept", n == 1 ? send(got[0], "x", 1, 0) : -1);
+    close(got[0]), close(w[1]);
+  }
+  struct pollfd f = {p[0], POLLIN, 0};
+  show("the pipe's end", poll(&f, 1, 5000));
+  show("read", read(p[0], buf, 4));
+  close(p[0]);
+}
+
 static void options(void) {
   puts("-- options");
   int s = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -486,15 +513,17 @@ static void echo(void) {
 
 static void watching(void) {
   puts("-- epoll");
-  int v[2], e = epoll_create1(0);
+  int v[2], e = epoll_create1(0), n;
   char buf[10];
   socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, v);
-  struct epoll_event w = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET}, got;
+  struct epoll_event w = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET}, got = {0};
   epoll_ctl(e, EPOLL_CTL_ADD, v[0], &w);
-  printf("%d %x\n", epoll_wait(e, &got, 1, 0), got.events);
+  n = epoll_wait(e, &got, 1, 0);
+  printf("%d %x\n", n, got.events);
   printf("%d\n", epoll_wait(e, &got, 1, 0));
   write(v[1], "x", 1);
-  printf("%d %x\n", epoll_wait(e, &got, 1, 0), got.events);
+  n = epoll_wait(e, &got, 1, 0);
+  printf("%d %x\n", n, got.events);
   read(v[0], buf, 10);
   printf("%d\n", epoll_wait(e, &got, 1, 0));
   fflush(stdout);
@@ -505,7 +534,6 @@ static void watching(void) {
     write(v[1], "late", 4);
     _exit(0);
   }
-  int n;
   do n = epoll_wait(e, &got, 1, 5000);
   while (n == 1 && !(got.events & EPOLLIN));
   printf("%d %x\n", n, got.events & EPOLLIN);
@@ -533,6 +561,7 @@ int main(void) {
   descriptors(SOCK_STREAM);
   descriptors(SOCK_DGRAM);
   descriptors(SOCK_SEQPACKET);
+  lost();
   options();
   signals();
   echo();
