@@ -15,7 +15,6 @@
  * index on (deterministic with one vCPU), then sleeps on its doorbell until it is rung or the next timer is due.
  */
 import { assert } from '../base/assert.ts';
-import { KCOV } from '../base/instrumented.ts';
 import type { Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { RUN_QUEUE_LOCK } from '../heap/lock_order.ts';
@@ -27,7 +26,6 @@ import { INTERRUPT_RESCHEDULE, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
 import { clock_is_virtual, jump_to_next_timer, monotonic_ns, next_deadline_hint } from '../time/clock.ts';
 import { timers_run } from '../time/timer.ts';
 import { current_vcpu } from './current.ts';
-import { kcov_pause, kcov_resume } from './kcov.ts';
 import { RunQueue, Scheduler } from './kernel.layout.ts';
 import { announce_machine_event } from './kernel.ts';
 import { TASK_BLOCKED, TASK_RUNNING, TASK_STATE_MASK, TASK_STOPPED, TASK_WOKEN, Task } from './task.layout.ts';
@@ -95,11 +93,8 @@ register_wake(WAKE_TASK, (waiter) => wake_task(waiter as Ptr<'Task'>));
 
 /** Commits the current task to a state other than running; false when a wake came first, which is consumed. */
 export function commit_state(task: Ptr<'Task'>, state: number): boolean {
-  // From the change on, another vCPU may run the task and append to its coverage.
-  if (KCOV) kcov_pause();
   if (Task.state.cas(task, TASK_RUNNING, state) === TASK_RUNNING) return true;
   Task.state.and(task, ~TASK_WOKEN);
-  if (KCOV) kcov_resume(task);
   return false;
 }
 

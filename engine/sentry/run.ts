@@ -178,9 +178,7 @@ function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Pt
   CpuState.tsc_aux.set(current_cpu, index);
   account_start(task);
   activate_memory(vcpu);
-  if (KCOV) kcov_resume(task);
   const stays = resume_blocked_call() && run_guest(index, vcpu, platform);
-  if (KCOV) kcov_pause();
   set_faults(0);
   Vcpu.task.store(vcpu, 0);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
@@ -199,8 +197,7 @@ function run_guest(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform): boolea
     const reason = run_slice(vcpu, platform);
     if (reason === EXIT_SYSCALL) {
       if (syscall_result === SYSCALL_BLOCKED && !block_current()) return false;
-    } else if (reason === EXIT_FAULT) deliver_fault(vcpu);
-    else if (reason === EXIT_EXCEPTION) deliver_exception(vcpu);
+    } else if (reason === EXIT_FAULT || reason === EXIT_EXCEPTION) deliver(reason, vcpu);
     else if (reason !== EXIT_FUEL && reason !== EXIT_INTERRUPT) panic(`unknown exit reason ${reason}`);
     if (machine_ended() !== MACHINE_RUNS) {
       account_stop(current);
@@ -208,15 +205,20 @@ function run_guest(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform): boolea
     }
     if (reason === EXIT_FUEL || slice_syscalls > SLICE_SYSCALLS) {
       slice_syscalls = 0;
-      // The end of a slice is an interrupt: nothing that the task did.
-      if (KCOV) kcov_pause();
       if (end_slice(index)) return true;
-      if (KCOV) kcov_resume(current);
     } else if ((Task.pending_work.and(current, ~WORK_RESCHEDULE) & WORK_RESCHEDULE) !== 0 && has_queued(index)) {
       account_stop(current);
       return true;
     }
   }
+}
+
+/** A fault or exception of guest code that becomes a signal. */
+function deliver(reason: ExitReason, vcpu: Ptr<'Vcpu'>): void {
+  if (KCOV) kcov_resume(current);
+  if (reason === EXIT_FAULT) deliver_fault(vcpu);
+  else deliver_exception(vcpu);
+  if (KCOV) kcov_pause();
 }
 
 /** One run of guest code. */
@@ -225,9 +227,12 @@ function run_slice(vcpu: Ptr<'Vcpu'>, platform: Platform): ExitReason {
   if (Vcpu.fuel.get(vcpu) <= 0) Vcpu.fuel.set(vcpu, fuel);
   const before = Vcpu.fuel.get(vcpu);
   const syscalls_before = slice_syscalls;
+  // Calls and faults are the task's own doing; what this loop does round them is not, and is left out of its coverage.
+  if (KCOV) kcov_resume(current);
   enter_guest(vcpu);
   const reason = platform.switch_to(current_cpu, vcpu);
   leave_guest(vcpu);
+  if (KCOV) kcov_pause();
   const retired = before - Vcpu.fuel.get(vcpu);
   Vcpu.guest_entries.set(vcpu, Vcpu.guest_entries.get(vcpu) + 1);
   Vcpu.syscalls.set(vcpu, Vcpu.syscalls.get(vcpu) + slice_syscalls - syscalls_before);
@@ -255,17 +260,16 @@ function end_slice(index: number): boolean {
 /** Work pending on the way back to the guest. False: the task has stopped or ended. */
 function return_work(): boolean {
   while (Task.pending_work.load(current) !== 0 || Task.syscall_number.get(current) >= 0) {
+    if (KCOV) kcov_resume(current);
     const after = handle_work();
+    if (KCOV) kcov_pause();
     if (after === AFTER_WORK_RESUME) break;
     account_stop(current);
     if (after === AFTER_WORK_EXIT) {
       end_current();
       return false;
     }
-    // Once it has stopped another vCPU may run it.
-    if (KCOV && after === AFTER_WORK_STOP) kcov_pause();
     if (after === AFTER_WORK_STOP && stop_current()) return false;
-    if (KCOV) kcov_resume(current);
     account_start(current);
   }
   if (held_lock_count() !== 0) panic('a lock is held on return to the guest');
@@ -295,8 +299,15 @@ function resume_blocked_call(): boolean {
     return true;
   }
   set_faults(Task.fail_nth.get(current));
-  syscall_result = resume_syscall();
+  enter_again();
   return syscall_result !== SYSCALL_BLOCKED || block_current();
+}
+
+/** Enters the handler of the blocked call. */
+function enter_again(): void {
+  if (KCOV) kcov_resume(current);
+  syscall_result = resume_syscall();
+  if (KCOV) kcov_pause();
 }
 
 /** Puts the current task to sleep. True: a wake came first and its call has ended after all. */
@@ -310,7 +321,7 @@ function block_current(): boolean {
     if (commit_state(task, TASK_BLOCKED)) return false;
     account_start(task);
     Task.resume.set(task, RESUME_GUEST);
-    syscall_result = resume_syscall();
+    enter_again();
     if (syscall_result !== SYSCALL_BLOCKED) return true;
   }
 }
