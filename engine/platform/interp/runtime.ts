@@ -6,6 +6,7 @@ import { CpuState } from '../../machine/cpu.layout.ts';
 import { Vcpu } from '../../machine/vcpu.layout.ts';
 import type { FunctionRef } from '../../wasm/code.ts';
 import type { ModuleBuilder } from '../../wasm/module.ts';
+import type { ValueType } from '../../wasm/opcodes.ts';
 import { FLAGS_OPERATIONS, flags_of } from '../../x86/flags.ts';
 import type { Ir, Routine, Value } from '../../x86/ir.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT } from '../platform.ts';
@@ -16,6 +17,19 @@ export const LEAVE_JUMP = 0; // a block boundary: leaves or goes on at RIP
 export const LEAVE_SLOW = 1; // `access` answered 0
 export const LEAVE_EXCEPTION = 2; // Vcpu.exception is set
 export const LEAVE_ENTER = 3; // the interpreter goes on at RIP, which is no boundary
+
+/**
+ * How a region is left, as one word: instructions of the block retired beyond the fuel given, reason, and kind of the
+ * lazy flags or one of KIND_LOCAL, KIND_KEPT.
+ */
+export const INFO_RETIRED_MASK = 0xfff;
+export const INFO_REASON_SHIFT = 12;
+export const INFO_KIND_SHIFT = 16;
+export const KIND_LOCAL = 0x80; // the kind is the argument
+export const KIND_KEPT = 0xff; // the region changes no flags
+
+/** Parameters of `leave_region`. */
+export const LEAVE_PARAMS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i64', 'i32', 'i32', 'i64', 'i64', 'i64'];
 
 /** Lazy flags as one number: operation * 4 + log2(size). */
 export function flags_kind(op: number, size: number): number {
@@ -45,11 +59,25 @@ function define_access(m: ModuleBuilder, shared: Shared): FunctionRef {
   return f;
 }
 
-/** leave_region(cpu, vcpu, fuel, rip, reason): with all state in the register record. */
-function define_leave_region(m: ModuleBuilder, shared: Shared): FunctionRef {
-  const f = m.declare('leave_region', ['i32', 'i32', 'i32', 'i64', 'i32'], ['i32']);
+/**
+ * leave_region(cpu, vcpu, fuel, rip, info, kind, a, b, carry): with all registers but the flags in the register record.
+ */
+function define_leave_region(m: ModuleBuilder, shared: Shared, result: FunctionRef, aux: FunctionRef): FunctionRef {
+  const f = m.declare('leave_region', LEAVE_PARAMS, ['i32']);
   const c = m.code(f);
-  const [cpu, vcpu, fuel, rip, reason] = [0, 1, 2, 3, 4];
+  const [cpu, vcpu, fuel, rip, info, kind, a, b, carry] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+  const reason = c.local('i32');
+  const known = c.local('i32');
+  c.get(fuel).get(info).i32(INFO_RETIRED_MASK).op('i32.and').op('i32.sub').set(fuel);
+  c.get(info).i32(INFO_REASON_SHIFT).op('i32.shr_u').i32(15).op('i32.and').set(reason);
+  c.get(info).i32(INFO_KIND_SHIFT).op('i32.shr_u').tee(known).i32(KIND_KEPT).op('i32.ne').if();
+  c.get(known).i32(KIND_LOCAL).op('i32.ne').open_if().get(known).set(kind).end();
+  c.get(kind).open_if();
+  c.get(cpu).get(kind).get(a).get(b).get(carry).call(result);
+  c.get(cpu).get(kind).get(a).get(b).get(carry).call(aux).set(b).set(a).end();
+  c.get(cpu).get(a).op('i64.store', CpuState.flags_result.offset);
+  c.get(cpu).get(b).op('i64.store32', CpuState.flags_aux.offset);
+  c.end();
   const exit = (code: number): void => {
     c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
     c.get(cpu).get(vcpu).get(fuel).call(shared.sync);
@@ -120,18 +148,18 @@ export const FLAGS_AUX = flags_routine('flags_aux', 'aux');
 
 /** Defines the functions of translated code and exports them with the shared ones and all routines made so far. */
 export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routine: Routine) => FunctionRef): void {
+  const result = routine(FLAGS_RESULT);
+  const aux = routine(FLAGS_AUX);
   for (const f of [
     define_access(m, shared),
-    define_leave_region(m, shared),
+    define_leave_region(m, shared, result, aux),
     define_original(m, shared),
     define_validate(m, shared),
-    shared.jump,
-    shared.enter,
     shared.commit,
     shared.swap_16,
     ...Object.values(shared.cas),
-    routine(FLAGS_RESULT),
-    routine(FLAGS_AUX),
+    result,
+    aux,
   ])
     m.export_function(f.name, f);
   m.export_table('table');

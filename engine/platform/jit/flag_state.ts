@@ -21,7 +21,7 @@ import {
 } from '../../x86/flags.ts';
 import { type FlagName, Ir, type Value } from '../../x86/ir.ts';
 import type { Statement } from '../../x86/statement.ts';
-import { flags_kind } from '../interp/runtime.ts';
+import { flags_kind, KIND_LOCAL } from '../interp/runtime.ts';
 import { CPU } from '../interp/shared.ts';
 import { KIND_DEAD, KIND_DYNAMIC, KIND_RAW } from './flow.ts';
 import type { Frame } from './frame.ts';
@@ -110,6 +110,11 @@ export class FlagState {
     this.kind = KIND_RAW;
   }
 
+  /** Before a way out that is taken often: the fields are computed in place, not by a call. */
+  make_raw_for_exit(writes_flags: boolean): void {
+    if (writes_flags && this.kind !== KIND_DYNAMIC) this.make_raw();
+  }
+
   /** Before a branch to a block that expects `kind`. */
   convert(kind: number): void {
     if (kind === KIND_DEAD || kind === this.kind) return;
@@ -148,20 +153,9 @@ export class FlagState {
     else assert(load === 'i32.load', `flags_aux is not read by ${load}`);
   }
 
-  /** Stores both fields into the register record. */
-  store(): void {
-    const { c } = this;
-    const fields = [
-      ['flags_result', CpuState.flags_result.offset, 'i64.load', 'i64.store'],
-      ['flags_aux', CpuState.flags_aux.offset, 'i64.load32_u', 'i64.store32'],
-    ] as const;
-    for (const [name, offset, load, store] of fields) {
-      c.get(CPU);
-      if (this.kind === KIND_DYNAMIC) this.call(name);
-      else if (this.kind === KIND_DEAD) c.get(name === 'flags_result' ? this.frame.a : this.frame.b);
-      else this.push_field(offset, load);
-      c.op(store, offset);
-    }
+  /** The kind as `leave_region` takes it. */
+  exit_kind(): number {
+    return this.kind === KIND_DYNAMIC ? KIND_LOCAL : Math.max(this.kind, KIND_RAW);
   }
 
   /** Pushes one flag as i32 0 or 1. */

@@ -408,7 +408,7 @@ export class Lower extends Values {
   /** Leaves the region at the instruction, or behind it, with everything as it was before it. */
   private leave(reason: number, behind = false): void {
     const { insn, frame } = this;
-    frame.leave_cold(behind ? insn.next : insn.rip, reason, this.retired + (behind ? 1 : 0), this.flags);
+    frame.leave(behind ? insn.next : insn.rip, reason, this.retired + (behind ? 1 : 0), this.flags);
   }
 
   /** A temporary that holds the value, or the register's local. */

@@ -58,6 +58,8 @@ export class RegionCache {
   /** Handlers of patched records before. */
   private readonly originals = new Map<number, number>();
   private bytes = 0;
+  /** Regions made since the beginning, their guest instructions and the bytes of their modules. */
+  readonly made = { regions: 0, instructions: 0, bytes: 0, drops: 0, removed: 0 };
 
   constructor(vcpu: Ptr<'Vcpu'>, cache: CodeCache, imports: RegionImports, eager: boolean) {
     this.vcpu = vcpu;
@@ -94,6 +96,9 @@ export class RegionCache {
     const handler = this.free_handlers.pop() ?? this.table.grow(1);
     this.table.set(handler, instance.exports.f);
     this.bytes += bytes.length;
+    this.made.regions++;
+    this.made.instructions += region.blocks.reduce((sum, block) => sum + block.insns.length, 0);
+    this.made.bytes += bytes.length;
     const entries = region.entries.map((id) => region.blocks[id]!.rip);
     const translated: Translated = { number, handler, pages: region.pages, entries };
     this.regions[number] = translated;

@@ -1,10 +1,10 @@
 /**
  * A region as a WebAssembly module: one function in the shape of an interpreter's handler, which the record of each
- * entry names as its handler, and a second one for the ways out that are seldom taken.
+ * entry names as its handler.
  *
  *   prologue    fuel, pages still in place (else the interpreter goes on), registers into locals
  *   levels      blocks and loops (structure.ts); fuel and interrupts are looked at where loops begin
- *   ways out    registers and flags into the record, then the interpreter's `jump`
+ *   end         the one way out: registers into the record, then `leave_region`
  */
 import { assert } from '../../base/assert.ts';
 import { REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
@@ -14,10 +14,10 @@ import type { ValueType } from '../../wasm/opcodes.ts';
 import { HELPERS } from '../../x86/helpers.ts';
 import type { Value } from '../../x86/ir.ts';
 import { RECORD_ENTRY, RECORD_POSITION } from '../interp/record.ts';
-import { LEAVE_ENTER, LEAVE_JUMP } from '../interp/runtime.ts';
+import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_PARAMS } from '../interp/runtime.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
 import { analyse, type Flow } from './flow.ts';
-import { cold_params, Frame, write_cold } from './frame.ts';
+import { Frame } from './frame.ts';
 import { Lower } from './lower.ts';
 import { type Block, is_branch, type Region, successors_of } from './region.ts';
 import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
@@ -37,8 +37,7 @@ const RUNTIME: Readonly<Record<string, Signature>> = {
   cas64: [['i32', 'i32', 'i64', 'i64'], ['i32']],
   flags_result: [['i32', 'i32', 'i64', 'i64', 'i64'], ['i64']],
   flags_aux: [['i32', 'i32', 'i64', 'i64', 'i64'], ['i64']],
-  jump: [['i32', 'i32', 'i32', 'i64'], ['i32']],
-  leave_region: [['i32', 'i32', 'i32', 'i64', 'i32'], ['i32']],
+  leave_region: [LEAVE_PARAMS, ['i32']],
   original: [HANDLER_PARAMS, ['i32']],
   validate: [['i32', 'i32'], ['i32']],
 };
@@ -97,8 +96,9 @@ class Translator {
   /** Writes the function; `number` is the region's. */
   run(number: number): void {
     this.prologue(number);
+    this.frame.open();
     this.level(this.shape.items, this.region.entries.length > 1 ? this.region.entries : []);
-    this.c.unreachable();
+    this.frame.close();
   }
 
   private prologue(number: number): void {
@@ -205,7 +205,8 @@ class Translator {
     if (this.shape.headers.has(block.id)) this.look_at_fuel(block);
     for (const [i, insn] of block.insns.entries()) {
       if (insn.template === null) {
-        this.leave(BigInt(insn.rip), LEAVE_ENTER, i);
+        lower.flags.make_raw_for_exit(flow.writes_flags);
+        frame.leave(insn.rip, LEAVE_ENTER, i, lower.flags);
         return;
       }
       lower.begin(insn, i);
@@ -217,7 +218,7 @@ class Translator {
     }
     this.spend(block);
     if (block.next >= 0) this.go(block.next);
-    else this.cold(block.insns.at(-1)!.next, LEAVE_ENTER);
+    else this.leave(block.insns.at(-1)!.next, LEAVE_ENTER);
   }
 
   /** At the beginning of a loop: goes on only if fuel lasts until the next look, and nobody wants the vCPU. */
@@ -227,7 +228,7 @@ class Translator {
       .i32(this.flow.lengths[block.id] as number)
       .op('i32.le_s');
     c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or').open_if();
-    this.cold(block.rip, LEAVE_JUMP);
+    this.leave(block.rip, LEAVE_JUMP);
     c.end();
   }
 
@@ -242,41 +243,35 @@ class Translator {
     this.spend(block);
     if (condition === null) {
       if (block.taken >= 0) this.go(block.taken);
-      else this.leave(BigInt(last.target), LEAVE_JUMP, 0);
+      else {
+        lower.flags.make_raw_for_exit(this.flow.writes_flags);
+        this.leave(last.target, LEAVE_JUMP);
+      }
       return;
     }
     lower.push(condition);
     c.if();
     const { kind } = lower.flags;
     if (block.taken >= 0) this.go(block.taken);
-    else this.cold(last.target, LEAVE_JUMP);
+    else this.leave(last.target, LEAVE_JUMP);
     c.end();
     lower.flags.kind = kind;
     if (block.next >= 0) this.go(block.next);
-    else this.cold(last.next, LEAVE_JUMP);
+    else this.leave(last.next, LEAVE_JUMP);
   }
 
   private jump(block: Block, target: Value): void {
-    const { c, frame, lower } = this;
-    const rip = frame.temporary('i64');
+    const { frame, lower } = this;
     lower.push(target);
-    c.set(rip);
+    this.c.set(frame.rip);
     this.spend(block);
-    frame.store_registers(lower.flags);
-    c.get(CPU).get(VCPU).get(frame.fuel).get(rip).return_call(frame.import('jump'));
+    lower.flags.make_raw_for_exit(this.flow.writes_flags);
+    frame.leave_to_local(LEAVE_JUMP, 0, lower.flags);
   }
 
-  /** A way out that is taken often. */
-  private leave(rip: bigint, reason: number, retired: number): void {
-    const { c, frame } = this;
-    frame.store_registers(this.lower.flags);
-    c.get(CPU).get(VCPU).get(frame.fuel);
-    if (retired > 0) c.i32(retired).op('i32.sub');
-    c.i64(rip).i32(reason).return_call(frame.import('leave_region'));
-  }
-
-  private cold(rip: number, reason: number): void {
-    this.frame.leave_cold(rip, reason, 0, this.lower.flags);
+  /** Leaves at the end of a block. */
+  private leave(rip: number, reason: number): void {
+    this.frame.leave(rip, reason, 0, this.lower.flags);
   }
 }
 
@@ -290,13 +285,9 @@ export function translate(region: Region, number: number): Uint8Array {
   const f = m.declare(`region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`, HANDLER_PARAMS, [
     'i32',
   ]);
-  const cold = m.declare('cold', cold_params(flow), ['i32']);
   const code = m.code(f);
-  new Translator(region, shape, flow, new Frame(code, flow, imports, cold)).run(number);
+  new Translator(region, shape, flow, new Frame(code, flow, imports)).run(number);
   m.define(f, code);
-  const cold_code = m.code(cold);
-  write_cold(cold_code, flow, imports);
-  m.define(cold, cold_code);
   m.export_function('f', f);
   return m.build();
 }
