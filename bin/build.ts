@@ -95,8 +95,8 @@ module.exports.code_cache = () => script.createCachedData();
 const WARM_UP = `
 const { Machine, code_cache } = require('./load.cjs');
 async function run() {
-  const machine = await Machine.create({ vcpus: 0, memory: 256 << 20 });
-  await machine.run(['sh', '-c', 'echo x | cat; ls -l / > /dev/null'], { stdin: 'x', timeout: 20000 });
+  const machine = await Machine.create({ vcpus: 0, memory: 256 << 20, platform: 'jit' });
+  await machine.run(['sh', '-c', 'echo x | cat; ls -l / > /dev/null; i=0; while test $i -lt 4000; do i=$((i+1)); done'], { stdin: 'x', timeout: 20000 });
   await machine.close();
 }
 const save = () => require('node:fs').writeFileSync('machine.cache', code_cache());

@@ -48,6 +48,12 @@ export function interpreter_module(): WebAssembly.Module {
   return compiled;
 }
 
+/** TVISOR_TEST_JIT lets tests of the interpreter run through the translator as well: the heat, 1 also for eager. */
+function default_jit(): JitOptions | null {
+  const heat = Number(process.env.TVISOR_TEST_JIT ?? 0);
+  return heat === 0 ? null : { heat, eager: heat === 1 };
+}
+
 export class GuestCode {
   readonly memory: WebAssembly.Memory;
   readonly cpu: Ptr<'CpuState'>;
@@ -59,7 +65,7 @@ export class GuestCode {
   private readonly root: number;
 
   /** With `jit` the guest's code is translated. */
-  constructor(pages = 64, jit: JitOptions | null = null) {
+  constructor(pages = 64, jit: JitOptions | null = default_jit()) {
     this.memory = test_memory();
     this.next_frame = MachineHeader.frames_base.get(MACHINE);
     this.cpu = heap_page_alloc() as Ptr<'CpuState'>;

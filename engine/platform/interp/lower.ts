@@ -497,7 +497,12 @@ export class Lower {
       case 'jump': {
         const target = this.in_local(s.target);
         retire(c, 1);
-        c.get(CPU).get(VCPU).get(FUEL).get(target).return_call(this.shared.jump);
+        const by_jump = this.options.form?.row.semantics === 'jmp';
+        c.get(CPU)
+          .get(VCPU)
+          .get(FUEL)
+          .get(target)
+          .return_call(by_jump ? this.shared.switch : this.shared.jump);
         return;
       }
       case 'repeat':

@@ -13,7 +13,8 @@
  *   +24  i32 immediate       beside a memory operand; second immediate; of a direct branch: the record of its
  *                            target, 0 while unknown
  *   +28  u8  position        instructions before this one in its block
- *   +29  u8  entry           number of the entry, where translated code begins here
+ *   +29  u8  entry           1 + number of the entry, where translated code begins here; else ENTRY_SWITCH, once an
+ *                            indirect jump has led here, and 0
  *   +30  u16 heat            branches to this record until it is hot; where translated code begins here, the handler
  *
  * Records of consecutive instructions are consecutive. A block starts behind a branch; whoever enters at a record
@@ -34,6 +35,7 @@ export const RECORD_IMMEDIATE = 24;
 export const RECORD_LINK = 24;
 export const RECORD_POSITION = 28;
 export const RECORD_ENTRY = 29;
+export const ENTRY_SWITCH = 0xff;
 export const RECORD_HEAT = 30;
 
 /** Handlers that belong to no instruction: their indices in the table. */

@@ -10,6 +10,7 @@ import type { ValueType } from '../../wasm/opcodes.ts';
 import { FLAGS_OPERATIONS, flags_of } from '../../x86/flags.ts';
 import type { Ir, Routine, Value } from '../../x86/ir.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT } from '../platform.ts';
+import { RECORD_POSITION } from './record.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, type Shared, VCPU } from './shared.ts';
 
 /** `leave_region`'s reasons. */
@@ -17,6 +18,7 @@ export const LEAVE_JUMP = 0; // a block boundary: leaves or goes on at RIP
 export const LEAVE_SLOW = 1; // `access` answered 0
 export const LEAVE_EXCEPTION = 2; // Vcpu.exception is set
 export const LEAVE_ENTER = 3; // the interpreter goes on at RIP, which is no boundary
+export const LEAVE_SWITCH = 4; // as LEAVE_JUMP, by an indirect jump
 
 /**
  * How a region is left, as one word: instructions of the block retired beyond the fuel given, reason, and kind of the
@@ -62,7 +64,13 @@ function define_access(m: ModuleBuilder, shared: Shared): FunctionRef {
 /**
  * leave_region(cpu, vcpu, fuel, rip, info, kind, a, b, carry): with all registers but the flags in the register record.
  */
-function define_leave_region(m: ModuleBuilder, shared: Shared, result: FunctionRef, aux: FunctionRef): FunctionRef {
+function define_leave_region(
+  m: ModuleBuilder,
+  shared: Shared,
+  result: FunctionRef,
+  aux: FunctionRef,
+  again: FunctionRef,
+): FunctionRef {
   const f = m.declare('leave_region', LEAVE_PARAMS, ['i32']);
   const c = m.code(f);
   const [cpu, vcpu, fuel, rip, info, kind, a, b, carry] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
@@ -84,12 +92,16 @@ function define_leave_region(m: ModuleBuilder, shared: Shared, result: FunctionR
     c.i32(code).return();
   };
   c.get(reason).op('i32.eqz').open_if().get(cpu).get(vcpu).get(fuel).get(rip).return_call(shared.jump).end();
+  c.get(reason).i32(LEAVE_SWITCH).op('i32.eq').open_if();
+  c.get(cpu).get(vcpu).get(fuel).get(rip).return_call(shared.switch).end();
   c.get(reason).i32(LEAVE_EXCEPTION).op('i32.eq').open_if();
   exit(EXIT_EXCEPTION);
   c.end();
-  c.get(reason).i32(LEAVE_SLOW).op('i32.eq');
-  c.get(vcpu).op('i32.load', Vcpu.region_exit.offset).op('i32.eqz').op('i32.and').open_if();
+  c.get(reason).i32(LEAVE_SLOW).op('i32.eq').if();
+  c.get(vcpu).op('i32.load', Vcpu.region_exit.offset).op('i32.eqz').open_if();
   exit(EXIT_FAULT);
+  c.end();
+  c.get(cpu).get(vcpu).get(fuel).get(rip).return_call(again);
   c.end();
   c.get(cpu).get(vcpu).get(fuel).get(rip).return_call(shared.enter);
   m.define(f, c);
@@ -102,6 +114,24 @@ function define_original(m: ModuleBuilder, shared: Shared): FunctionRef {
   const c = m.code(f);
   c.get(OP).get(CPU).get(VCPU).get(FUEL).get(OP).get(VCPU).call(shared.imports.original);
   c.return_call_indirect(shared.handler_type);
+  m.define(f, c);
+  return f;
+}
+
+/** again(cpu, vcpu, fuel, rip): the interpreter runs the instruction at `rip`, whether it is translated or not. */
+function define_again(m: ModuleBuilder, shared: Shared, original: FunctionRef): FunctionRef {
+  const f = m.declare('again', ['i32', 'i32', 'i32', 'i64'], ['i32']);
+  const c = m.code(f);
+  const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
+  const op = c.local('i32');
+  c.get(cpu).get(vcpu).get(rip).op('i32.wrap_i64').get(rip).i64(32).op('i64.shr_u').op('i32.wrap_i64');
+  c.call(shared.imports.decode).tee(op).op('i32.eqz').open_if();
+  c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
+  c.get(cpu).get(vcpu).get(fuel).call(shared.sync);
+  c.i32(EXIT_FAULT).return().end();
+  c.get(cpu).get(rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
+  c.get(op).get(cpu).get(vcpu).get(fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
+  c.return_call(original);
   m.define(f, c);
   return f;
 }
@@ -150,10 +180,11 @@ export const FLAGS_AUX = flags_routine('flags_aux', 'aux');
 export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routine: Routine) => FunctionRef): void {
   const result = routine(FLAGS_RESULT);
   const aux = routine(FLAGS_AUX);
+  const original = define_original(m, shared);
   for (const f of [
     define_access(m, shared),
-    define_leave_region(m, shared, result, aux),
-    define_original(m, shared),
+    define_leave_region(m, shared, result, aux, define_again(m, shared, original)),
+    original,
     define_validate(m, shared),
     shared.commit,
     shared.swap_16,

@@ -23,7 +23,9 @@ import type { ModuleBuilder } from '../../wasm/module.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, EXIT_INTERRUPT, EXIT_SYSCALL } from '../platform.ts';
 import {
+  ENTRY_SWITCH,
   RECORD_DISPLACEMENT,
+  RECORD_ENTRY,
   RECORD_HANDLER,
   RECORD_HEAT,
   RECORD_LENGTH,
@@ -68,6 +70,8 @@ export interface Shared {
   readonly exception: FunctionRef;
   readonly exception_behind: FunctionRef;
   readonly jump: FunctionRef;
+  /** `jump` of an indirect jump instruction. */
+  readonly switch: FunctionRef;
   readonly enter: FunctionRef;
   readonly warm: FunctionRef;
   readonly sync: FunctionRef;
@@ -409,8 +413,9 @@ function define_enter(
   sync: FunctionRef,
   warm: FunctionRef,
   handler_type: number,
+  marks: boolean,
 ): FunctionRef {
-  const f = m.declare('enter', ['i32', 'i32', 'i32', 'i64'], ['i32']);
+  const f = m.declare(marks ? 'enter_switch' : 'enter', ['i32', 'i32', 'i32', 'i64'], ['i32']);
   const c = m.code(f);
   const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
   const slot = c.local('i32');
@@ -448,6 +453,11 @@ function define_enter(
   c.end();
   c.get(cpu).get(rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
   c.get(fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add').set(fuel);
+  if (marks) {
+    // Entries of regions have their numbers there.
+    c.get(op).op('i32.load8_u', RECORD_ENTRY).op('i32.eqz').open_if();
+    c.get(op).i32(ENTRY_SWITCH).op('i32.store8', RECORD_ENTRY).end();
+  }
   push_is_hot(c, op, heat);
   c.open_if().get(op).get(cpu).get(vcpu).get(fuel).return_call(warm).end();
   c.get(op).get(cpu).get(vcpu).get(fuel);
@@ -467,8 +477,8 @@ function define_warm(m: ModuleBuilder, imports: Imports, handler_type: number): 
 }
 
 /** jump(cpu, vcpu, fuel, rip): a block boundary, then `enter`. */
-function define_jump(m: ModuleBuilder, leave: FunctionRef, enter: FunctionRef): FunctionRef {
-  const f = m.declare('jump', ['i32', 'i32', 'i32', 'i64'], ['i32']);
+function define_jump(m: ModuleBuilder, name: string, leave: FunctionRef, enter: FunctionRef): FunctionRef {
+  const f = m.declare(name, ['i32', 'i32', 'i32', 'i64'], ['i32']);
   const c = m.code(f);
   const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
   c.get(fuel).i32(0).op('i32.le_s').get(vcpu).op('i32.load', Vcpu.interrupt.offset).op('i32.or').if();
@@ -562,8 +572,9 @@ export function define_shared(m: ModuleBuilder, imports: Imports): Shared {
   const sync = define_sync(m);
   const leave = define_leave(m, sync);
   const warm = define_warm(m, imports, handler_type);
-  const enter = define_enter(m, imports, sync, warm, handler_type);
-  const jump = define_jump(m, leave, enter);
+  const enter = define_enter(m, imports, sync, warm, handler_type, false);
+  const jump = define_jump(m, 'jump', leave, enter);
+  const enter_switch = define_enter(m, imports, sync, warm, handler_type, true);
   const commit = define_commit(m);
   return {
     imports,
@@ -581,6 +592,7 @@ export function define_shared(m: ModuleBuilder, imports: Imports): Shared {
     exception: define_exit(m, sync, 'exception', EXIT_EXCEPTION, false),
     exception_behind: define_exit(m, sync, 'exception_behind', EXIT_EXCEPTION, true),
     jump,
+    switch: define_jump(m, 'switch', leave, enter_switch),
     enter,
     warm,
     sync,

@@ -20,7 +20,6 @@ import {
   raw_flag,
 } from '../../x86/flags.ts';
 import { type FlagName, Ir, type Value } from '../../x86/ir.ts';
-import type { Statement } from '../../x86/statement.ts';
 import { flags_kind, KIND_LOCAL } from '../interp/runtime.ts';
 import { CPU } from '../interp/shared.ts';
 import { KIND_DEAD, KIND_DYNAMIC, KIND_RAW } from './flow.ts';
@@ -142,13 +141,13 @@ export class FlagState {
     assert(this.kind >= 0, 'a field of unknown flags');
     if (offset === CpuState.flags_result.offset) {
       if (this.kind === KIND_RAW) c.get(frame.a);
-      else this.expression((ir, a, b, carry) => flags_of(ir, this.op, this.size, a, b, carry).result);
+      else this.compute('result');
       if (load === 'i32.load8_u') c.op('i32.wrap_i64').i32(0xff).op('i32.and');
       else assert(load === 'i64.load', `flags_result is not read by ${load}`);
       return;
     }
     if (this.kind === KIND_RAW) c.get(frame.b).op('i32.wrap_i64');
-    else this.expression((ir, a, b, carry) => flags_of(ir, this.op, this.size, a, b, carry).aux);
+    else this.compute('aux');
     if (load === 'i64.load32_u') c.op('i64.extend_i32_u');
     else assert(load === 'i32.load', `flags_aux is not read by ${load}`);
   }
@@ -171,7 +170,7 @@ export class FlagState {
       c.op('i64.eqz');
       return;
     }
-    this.raw((ir) => raw_flag(ir, name));
+    this.raw(name, (ir) => raw_flag(ir, name));
   }
 
   /** Pushes whether condition `code` holds, as i32. */
@@ -185,7 +184,7 @@ export class FlagState {
       if ((code & 1) !== 0) this.c.op('i32.eqz');
       return;
     }
-    this.raw((ir) => raw_condition(ir, code));
+    this.raw(`${code}`, (ir) => raw_condition(ir, code));
   }
 
   /** Kinds in a local become raw before they are looked at. */
@@ -280,26 +279,25 @@ export class FlagState {
   }
 
   /** Evaluates a function of the two fields. */
-  private raw(build: (ir: Ir) => Value): void {
-    const ir = new Ir(null);
-    const value = build(ir);
-    value.uses++;
-    this.evaluate(ir, value, new Map());
+  private raw(name: string, build: (ir: Ir) => Value): void {
+    this.evaluate(expression(`raw ${name}`, 0, build));
   }
 
-  /** Evaluates a pure function of the operands. */
-  private expression(build: (ir: Ir, a: Value, b: Value, carry: Value) => Value): void {
-    const { frame } = this;
-    const ir = new Ir(null);
-    const params = ir.parameters(['i64', 'i64', 'i64']);
-    const value = build(ir, params[0] as Value, params[1] as Value, params[2] as Value);
-    value.uses++;
-    const places = [frame.a, frame.b, frame.carry];
-    this.evaluate(ir, value, new Map(params.map((param, i) => [param, places[i] as number])));
+  /** Pushes a field, computed from the operands. */
+  private compute(field: 'result' | 'aux'): void {
+    const { op, size } = this;
+    this.evaluate(
+      expression(`${field} ${this.kind}`, 3, (ir, params) => {
+        const [a, b, carry] = params as [Value, Value, Value];
+        return flags_of(ir, op, size, a, b, carry)[field];
+      }),
+    );
   }
 
-  private evaluate(ir: Ir, value: Value, places: Map<Value, number>): void {
-    const { c } = this;
+  private evaluate({ ir, params, value }: Expression): void {
+    const { c, frame } = this;
+    const operands = [frame.a, frame.b, frame.carry];
+    const places = new Map(params.map((param, i) => [param, operands[i] as number]));
     const push = (v: Value): void => {
       const place = places.get(v);
       if (place !== undefined) c.get(place);
@@ -310,18 +308,41 @@ export class FlagState {
         c.op(v.op!);
       }
     };
-    const step = (s: Statement): void => {
-      if (s.kind === 'let' && s.value.uses >= 2) {
+    for (const s of ir.body) {
+      if (s.kind === 'let') {
+        if (s.value.uses < 2) continue;
         push(s.value);
-        places.set(s.value, this.frame.temporary(s.value.type));
+        places.set(s.value, frame.temporary(s.value.type));
         c.set(places.get(s.value) as number);
-      } else if (s.kind === 'cpu_load') {
+      } else {
+        assert(s.kind === 'cpu_load', `flags do not have statement ${s.kind}`);
         this.push_field(s.offset, s.op.name);
-        places.set(s.result, this.frame.temporary(s.result.type));
+        places.set(s.result, frame.temporary(s.result.type));
         c.set(places.get(s.result) as number);
-      } else assert(s.kind === 'let', `flags do not have statement ${s.kind}`);
-    };
-    for (const s of ir.body) step(s);
+      }
+    }
     push(value);
   }
+}
+
+/** IR of flags, built once. */
+interface Expression {
+  readonly ir: Ir;
+  readonly params: readonly Value[];
+  readonly value: Value;
+}
+
+const expressions = new Map<string, Expression>();
+
+function expression(name: string, params: number, build: (ir: Ir, params: readonly Value[]) => Value): Expression {
+  let known = expressions.get(name);
+  if (known === undefined) {
+    const ir = new Ir(null);
+    const values = ir.parameters(new Array<'i64'>(params).fill('i64'));
+    const value = build(ir, values);
+    value.uses++;
+    known = { ir, params: values, value };
+    expressions.set(name, known);
+  }
+  return known;
 }

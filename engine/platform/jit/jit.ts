@@ -5,6 +5,7 @@
  */
 import type { FrameAddr, Ptr } from '../../base/types.ts';
 import { U32 } from '../../heap/memory.ts';
+import { Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache } from '../interp/cache.ts';
 import { Interpreter } from '../interp/interp.ts';
 import { RECORD_RIP } from '../interp/record.ts';
@@ -21,7 +22,7 @@ export interface JitOptions {
   readonly eager: boolean;
 }
 
-export const DEFAULT_JIT_OPTIONS: JitOptions = { heat: 2000, eager: false };
+export const DEFAULT_JIT_OPTIONS: JitOptions = { heat: 16000, eager: false };
 
 class Jit extends Interpreter {
   override readonly name = 'jit';
@@ -46,7 +47,7 @@ class Jit extends Interpreter {
       runtime: this.exports,
       helpers: this.runtime_helpers,
     };
-    this.regions.set(vcpu, new RegionCache(vcpu, cache, imports, this.options.eager));
+    this.regions.set(vcpu, new RegionCache(vcpu, cache, imports, this.options.heat, this.options.eager));
   }
 
   private region_cache(vcpu: Ptr<'Vcpu'>): RegionCache {
@@ -68,7 +69,11 @@ class Jit extends Interpreter {
 
   protected override decode(vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {
     const record = super.decode(vcpu, lo, hi);
-    if (record !== 0 && this.options.eager) this.region_cache(vcpu).translate((hi >>> 0) * TWO_32 + (lo >>> 0));
+    // An instruction that translated code gave back is the interpreter's, this time.
+    const again = Vcpu.region_exit.get(vcpu) !== 0;
+    Vcpu.region_exit.set(vcpu, 0);
+    if (record !== 0 && this.options.eager && !again)
+      this.region_cache(vcpu).translate((hi >>> 0) * TWO_32 + (lo >>> 0));
     return record;
   }
 

@@ -1,9 +1,10 @@
 /**
  * Regions: which guest code is translated together, as a graph of blocks.
  *
- * From a hot instruction the builder follows direct branches to code that has run (that is decoded), on a few pages,
- * up to a number of instructions. Code behind a call, or behind an instruction that the interpreter runs, belongs to
- * the region too, and may be entered there.
+ * From a hot instruction the builder follows direct branches and calls to code that has run (that is decoded), on a few
+ * pages, up to a number of instructions. Code behind a call, or behind an instruction that the interpreter runs, belongs
+ * to the region too, and may be entered there. With an indirect jump, what such jumps have led to in the
+ * neighbourhood does: the targets of a switch, or the handlers of an interpreter.
  */
 import { U8 } from '../../heap/memory.ts';
 import { decode, new_instruction } from '../../x86/decoder.ts';
@@ -12,20 +13,28 @@ import { variant_of } from '../interp/forms.ts';
 import { type Template, template_of } from './template.ts';
 
 const PAGE = 4096;
+/** Pages on both sides of an indirect jump whose targets are looked for. */
+const TARGET_PAGES = 8;
 
 /** Bounds of one region. */
 export interface RegionLimits {
   readonly instructions: number;
   readonly pages: number;
   readonly entries: number;
+  /** Other regions are left alone: code that one is entered at stays outside. */
+  readonly separate: boolean;
 }
 
 /** How the builder sees the guest's code. */
 export interface CodeView {
   /** The frame of executable code at an address, if it is decoded from and watched for changes; else 0. */
   frame(rip: number): number;
-  /** Whether the instruction there deserves translation. */
-  seen(rip: number): boolean;
+  /** Whether code has run there; `branched`: because branches led there more than a few times. */
+  seen(rip: number, branched: boolean): boolean;
+  /** Whether another region is entered there. */
+  translated(rip: number): boolean;
+  /** Addresses on the page that indirect jumps have led to more than a few times. */
+  targets(page: number): readonly number[];
 }
 
 /** A decoded instruction, on its own. */
@@ -67,6 +76,8 @@ export interface Region {
   readonly entries: readonly number[];
   /** Virtual pages and their frames. */
   readonly pages: ReadonlyMap<number, number>;
+  /** Returns and indirect jumps look for their targets among the entries. */
+  readonly dispatches: boolean;
 }
 
 function bigint_of(lo: number, hi: number): bigint {
@@ -107,20 +118,28 @@ class Builder {
   private readonly pages = new Map<number, number>();
   private readonly instruction = new_instruction();
   private readonly pending: number[] = [];
+  /** Functions called: they come in last. */
+  private readonly called: number[] = [];
+  private root = 0;
+  private returns = false;
+  private calls = false;
+  private readonly indirect_pages = new Set<number>();
 
   constructor(code: CodeView, limits: RegionLimits) {
     this.code = code;
     this.limits = limits;
   }
 
-  /** Takes an address in as the beginning of a block, if it may belong to the region. */
-  private lead(rip: number, entry: boolean): void {
+  /** Takes an address in as the beginning of a block, if it may belong to the region; `branched` if a branch leads there. */
+  private lead(rip: number, entry: boolean, branched = false): void {
+    const translated = rip !== this.root && this.code.translated(rip);
     if (!this.insns.has(rip)) {
-      if (this.insns.size >= this.limits.instructions || !this.in_pages(rip) || !this.code.seen(rip)) return;
+      if (translated && this.limits.separate) return;
+      if (this.insns.size >= this.limits.instructions || !this.in_pages(rip) || !this.code.seen(rip, branched)) return;
       this.pending.push(rip);
     }
     this.leaders.add(rip);
-    if (entry && this.entries.size < this.limits.entries) this.entries.add(rip);
+    if ((entry || translated) && this.entries.size < this.limits.entries) this.entries.add(rip);
   }
 
   private in_pages(rip: number): boolean {
@@ -164,16 +183,42 @@ class Builder {
   }
 
   private branch(insn: Insn, semantics: string): void {
-    if (semantics === 'call') this.lead(insn.next, true);
+    if (semantics === 'call') {
+      this.lead(insn.next, true);
+      if (insn.target >= 0) {
+        this.calls = true;
+        this.called.push(insn.target);
+      }
+    } else if (semantics === 'ret') this.returns = true;
+    else if (semantics === 'jmp' && insn.target < 0) this.indirect_pages.add(Math.floor(insn.rip / PAGE));
     else if (semantics !== 'ret' && insn.target >= 0) {
-      this.lead(insn.target, false);
+      this.lead(insn.target, false, true);
       if (semantics !== 'jmp') this.lead(insn.next, false);
     }
   }
 
+  /** What is nearest comes first, in case the limits are reached. */
+  private follow_all(): void {
+    for (let i = 0; i < this.pending.length; i++) this.follow(this.pending[i] as number);
+    this.pending.length = 0;
+  }
+
+  /** Takes the likely targets of an indirect jump in; the set of pages grows meanwhile. */
+  private lead_targets(page: number): void {
+    for (let near = page - TARGET_PAGES; near <= page + TARGET_PAGES; near++)
+      for (const target of this.code.targets(near)) this.lead(target, true);
+    this.follow_all();
+  }
+
   build(root: number): Region | null {
+    this.root = root;
     this.lead(root, true);
-    while (this.pending.length > 0) this.follow(this.pending.pop() as number);
+    this.follow_all();
+    for (const page of this.indirect_pages) this.lead_targets(page);
+    for (let i = 0; i < this.called.length; i++) {
+      this.lead(this.called[i] as number, false, true);
+      this.follow_all();
+    }
     const starts = [...this.leaders].filter((rip) => this.insns.has(rip)).sort((a, b) => a - b);
     const ids = new Map(starts.map((rip, id) => [rip, id]));
     const blocks = starts.map((rip, id) => this.block(rip, id, ids));
@@ -185,7 +230,8 @@ class Builder {
       // A block that begins with an instruction of the interpreter is not worth entering.
       if (id !== undefined && id !== root_id && blocks[id]!.fuel > 0) entries.push(id);
     }
-    return { ...reachable(blocks, entries), pages: this.pages };
+    const dispatches = this.indirect_pages.size > 0 || (this.returns && this.calls);
+    return { ...reachable(blocks, entries), pages: this.pages, dispatches };
   }
 
   private block(rip: number, id: number, ids: ReadonlyMap<number, number>): Block {
@@ -200,9 +246,9 @@ class Builder {
       block.fuel++;
       if (is_branch(insn)) {
         const { semantics } = insn.template.form.row;
-        if (semantics !== 'call' && semantics !== 'ret' && insn.target >= 0) {
+        if (semantics !== 'ret' && insn.target >= 0) {
           block.taken = ids.get(insn.target) ?? -1;
-          if (semantics !== 'jmp') block.next = ids.get(insn.next) ?? -1;
+          if (semantics !== 'jmp' && semantics !== 'call') block.next = ids.get(insn.next) ?? -1;
         }
         break;
       }

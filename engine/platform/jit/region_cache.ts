@@ -9,12 +9,16 @@ import type { Ptr } from '../../base/types.ts';
 import { U8, U16, U32 } from '../../heap/memory.ts';
 import { MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache, CodePage } from '../interp/cache.ts';
-import { RECORD_ENTRY, RECORD_HANDLER } from '../interp/record.ts';
+import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
 import { build_region, type CodeView, type Region, type RegionLimits } from './region.ts';
 import { translate } from './translate.ts';
 
 const PAGE = 4096;
-const LIMITS: RegionLimits = { instructions: 600, pages: 6, entries: 200 };
+const LIMITS: RegionLimits = { instructions: 2500, pages: 48, entries: 250, separate: false };
+/** So often a region grows by being made again with others in it. */
+const MAX_GENERATION = 6;
+/** The share of the branches that make an instruction hot, from which on code is warm. */
+const TARGET_SHARE = 64;
 /** Bytes of modules and number of regions at which all are dropped. */
 const MAX_BYTES = 24 << 20;
 const REGIONS = Math.min(2000, MAX_REGIONS);
@@ -30,10 +34,13 @@ interface Translated {
   readonly pages: ReadonlyMap<number, number>;
   /** Addresses of its entries, by number. */
   readonly entries: readonly number[];
+  readonly generation: number;
 }
 
 /** An entry that a page has. */
 interface Entry {
+  /** An indirect jump has led there. */
+  switch: boolean;
   readonly region: Translated;
   readonly number: number;
 }
@@ -46,6 +53,7 @@ export class RegionCache {
   private readonly vcpu: Ptr<'Vcpu'>;
   private readonly cache: CodeCache;
   private readonly imports: RegionImports;
+  private readonly heat: number;
   private readonly eager: boolean;
   private readonly table: WebAssembly.Table;
   private readonly regions: (Translated | null)[] = [];
@@ -61,10 +69,11 @@ export class RegionCache {
   /** Regions made since the beginning, their guest instructions and the bytes of their modules. */
   readonly made = { regions: 0, instructions: 0, bytes: 0, drops: 0, removed: 0 };
 
-  constructor(vcpu: Ptr<'Vcpu'>, cache: CodeCache, imports: RegionImports, eager: boolean) {
+  constructor(vcpu: Ptr<'Vcpu'>, cache: CodeCache, imports: RegionImports, heat: number, eager: boolean) {
     this.vcpu = vcpu;
     this.cache = cache;
     this.imports = imports;
+    this.heat = heat;
     this.eager = eager;
     this.table = imports.runtime.table as WebAssembly.Table;
     cache.observer = {
@@ -81,26 +90,81 @@ export class RegionCache {
     if (record === 0 || this.originals.has(record)) return;
     const view: CodeView = {
       frame: (at) => this.cache.page_at(at)?.frame ?? 0,
-      seen: (at) => this.eager || (this.cache.page_at(at)?.records[at % PAGE] ?? 0) !== 0,
+      seen: (at, branched) => this.eager || (branched ? this.is_warm(this.record_at(at)) : this.record_at(at) !== 0),
+      translated: (at) => this.originals.has(this.record_at(at)),
+      targets: (virtual_page) => this.targets(virtual_page),
     };
-    const region = build_region(view, rip, LIMITS);
+    let region = build_region(view, rip, LIMITS);
     if (region === null) return;
+    let superseded = this.superseded_by(region);
+    let generation = Math.max(-1, ...superseded.map((other) => other.generation)) + 1;
+    // Code is translated once: what a region shares with others it takes over from them, or leaves to them.
+    if (generation > MAX_GENERATION || this.touched_by(region).size > superseded.length) {
+      region = build_region(view, rip, { ...LIMITS, separate: true });
+      if (region === null) return;
+      superseded = [];
+      generation = 0;
+    }
     if (this.bytes > MAX_BYTES || this.regions.length - this.free.length >= REGIONS) this.drop();
-    this.install(region);
+    else for (const other of superseded) this.remove(other);
+    this.install(region, generation);
   }
 
-  private install(region: Region): void {
+  private record_at(rip: number): number {
+    return this.cache.page_at(rip)?.records[rip % PAGE] ?? 0;
+  }
+
+  /** Addresses on a page that indirect jumps have led to, and branches more than a few times. */
+  private targets(virtual_page: number): number[] {
+    const page = this.cache.page_at(virtual_page * PAGE);
+    if (page === null) return [];
+    const found: number[] = [];
+    const entries = this.entries.get(key_of(page.frame, virtual_page));
+    for (let offset = 0; offset < PAGE; offset++) {
+      const record = page.records[offset] as number;
+      if (record === 0) continue;
+      const marked = entries?.get(offset)?.switch ?? U8[record + RECORD_ENTRY] === ENTRY_SWITCH;
+      if (marked && this.is_warm(record)) found.push(virtual_page * PAGE + offset);
+    }
+    return found;
+  }
+
+  /** Whether branches have led to the record often enough for code around a hot one; what is translated counts. */
+  private is_warm(record: number): boolean {
+    if (record === 0) return false;
+    const branches = this.heat - (U16[(record + RECORD_HEAT) >>> 1] as number);
+    return branches < 0 || branches >= Math.max(1, Math.floor(this.heat / TARGET_SHARE)) || this.originals.has(record);
+  }
+
+  /** Regions that are entered at blocks of a new one. */
+  private touched_by(region: Region): Set<Translated> {
+    const found = new Set<Translated>();
+    for (const { rip } of region.blocks) {
+      const virtual_page = Math.floor(rip / PAGE);
+      const entry = this.entries.get(key_of(region.pages.get(virtual_page) as number, virtual_page))?.get(rip % PAGE);
+      if (entry !== undefined) found.add(entry.region);
+    }
+    return found;
+  }
+
+  /** Regions all of whose entries a new one has. */
+  private superseded_by(region: Region): Translated[] {
+    const mine = new Set(region.entries.map((id) => region.blocks[id]!.rip));
+    return [...this.touched_by(region)].filter((other) => other.entries.every((rip) => mine.has(rip)));
+  }
+
+  private install(region: Region, generation: number): void {
     const number = this.free.pop() ?? this.regions.length;
-    const bytes = translate(region, number);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), this.imports);
     const handler = this.free_handlers.pop() ?? this.table.grow(1);
+    const bytes = translate(region, number, handler);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), this.imports);
     this.table.set(handler, instance.exports.f);
     this.bytes += bytes.length;
     this.made.regions++;
     this.made.instructions += region.blocks.reduce((sum, block) => sum + block.insns.length, 0);
     this.made.bytes += bytes.length;
     const entries = region.entries.map((id) => region.blocks[id]!.rip);
-    const translated: Translated = { number, handler, pages: region.pages, entries };
+    const translated: Translated = { number, handler, pages: region.pages, entries, generation };
     this.regions[number] = translated;
     U32[(this.vcpu + REGION_TAGS_OFFSET) / 4 + number] = 0;
     for (const frame of region.pages.values()) {
@@ -125,9 +189,10 @@ export class RegionCache {
     }
     // What is translated already stays as it is, but for the hot instruction itself.
     if (entries.has(rip % PAGE)) return;
-    entries.set(rip % PAGE, { region, number });
+    const entry: Entry = { region, number, switch: false };
+    entries.set(rip % PAGE, entry);
     const page = this.cache.page_of(frame, virtual_page);
-    if (page !== null) this.patch(page, rip % PAGE, { region, number });
+    if (page !== null) this.patch(page, rip % PAGE, entry);
   }
 
   /** Records of a page were written: its entries get theirs. */
@@ -140,14 +205,15 @@ export class RegionCache {
   private patch(page: CodePage, offset: number, entry: Entry): void {
     const record = page.records[offset] as number;
     if (record === 0 || this.originals.has(record)) return;
+    if (U8[record + RECORD_ENTRY] === ENTRY_SWITCH) entry.switch = true;
     this.originals.set(record, U16[(record + RECORD_HANDLER) >>> 1] as number);
     U16[(record + RECORD_HANDLER) >>> 1] = entry.region.handler;
-    U8[record + RECORD_ENTRY] = entry.number;
+    U8[record + RECORD_ENTRY] = entry.number + 1;
   }
 
-  /** The handler of a patched record before. */
+  /** The handler of a record that is the interpreter's. */
   original(record: number): number {
-    return this.originals.get(record) as number;
+    return this.originals.get(record) ?? (U16[(record + RECORD_HANDLER) >>> 1] as number);
   }
 
   /** Whether a region's pages are mapped as when it was made; remembered under the present tag. */
@@ -170,6 +236,7 @@ export class RegionCache {
   private remove(region: Translated): void {
     for (const [number, rip] of region.entries.entries()) this.remove_entry(region, number, rip);
     for (const frame of region.pages.values()) this.by_frame.get(frame)?.delete(region);
+    this.made.removed++;
     this.regions[region.number] = null;
     this.free.push(region.number);
     // Code that is running keeps itself alive.
@@ -189,6 +256,7 @@ export class RegionCache {
     const original = this.originals.get(record);
     if (record === 0 || original === undefined) return;
     U16[(record + RECORD_HANDLER) >>> 1] = original;
+    U8[record + RECORD_ENTRY] = entry.switch ? ENTRY_SWITCH : 0;
     this.originals.delete(record);
   }
 

@@ -7,16 +7,22 @@
  *   end         the one way out: registers into the record, then `leave_region`
  */
 import { assert } from '../../base/assert.ts';
-import { REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
+import {
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY_SHIFT,
+  JUMP_CACHE_OFFSET,
+  REGION_TAGS_OFFSET,
+  Vcpu,
+} from '../../machine/vcpu.layout.ts';
 import type { Code, FunctionRef, Label } from '../../wasm/code.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import { HELPERS } from '../../x86/helpers.ts';
 import type { Value } from '../../x86/ir.ts';
-import { RECORD_ENTRY, RECORD_POSITION } from '../interp/record.ts';
-import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_PARAMS } from '../interp/runtime.ts';
+import { RECORD_ENTRY, RECORD_HANDLER, RECORD_POSITION } from '../interp/record.ts';
+import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_PARAMS, LEAVE_SWITCH } from '../interp/runtime.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
-import { analyse, type Flow } from './flow.ts';
+import { analyse, type Flow, KIND_RAW } from './flow.ts';
 import { Frame } from './frame.ts';
 import { Lower } from './lower.ts';
 import { type Block, is_branch, type Region, successors_of } from './region.ts';
@@ -75,8 +81,12 @@ class Translator {
   private readonly fronts = new Map<Item, Label>();
   private readonly loops = new Map<LoopItem, Label>();
   private readonly items = new Map<number, Item>();
+  /** The loop that returns and indirect jumps come back to. */
+  private root: Label | null = null;
+  private readonly handler: number;
 
-  constructor(region: Region, shape: Structure, flow: Flow, frame: Frame) {
+  constructor(region: Region, shape: Structure, flow: Flow, frame: Frame, handler: number) {
+    this.handler = handler;
     this.region = region;
     this.shape = shape;
     this.flow = flow;
@@ -97,7 +107,13 @@ class Translator {
   run(number: number): void {
     this.prologue(number);
     this.frame.open();
-    this.level(this.shape.items, this.region.entries.length > 1 ? this.region.entries : []);
+    const { entries, dispatches } = this.region;
+    if (dispatches) {
+      this.root = this.c.loop();
+      this.look_at_fuel_of_entries();
+    }
+    this.level(this.shape.items, entries.length > 1 ? entries : []);
+    if (dispatches) this.c.end();
     this.frame.close();
   }
 
@@ -116,12 +132,16 @@ class Translator {
       fall_back();
       c.end();
     }
-    const longest = Math.max(...region.entries.map((id) => this.flow.lengths[id] as number));
     c.get(FUEL).get(OP).op('i32.load8_u', RECORD_POSITION).op('i32.sub').tee(frame.fuel);
-    c.i32(longest).op('i32.le_s');
+    c.i32(this.longest()).op('i32.le_s');
     fall_back();
-    if (region.entries.length > 1) c.get(OP).op('i32.load8_u', RECORD_ENTRY).set(frame.state);
+    if (region.entries.length > 1) this.take_state(OP);
     frame.load_registers();
+  }
+
+  /** The entry that a record stands for is what a dispatch leads to. */
+  private take_state(op: number): void {
+    this.c.get(op).op('i32.load8_u', RECORD_ENTRY).i32(1).op('i32.sub').set(this.frame.state);
   }
 
   // Levels
@@ -232,6 +252,23 @@ class Translator {
     c.end();
   }
 
+  /** Longest way from an entry to the next look at fuel. */
+  private longest(): number {
+    return Math.max(...this.region.entries.map((id) => this.flow.lengths[id] as number));
+  }
+
+  /** Where returns and indirect jumps come back to; their target is in the local `rip`. */
+  private look_at_fuel_of_entries(): void {
+    const { c, frame, lower } = this;
+    // At the first entry fuel has been looked at, and RIP is not in the local.
+    c.get(frame.fuel).i32(this.longest()).op('i32.le_s');
+    c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or');
+    c.get(frame.rip).op('i64.eqz').op('i32.eqz').op('i32.and').open_if();
+    lower.flags.kind = KIND_RAW;
+    frame.leave_to_local(LEAVE_JUMP, 0, lower.flags);
+    c.end();
+  }
+
   private spend(block: Block): void {
     const { c, frame } = this;
     if (block.fuel > 0) c.get(frame.fuel).i32(block.fuel).op('i32.sub').set(frame.fuel);
@@ -265,8 +302,44 @@ class Translator {
     lower.push(target);
     this.c.set(frame.rip);
     this.spend(block);
-    lower.flags.make_raw_for_exit(this.flow.writes_flags);
-    frame.leave_to_local(LEAVE_JUMP, 0, lower.flags);
+    if (this.root === null) lower.flags.make_raw_for_exit(this.flow.writes_flags);
+    else {
+      lower.flags.make_raw();
+      this.dispatch_target();
+    }
+    const by_jump = block.insns.at(-1)!.template!.form.row.semantics === 'jmp';
+    frame.leave_to_local(by_jump ? LEAVE_SWITCH : LEAVE_JUMP, 0, lower.flags);
+  }
+
+  /**
+   * Stays in the region if the jump cache knows the address in the local `rip` and its record is an entry of this region.
+   */
+  private dispatch_target(): void {
+    const { c, frame } = this;
+    const slot = frame.temporary('i32');
+    const op = frame.temporary('i32');
+    c.get(frame.rip).get(frame.rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
+    c.i32(JUMP_CACHE_ENTRIES - 1)
+      .op('i32.and')
+      .i32(JUMP_CACHE_ENTRY_SHIFT)
+      .op('i32.shl');
+    c.get(VCPU).op('i32.add').tee(slot).op('i64.load', JUMP_CACHE_OFFSET).get(frame.rip).op('i64.eq');
+    c.get(slot)
+      .op('i32.load', JUMP_CACHE_OFFSET + 12)
+      .get(VCPU)
+      .op('i32.load', Vcpu.code_tag.offset)
+      .op('i32.eq');
+    c.op('i32.and').if();
+    c.get(slot)
+      .op('i32.load', JUMP_CACHE_OFFSET + 8)
+      .tee(op)
+      .op('i32.load16_u', RECORD_HANDLER);
+    c.i32(this.handler).op('i32.eq').if();
+    this.take_state(op);
+    c.i32(KIND_RAW).set(frame.kind);
+    c.br(this.root as Label);
+    c.end();
+    c.end();
   }
 
   /** Leaves at the end of a block. */
@@ -275,8 +348,11 @@ class Translator {
   }
 }
 
-/** The module of a region, which exports its function as `f`. `number` is below MAX_REGIONS. */
-export function translate(region: Region, number: number): Uint8Array {
+/**
+ * The module of a region, which exports its function as `f`. `number` is below MAX_REGIONS; `handler` will be the index
+ * of the function in the table of handlers.
+ */
+export function translate(region: Region, number: number, handler: number): Uint8Array {
   const shape = structure(region.blocks.map(successors_of), region.entries);
   const flow = analyse(region, shape.headers);
   const m = new ModuleBuilder();
@@ -286,7 +362,7 @@ export function translate(region: Region, number: number): Uint8Array {
     'i32',
   ]);
   const code = m.code(f);
-  new Translator(region, shape, flow, new Frame(code, flow, imports)).run(number);
+  new Translator(region, shape, flow, new Frame(code, flow, imports), handler).run(number);
   m.define(f, code);
   m.export_function('f', f);
   return m.build();
