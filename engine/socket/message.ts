@@ -2,6 +2,7 @@
  * Messages of local sockets: bytes on their way, with who sent them and what descriptors they carry. Short ones lie
  * in the record, long ones in pages of guest RAM.
  */
+import { register_transient } from '../base/transients.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { heap_page_free } from '../heap/heap_pages.ts';
 import { U8, U32 } from '../heap/memory.ts';
@@ -68,6 +69,9 @@ export function message_copy(message: Ptr<'SocketMessage'>, io: IoCursor, offset
 
 /** Messages that were dropped under the lock; they are freed after it. Empty between system calls. */
 let dropped = 0 as Ptr<'SocketMessage'>;
+register_transient(() => {
+  dropped = 0 as Ptr<'SocketMessage'>;
+});
 
 /** Takes a message out of the world; who sent it and its address have been let go of. */
 export function message_drop(message: Ptr<'SocketMessage'>): void {

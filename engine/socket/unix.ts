@@ -29,7 +29,7 @@ import { current } from '../kernel/current.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { File } from '../vfs/file.layout.ts';
-import { anon_file, FILE_KIND_SOCKET } from '../vfs/file.ts';
+import { anon_file, FILE_KIND_SOCKET, file_put } from '../vfs/file.ts';
 import { iget, iput } from '../vfs/inode.ts';
 import { Inode } from '../vfs/vfs.layout.ts';
 import { address_create, address_get, address_put, message_drop, unix_sockets } from './message.ts';
@@ -170,6 +170,7 @@ export function socket_pair(type: number, flags: number): number {
   }
   socket_ends.second = socket_file(second, flags);
   if (socket_ends.second !== 0) return 0;
+  file_put(socket_ends.first);
   return -ENOMEM;
 }
 
