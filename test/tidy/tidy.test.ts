@@ -175,6 +175,7 @@ const TABLES = [
   'engine/wasm/opcodes.ts',
   'engine/x86/row.ts',
   'engine/x86/table.ts',
+  'engine/platform/jit/flag_state.ts',
   'engine/platform/jit/template.ts',
 ];
 
