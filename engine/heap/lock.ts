@@ -116,6 +116,8 @@ register_transient(() => {
 });
 
 function lock_slow(p: Ptr<'Lock'>): void {
+  // A word that is none of a lock's would be waited for without end.
+  if (Lock.state.load(p) >>> 0 > 2) panic('the lock of a record that has been freed', 'sanitizer');
   for (let i = 0; i < SPINS; i++) {
     if (Lock.state.load(p) === 0 && Lock.state.cas(p, 0, 1) === 0) return;
   }

@@ -237,10 +237,11 @@ export function do_msync(mm: Ptr<'Mm'>, address: number, length: number, flags: 
     const vm_flags = Vma.flags.get(vma);
     const mapping = Vma.mapping.get(vma);
     const offset = Vma.pgoff.get(vma) * 4096 + (at - Vma.start.get(vma));
-    const sync = (flags & MS_SYNC) !== 0 && (vm_flags & VM_SHARED) !== 0 && mapping !== 0;
+    const busy = (flags & MS_INVALIDATE) !== 0 && (vm_flags & VM_LOCKED) !== 0;
+    const sync = !busy && (flags & MS_SYNC) !== 0 && (vm_flags & VM_SHARED) !== 0 && mapping !== 0;
     if (sync) mapping_get(mapping);
     mm_unlock(mm);
-    if ((flags & MS_INVALIDATE) !== 0 && (vm_flags & VM_LOCKED) !== 0) return -EBUSY;
+    if (busy) return -EBUSY;
     if (sync) {
       const error = mapping_sync(mapping, offset, offset + (stop - at));
       mapping_put(mapping);

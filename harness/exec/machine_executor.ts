@@ -20,7 +20,7 @@ import { kill_everything, reap_root } from '../../engine/kernel/exit.ts';
 import { KernelRoot } from '../../engine/kernel/kernel.layout.ts';
 import { kernel_root } from '../../engine/kernel/kernel.ts';
 import { enqueue } from '../../engine/kernel/scheduler.ts';
-import { TASK_BLOCKED, TASK_STATE_MASK, Task } from '../../engine/kernel/task.layout.ts';
+import { TASK_BLOCKED, TASK_RUNNING, TASK_STATE_MASK, TASK_STOPPED, Task } from '../../engine/kernel/task.layout.ts';
 import { ThreadGroup } from '../../engine/kernel/thread_group.layout.ts';
 import { Vcpu, vcpu_at } from '../../engine/machine/vcpu.layout.ts';
 import {
@@ -149,7 +149,7 @@ class MachineExecutor implements Executor {
       if (KernelRoot.timed_out.load(kernel_root()) !== 0) return { hang: true, panic: null };
       still = this.platform.progress === progress ? still + 1 : 0;
       progress = this.platform.progress;
-      if (why === RUN_IDLE || (still >= IDLE_TURNS && this.blocked_main() !== NONE))
+      if (why === RUN_IDLE || (still >= IDLE_TURNS && this.main_rests()))
         if (!this.go_on()) return { hang: false, panic: null };
     }
     return { hang: true, panic: null };
@@ -169,13 +169,25 @@ class MachineExecutor implements Executor {
     return true;
   }
 
+  /** Whether the task that makes the calls blocks, or is stopped: timers alone go on, perhaps for ever. */
+  private main_rests(): boolean {
+    const main = this.main_task();
+    const state = main === NONE ? TASK_RUNNING : Task.state.load(main) & TASK_STATE_MASK;
+    return state === TASK_BLOCKED || state === TASK_STOPPED;
+  }
+
   /** The task that makes the calls, if it blocks. */
   private blocked_main(): Ptr<'Task'> {
+    const main = this.main_task();
+    return main !== NONE && (Task.state.load(main) & TASK_STATE_MASK) === TASK_BLOCKED ? main : NONE;
+  }
+
+  /** The task that makes the calls. */
+  private main_task(): Ptr<'Task'> {
     for (let group = KernelRoot.roots.get(kernel_root()); group !== 0; group = ThreadGroup.sibling_next.get(group))
       if (ThreadGroup.tgid.get(group) === this.pid)
         for (let task = ThreadGroup.threads.get(group); task !== 0; task = Task.thread_next.get(task))
-          if (Task.cpu.get(task) === this.platform.main)
-            return (Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED ? task : NONE;
+          if (Task.cpu.get(task) === this.platform.main) return task;
     return NONE;
   }
 

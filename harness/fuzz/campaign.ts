@@ -26,6 +26,8 @@ import { CONTROL_STOP, CONTROL_WORDS } from './worker.ts';
 
 /** A program takes milliseconds: a worker that has finished none for this long is stuck. */
 const STUCK_S = 30;
+/** After this long its program is shown. */
+const SLOW_S = 5;
 /** Time for a worker to finish the program at hand when it is told to stop. */
 const STOP_S = 10;
 const TICK_MS = 1000;
@@ -75,6 +77,8 @@ interface Slot {
   heartbeat: number;
   quiet_since: number;
   stuck: boolean;
+  /** Its slow program was shown. */
+  shown: boolean;
   /** Its programs were loaded: what remains of them is in the corpus. */
   programs: readonly string[];
 }
@@ -121,6 +125,7 @@ export class Campaign {
           heartbeat: -1,
           quiet_since: this.started,
           stuck: false,
+          shown: false,
           programs: programs.filter((_, i) => i % jobs === index),
         });
       await Promise.all(this.slots.map((slot) => this.run_slot(slot)));
@@ -259,14 +264,23 @@ export class Campaign {
       if (beat !== slot.heartbeat) {
         slot.heartbeat = beat;
         slot.quiet_since = now;
+        slot.shown = false;
       } else if (slot.worker !== undefined && now - slot.quiet_since > STUCK_S * 1000) {
         slot.stuck = true;
         slot.worker.terminate();
-      }
+      } else if (slot.worker !== undefined && !slot.shown && now - slot.quiet_since > SLOW_S * 1000)
+        this.show_slow(slot);
     }
     const snapshot = this.snapshot();
     this.options.progress?.(snapshot);
     this.save_state(snapshot);
+  }
+
+  private show_slow(slot: Slot): void {
+    slot.shown = true;
+    const ran = slot.black_box.read(this.options.target);
+    if (ran === undefined) return;
+    this.options.on_warning?.(`a program runs for ${SLOW_S} s already:\n${print_program(ran.program)}`);
   }
 
   private save_state(snapshot: Snapshot): void {

@@ -19,7 +19,7 @@ import { d_alloc_root, dput } from '../../vfs/dcache.ts';
 import { register_fifo_open } from '../../vfs/device.ts';
 import { File } from '../../vfs/file.layout.ts';
 import { FILE_KIND_PATH, FILE_KIND_PIPE, file_alloc, file_put } from '../../vfs/file.ts';
-import { INODE_KIND_PIPE, inode_alloc, iput, register_inode_operations } from '../../vfs/inode.ts';
+import { INODE_KIND_PIPE, iget, inode_alloc, iput, register_inode_operations } from '../../vfs/inode.ts';
 import type { PathRef } from '../../vfs/path_ref.ts';
 import { Inode, Mount } from '../../vfs/vfs.layout.ts';
 import { Pipe } from './pipe.layout.ts';
@@ -120,7 +120,8 @@ function open_or_wait(inode: Ptr<'Inode'>, file: Ptr<'File'>, pipe: Ptr<'Pipe'>)
     const opened = fifo_open(pipe, file);
     return opened === -EAGAIN ? 0 : opened;
   }
-  File.inode.set(probe, inode);
+  // A reference: the FIFO may lose its name while the open waits.
+  File.inode.set(probe, iget(inode));
   const opened = fifo_open(pipe, probe);
   const held = hold_file(-1, probe);
   file_put(probe);

@@ -24,6 +24,7 @@ import type { IoCursor } from '../../machine/io.ts';
 import { put_user_u32 } from '../../mm/uaccess.ts';
 import { File } from '../../vfs/file.layout.ts';
 import { anon_file, FILE_KIND_PIPE, file_put, register_file_operations } from '../../vfs/file.ts';
+import { iput } from '../../vfs/inode.ts';
 import { Inode } from '../../vfs/vfs.layout.ts';
 import { PIPE_DEFAULT_PAGES, Pipe } from './pipe.layout.ts';
 import { ring_consume, ring_copy, ring_full, ring_put, slot_page } from './pipe_ring.ts';
@@ -173,6 +174,8 @@ function release(file: Ptr<'File'>): void {
   const inode = File.inode.get(file);
   if (inode === 0 || Inode.endpoint.get(inode) !== pipe) pipe_put(pipe);
   else put_fifo(inode, pipe);
+  // The end of an open that waited has no dentry to keep its inode.
+  if (inode !== 0 && File.dentry.get(file) === 0) iput(inode);
 }
 
 /** The last file of a FIFO takes the pipe, and what is in it, with it; the inode forgets it. */
