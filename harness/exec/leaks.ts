@@ -56,7 +56,12 @@ export class LeakCheck {
   constructor(unmount: Stage) {
     this.before = live_counts();
     this.now = live_counts();
-    this.stages = [unmount, end_everything].map((end) => {
+    const end_files = (): void => {
+      // Their names are inodes there.
+      collect_sockets();
+      unmount();
+    };
+    this.stages = [end_files, end_everything].map((end) => {
       end();
       return { end, counts: live_counts() };
     });
