@@ -156,10 +156,15 @@ export function run_process({ argv, cwd, stdin, env }: Run, signal: AbortSignal)
   });
 }
 
-/** The command that runs `argv` in a machine that sees the folder of programs and data, and is in it. */
-export function in_machine(argv: readonly string[], platform: string, vcpus = 1): string[] {
+/** The command that runs `argv` in a machine that sees the folder of programs and data, and is in it; more `flags` of `do`. */
+export function in_machine(
+  argv: readonly string[],
+  platform: string,
+  vcpus = 1,
+  flags: readonly string[] = [],
+): string[] {
   const command = [process.execPath, join(BUNDLE, 'tvisor.cjs'), 'do', '--vcpus', `${vcpus}`, '--platform', platform];
-  return [...command, '--volume', `${folder()}:${GUEST_FOLDER}`, '--cwd', GUEST_FOLDER, '--', ...argv];
+  return [...command, ...flags, '--volume', `${folder()}:${GUEST_FOLDER}`, '--cwd', GUEST_FOLDER, '--', ...argv];
 }
 
 let platforms: readonly string[] | undefined;

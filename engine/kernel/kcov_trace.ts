@@ -16,10 +16,10 @@ import { U32 } from '../heap/memory.ts';
 export let kcov_pc_on = false;
 export let kcov_cmp_on = false;
 
-/** Index into U32 of word 0 and of the directory; size of the area in words. */
+/** Index into U32 of word 0 and of the directory; how many records the area holds. */
 let word0 = 0;
 let directory = 0;
-let words = 0;
+let capacity = 0;
 /** The page of the area that was used last, and the index into U32 of its first word. */
 let page = -1;
 let page_index = 0;
@@ -45,7 +45,7 @@ export function kcov_trace_to(mode: number, directory_frame: number, size: numbe
   remote = null;
   page = -1;
   directory = directory_frame >>> 2;
-  words = size;
+  capacity = mode === KCOV_TRACING_PC ? size - 1 : Math.floor((size - 1) / KCOV_WORDS_PER_CMP);
   if (size === 0) return;
   word0 = (U32[(U32[directory] as number) >>> 2] as number) >>> 2;
   kcov_pc_on = mode === KCOV_TRACING_PC;
@@ -101,7 +101,7 @@ export function kcov_pc(pc: number): void {
     return;
   }
   const count = U32[word0] as number;
-  if (count >= words - 1 || U32[word0 + 1] !== 0) return;
+  if (count >= capacity || U32[word0 + 1] !== 0) return;
   const position = count + 1;
   U32[word0] = position;
   const at = position >>> 9 === page ? page_index + ((position & 511) << 1) : word_index(position);
@@ -146,52 +146,44 @@ function fits_32(value: number): boolean {
 }
 
 function report(constant: number, first: unknown, second: unknown, pc: number): void {
-  const a = operand(first);
-  const b = operand(second);
-  if (Number.isNaN(a) || Number.isNaN(b)) return;
   if (filter !== null && !may_report(filter, pc)) return;
-  const narrow = fits_32(a) && fits_32(b);
-  const type = constant | (narrow ? CMP_SIZE_4 : CMP_SIZE_8);
-  const a_high = narrow ? 0 : Math.floor(a / TWO_32);
-  const b_high = narrow ? 0 : Math.floor(b / TWO_32);
-  if (remote !== null) {
-    report_remote(remote, type, a, a_high, b, b_high, pc);
+  const small = typeof first === 'number' && typeof second === 'number' && (first | 0) === first;
+  if (small && ((second as number) | 0) === second) append(constant | CMP_SIZE_4, first, 0, second as number, 0, pc);
+  else report_other(constant, operand(first), operand(second), pc);
+}
+
+/** Operands of which one is no small integer. */
+function report_other(constant: number, a: number, b: number, pc: number): void {
+  if (Number.isNaN(a) || Number.isNaN(b)) return;
+  if (fits_32(a) && fits_32(b)) append(constant | CMP_SIZE_4, a, 0, b, 0, pc);
+  else append(constant | CMP_SIZE_8, a, Math.floor(a / TWO_32), b, Math.floor(b / TWO_32), pc);
+}
+
+function append(type: number, a: number, a_high: number, b: number, b_high: number, pc: number): void {
+  const stream = remote;
+  if (stream !== null) {
+    const length = remote_length;
+    if (length + 2 * KCOV_WORDS_PER_CMP > stream.length) return;
+    store(stream, length, type, 0);
+    store(stream, length + 2, a, a_high);
+    store(stream, length + 4, b, b_high);
+    store(stream, length + 6, pc, 0xffff_ffff);
+    remote_length = length + 2 * KCOV_WORDS_PER_CMP;
     return;
   }
   const count = U32[word0] as number;
-  const start = 1 + count * KCOV_WORDS_PER_CMP;
-  if (start + KCOV_WORDS_PER_CMP > words || U32[word0 + 1] !== 0) return;
+  if (count >= capacity || U32[word0 + 1] !== 0) return;
   U32[word0] = count + 1;
-  store_word(start, type, 0);
-  store_word(start + 1, a, a_high);
-  store_word(start + 2, b, b_high);
-  store_word(start + 3, pc, 0xffff_ffff);
+  const start = 1 + count * KCOV_WORDS_PER_CMP;
+  const at = start >>> 9 === page ? page_index + ((start & 511) << 1) : word_index(start);
+  store(U32, at, type, 0);
+  store(U32, at + 2, a, a_high);
+  store(U32, at + 4, b, b_high);
+  // The first word of a page, but for word 0, is the last of a record: the other three always lie together.
+  store(U32, (start & 511) < 509 ? at + 6 : word_index(start + 3), pc, 0xffff_ffff);
 }
 
-function store_word(position: number, low: number, high: number): void {
-  const at = word_index(position);
-  U32[at] = low;
-  U32[at + 1] = high;
-}
-
-function report_remote(
-  target: Uint32Array,
-  type: number,
-  a: number,
-  a_high: number,
-  b: number,
-  b_high: number,
-  pc: number,
-): void {
-  const at = remote_length;
-  if (at + 2 * KCOV_WORDS_PER_CMP > target.length) return;
-  target[at] = type;
-  target[at + 1] = 0;
-  target[at + 2] = a;
-  target[at + 3] = a_high;
-  target[at + 4] = b;
-  target[at + 5] = b_high;
-  target[at + 6] = pc;
-  target[at + 7] = 0xffff_ffff;
-  remote_length = at + 8;
+function store(words_of: Uint32Array, at: number, low: number, high: number): void {
+  words_of[at] = low;
+  words_of[at + 1] = high;
 }

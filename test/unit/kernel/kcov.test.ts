@@ -187,6 +187,16 @@ test('comparisons: type, constant first, 64 bits where 32 do not do, numbers onl
   assert.is(kcov_count(kcov), 8, 'the ninth has no room');
   kcov_detach(kernel.task);
   kcov_put(kcov);
+  // Records that lie in two pages.
+  const long = kcov_create(1 + 4 * 400);
+  assert.is(kcov_attach(kernel.task, long, KCOV_TRACING_CMP), 0);
+  for (let i = 0; i < 500; i++) kcov_cmp(i, -i, PC + i);
+  assert.is(kcov_count(long), 400);
+  const target = new Uint32Array(6 * 500);
+  assert.is(kcov_read_comparisons(long, 0, target), 400);
+  for (let i = 0; i < 400; i++) assert.equal([...target.subarray(6 * i, 6 * i + 6)], [4, i, 0, -i >>> 0, 0, pc + i]);
+  kcov_detach(kernel.task);
+  kcov_put(long);
 });
 
 test('one task, one kcov', () => {
