@@ -19,7 +19,7 @@ import { set_current } from '../../engine/kernel/current.ts';
 import { kill_everything, reap_root } from '../../engine/kernel/exit.ts';
 import { KernelRoot } from '../../engine/kernel/kernel.layout.ts';
 import { kernel_root } from '../../engine/kernel/kernel.ts';
-import { enqueue } from '../../engine/kernel/scheduler.ts';
+import { enqueue, queued_tasks } from '../../engine/kernel/scheduler.ts';
 import { TASK_BLOCKED, TASK_RUNNING, TASK_STATE_MASK, TASK_STOPPED, Task } from '../../engine/kernel/task.layout.ts';
 import { ThreadGroup } from '../../engine/kernel/thread_group.layout.ts';
 import { Vcpu, vcpu_at } from '../../engine/machine/vcpu.layout.ts';
@@ -45,9 +45,9 @@ import { make_program_thread, Recorder } from './recorder.ts';
 /** Instructions (ns of virtual time) that a program may use: some thousand calls, restarts and signal handlers. */
 const FUEL = 40_000_000;
 /** Turns of the vCPU without a call that begins or ends, after which the tasks count as blocked: by timers, say. */
-const IDLE_TURNS = 8;
+const IDLE_TURNS = 3;
 /** Turns after which a program hangs whatever it does. */
-const MAX_TURNS = 4096;
+const MAX_TURNS = 512;
 const NONE = 0 as Ptr<'Task'>;
 
 /** How the running of a program ended. */
@@ -149,7 +149,7 @@ class MachineExecutor implements Executor {
       if (KernelRoot.timed_out.load(kernel_root()) !== 0) return { hang: true, panic: null };
       still = this.platform.progress === progress ? still + 1 : 0;
       progress = this.platform.progress;
-      if (why === RUN_IDLE || (still >= IDLE_TURNS && this.main_rests()))
+      if (why === RUN_IDLE || (still >= IDLE_TURNS && (queued_tasks() === 0 || this.main_rests())))
         if (!this.go_on()) return { hang: false, panic: null };
     }
     return { hang: true, panic: null };

@@ -43,6 +43,15 @@ test('more async calls than threads are made in their place', () => {
   assert.is(calls.filter(({ started, finished }) => started && !finished).length, 16);
 });
 
+test('timers that nobody waits for do not keep a program going', () => {
+  const timer = [
+    'r0 = timerfd_create(0x1, 0x800)',
+    'timerfd_settime(r0, 0x1, &(0x7f0000000300)={{0x0, 0x1000}, {0x0, 0x1000}}, 0x0)',
+  ];
+  assert.is(summary(run_lines([...timer, 'pause()', 'getppid()'])), 'done: 3 0 ... 0');
+  assert.is(summary(run_lines([...timer, 'pause() (async)', 'exit(0x0)'])), 'done: 3 0 ... ...');
+});
+
 test('the end of the process ends calls in progress', () => {
   const lines = ['r0 = eventfd2(0x0, 0x0)', 'read(r0, &(0x7f0000000000)=""/8, 0x8) (async)', 'exit_group(0x0)'];
   for (let seed = 0; seed < 10; seed++) {
