@@ -4,6 +4,7 @@ import { bench_command } from './bench.ts';
 import { cmin_command } from './cmin.ts';
 import type { Command } from './command.ts';
 import { cover_command } from './cover.ts';
+import { diff_command } from './diff.ts';
 import { fuzz_command } from './fuzz.ts';
 import { gen_command } from './gen.ts';
 import { merge_command } from './merge.ts';
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   cmin_command,
   merge_command,
   cover_command,
+  diff_command,
   gen_command,
   bench_command,
 ];

@@ -20,6 +20,7 @@ import type {
   StructType,
   Type,
   UnionType,
+  Variation,
   VmaType,
 } from './types.ts';
 
@@ -52,6 +53,16 @@ export function range(low: Numeric, high: Numeric, size: IntSize = 8): IntType {
 /** A number from `low` to `high`, never another: what would only end or stall the program stays out. */
 export function only(low: Numeric, high: Numeric, size: IntSize = 8): IntType {
   return { ...range(low, high, size), strict: true };
+}
+
+/** What the kernel writes there is not the same each time. */
+export function varying<T extends IntType | BufferType>(type: T, varies: Variation): T {
+  return { ...type, varies };
+}
+
+/** Bytes that the kernel fills as a struct, of `size` bytes. */
+export function written(size: number, layout: StructType): BufferType {
+  return { ...bytes(size), layout };
 }
 
 /** The values of named constants. */

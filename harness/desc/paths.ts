@@ -12,6 +12,7 @@ import {
   bytesize,
   flags,
   input,
+  int16,
   int32,
   int64,
   len,
@@ -25,6 +26,8 @@ import {
   range,
   string,
   struct,
+  varying,
+  written,
 } from './build.ts';
 import { type CallDescription, call } from './call.ts';
 import { fd_device, fd_dir, fd_file, fd_kcov, fd_mount, fd_tty } from './resources.ts';
@@ -117,9 +120,12 @@ const NAMES: readonly CallDescription[] = [
   call('truncate', [path, arg('length', OFFSET)]),
 ];
 
+/** Inode numbers, positions and order are the file system's. */
+const ENTRIES = output(varying(blob(), 'inode'));
+
 const DIRECTORIES: readonly CallDescription[] = [
-  call('getdents', [arg('fd', of(fd_dir)), arg('dirp', BUFFER_OUT), arg('count', len('dirp'))]),
-  call('getdents64', [arg('fd', of(fd_dir)), arg('dirp', BUFFER_OUT), arg('count', len('dirp'))]),
+  call('getdents', [arg('fd', of(fd_dir)), arg('dirp', ENTRIES), arg('count', len('dirp'))]),
+  call('getdents64', [arg('fd', of(fd_dir)), arg('dirp', ENTRIES), arg('count', len('dirp'))]),
   call('getcwd', [arg('buf', BUFFER_OUT), arg('size', len('buf'))]),
   call('chdir', [path]),
   call('fchdir', [arg('fd', of(fd_dir))]),
@@ -135,6 +141,49 @@ const UTIME = struct(
 const UTIMES = maybe(input(array(UTIME, 2, 2)));
 const TIMEVALS = maybe(input(array(TIMEVAL, 2, 2)));
 const owners = [arg('owner', UID), arg('group', GID)];
+
+const STATX_TIMES = varying(bytes(64), 'time');
+const STATX_OUT = output(
+  written(
+    abi_stat.STATX_SIZE,
+    struct(
+      'statx',
+      arg('stx_mask', varying(int32, 'machine')),
+      arg('stx_blksize', int32),
+      arg('stx_attributes', varying(int64, 'machine')),
+      arg('stx_nlink', int32),
+      arg('stx_uid', int32),
+      arg('stx_gid', int32),
+      arg('stx_mode', int16),
+      arg('spare0', int16),
+      arg('stx_ino', varying(int64, 'inode')),
+      arg('stx_size', int64),
+      arg('stx_blocks', int64),
+      arg('stx_attributes_mask', varying(int64, 'machine')),
+      arg('times', STATX_TIMES),
+      arg('stx_rdev', int64),
+      arg('stx_dev', varying(int64, 'device')),
+      arg('rest', varying(bytes(112), 'machine')),
+    ),
+  ),
+);
+/** Sizes are the file system's; what is left is what identifies it. */
+const STATFS_OUT = output(
+  written(
+    abi_stat.STATFS_SIZE,
+    struct(
+      'statfs',
+      arg('f_type', int64),
+      arg('f_bsize', int64),
+      arg('counts', varying(bytes(40), 'amount')),
+      arg('f_fsid', varying(int64, 'device')),
+      arg('f_namelen', int64),
+      arg('f_frsize', int64),
+      arg('f_flags', varying(int64, 'machine')),
+      arg('spare', bytes(32)),
+    ),
+  ),
+);
 
 const ATTRIBUTES: readonly CallDescription[] = [
   call('chmod', [path, mode]),
@@ -156,9 +205,9 @@ const ATTRIBUTES: readonly CallDescription[] = [
   call('lstat', [path, arg('statbuf', STAT_OUT)]),
   call('fstat', [arg('fd', FD), arg('statbuf', STAT_OUT)]),
   call('newfstatat', [dirfd, path, arg('statbuf', STAT_OUT), at_flags]),
-  call('statx', [dirfd, path, at_flags, arg('mask', range(0, 0x3fff)), arg('buf', output(bytes(abi_stat.STATX_SIZE)))]),
-  call('statfs', [path, arg('buf', output(bytes(abi_stat.STATFS_SIZE)))]),
-  call('fstatfs', [arg('fd', FD), arg('buf', output(bytes(abi_stat.STATFS_SIZE)))]),
+  call('statx', [dirfd, path, at_flags, arg('mask', range(0, 0x3fff)), arg('buf', STATX_OUT)]),
+  call('statfs', [path, arg('buf', STATFS_OUT)]),
+  call('fstatfs', [arg('fd', FD), arg('buf', STATFS_OUT)]),
 ];
 
 function maybe_path(): Field {
@@ -207,7 +256,13 @@ const MOUNTS: readonly CallDescription[] = [
     [dirfd, path, arg('flags', flags({ OPEN_TREE_CLONE: 1, O_CLOEXEC: abi_fcntl.O_CLOEXEC }))],
     fd_mount,
   ),
-  call('name_to_handle_at', [dirfd, path, arg('handle', both(FILE_HANDLE)), arg('mount_id', output(int32)), at_flags]),
+  call('name_to_handle_at', [
+    dirfd,
+    path,
+    arg('handle', both(FILE_HANDLE)),
+    arg('mount_id', output(varying(int32, 'machine'))),
+    at_flags,
+  ]),
   call(
     'open_by_handle_at',
     [arg('mount_fd', FD), arg('handle', input(FILE_HANDLE)), arg('flags', OPEN_FLAGS)],

@@ -24,6 +24,7 @@ import {
   range,
   string,
   struct,
+  varying,
 } from './build.ts';
 import { type CallDescription, call } from './call.ts';
 import { fd, fd_pidfd, gid, pgid, pid, uid } from './resources.ts';
@@ -36,6 +37,7 @@ import {
   PATH,
   PID,
   RLIMIT,
+  SIGINFO_OUT,
   SIGNAL,
   STRINGS,
   TIMEOUT,
@@ -47,7 +49,8 @@ import type { Field } from './types.ts';
 const CLONE_BITS = pick(abi_clone, 'CLONE_');
 const NAMESPACES = pick(abi_clone, 'CLONE_NEW');
 const WAIT_FLAGS = flags(pick(abi_clone, 'WNOHANG', 'WUNTRACED', 'WEXITED', 'WCONTINUED', 'WNOWAIT', 'WALL', 'WCLONE'));
-const RUSAGE_OUT = maybe(output(bytes(144)));
+const USAGE = varying(bytes(144), 'time');
+const RUSAGE_OUT = maybe(output(USAGE));
 const TID_OUT = maybe(output(struct('tid_out', arg('tid', PID))));
 const PIDFD_OUT = maybe(output(struct('pidfd_out', arg('fd', of(fd_pidfd)))));
 const STATUS_OUT = maybe(output(int32));
@@ -98,7 +101,7 @@ const TASKS: readonly CallDescription[] = [
   call('waitid', [
     arg('idtype', one_of(pick(abi_clone, 'P_'))),
     arg('id', PID),
-    arg('infop', maybe(output(bytes(128)))),
+    arg('infop', maybe(output(SIGINFO_OUT))),
     arg('options', WAIT_FLAGS),
     arg('rusage', RUSAGE_OUT),
   ]),
@@ -186,7 +189,7 @@ const CONTROL: readonly CallDescription[] = [
     arg('new', maybe(input(RLIMIT))),
     arg('old', maybe(output(RLIMIT))),
   ]),
-  call('getrusage', [arg('who', one_of(pick(abi_resource, 'RUSAGE_'))), arg('usage', output(bytes(144)))]),
+  call('getrusage', [arg('who', one_of(pick(abi_resource, 'RUSAGE_'))), arg('usage', output(USAGE))]),
   call('getpriority', [arg('which', range(0, 2)), arg('who', PID)]),
   call('setpriority', [arg('which', range(0, 2)), arg('who', PID), arg('nice', range(-20, 19))]),
 ];

@@ -18,7 +18,7 @@ import {
 } from './build.ts';
 import { type CallDescription, call } from './call.ts';
 import { fd_pidfd, fd_signal } from './resources.ts';
-import { FD, FD_FLAGS, PID, SIGINFO, SIGNAL, SIGSET, SIGSET_IN, SIGSET_SIZE, TIMEOUT } from './structs.ts';
+import { FD, FD_FLAGS, PID, SIGINFO, SIGINFO_OUT, SIGNAL, SIGSET, SIGSET_IN, SIGSET_SIZE, TIMEOUT } from './structs.ts';
 
 /** Ignored or default; a handler has no code to run in a program of calls, so its address only ends the task. */
 const HANDLER = choice(
@@ -58,7 +58,7 @@ export const SIGNAL_CALLS: readonly CallDescription[] = [
   call('rt_sigpending', [arg('set', output(SIGSET)), sigset_size]),
   call('rt_sigtimedwait', [
     arg('set', SIGSET_IN),
-    arg('info', maybe(output(bytes(128)))),
+    arg('info', maybe(output(SIGINFO_OUT))),
     arg('timeout', TIMEOUT),
     sigset_size,
   ]),

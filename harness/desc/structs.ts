@@ -26,7 +26,9 @@ import {
   string,
   struct,
   union,
+  varying,
   vma,
+  written,
 } from './build.ts';
 import { fd, fd_dir, gid, pid, timer, uid } from './resources.ts';
 
@@ -67,15 +69,35 @@ export const BUFFER_OUT = output(blob());
 export const BUFFER_IN = input(blob());
 
 /** The result of stat(2) and its kind: the kernel fills it. */
-export const STAT_OUT = output(bytes(abi_stat.STAT_SIZE));
+export const STAT_OUT = output(
+  written(
+    abi_stat.STAT_SIZE,
+    struct(
+      'stat',
+      arg('st_dev', varying(int64, 'device')),
+      arg('st_ino', varying(int64, 'inode')),
+      arg('st_nlink', int64),
+      arg('st_mode', int32),
+      arg('st_uid', int32),
+      arg('st_gid', int32),
+      arg('pad0', int32),
+      arg('st_rdev', int64),
+      arg('st_size', int64),
+      arg('st_blksize', int64),
+      arg('st_blocks', int64),
+      arg('times', varying(bytes(48), 'time')),
+      arg('unused', bytes(24)),
+    ),
+  ),
+);
 
 export const OFFSET = range(-1, 0x1_0000);
 export const LENGTH = range(0, 0x1_0000);
 
-const SECONDS = range(-1, 60);
-const NANOSECONDS = range(0, 999_999_999);
+const SECONDS = varying(range(-1, 60), 'time');
+const NANOSECONDS = varying(range(0, 999_999_999), 'time');
 export const TIMESPEC = struct('timespec', arg('tv_sec', SECONDS), arg('tv_nsec', NANOSECONDS));
-export const TIMEVAL = struct('timeval', arg('tv_sec', SECONDS), arg('tv_usec', range(0, 999_999)));
+export const TIMEVAL = struct('timeval', arg('tv_sec', SECONDS), arg('tv_usec', varying(range(0, 999_999), 'time')));
 export const ITIMERSPEC = struct('itimerspec', arg('it_interval', TIMESPEC), arg('it_value', TIMESPEC));
 export const ITIMERVAL = struct('itimerval', arg('it_interval', TIMEVAL), arg('it_value', TIMEVAL));
 /** How long to wait: mostly given, so that few programs sleep for ever. */
@@ -104,6 +126,22 @@ export const SIGINFO = struct(
   arg('si_uid', UID),
   arg('si_value', int64),
   arg('rest', bytes(96)),
+);
+
+/** siginfo_t as the kernel writes it for a signal that a process sent, or of a child. */
+export const SIGINFO_OUT = written(
+  128,
+  struct(
+    'siginfo_out',
+    arg('si_signo', int32),
+    arg('si_errno', int32),
+    arg('si_code', int32),
+    arg('pad', int32),
+    arg('si_pid', PID),
+    arg('si_uid', int32),
+    arg('si_status', int32),
+    arg('rest', bytes(100)),
+  ),
 );
 
 /** struct sigevent: 64 bytes, of which the kernel reads the first 20. */

@@ -17,6 +17,7 @@ import {
   range,
   string,
   struct,
+  varying,
 } from './build.ts';
 import { type CallDescription, call } from './call.ts';
 import { message_queue, semaphore, shm, shm_address } from './resources.ts';
@@ -34,13 +35,13 @@ const MESSAGE = struct('msgbuf', arg('type', range(1, 4)), arg('text', blob(0, 6
 const NAME = input(string('tvisor', 'host'));
 
 export const SYSTEM_CALLS: readonly CallDescription[] = [
-  call('uname', [arg('buf', output(bytes(390)))]),
-  call('sysinfo', [arg('info', output(bytes(112)))]),
+  call('uname', [arg('buf', output(varying(bytes(390), 'machine')))]),
+  call('sysinfo', [arg('info', output(varying(bytes(112), 'amount')))]),
   call('syslog', [arg('type', range(0, 10)), arg('buf', BUFFER_OUT), arg('len', len('buf'))]),
   call('sethostname', [arg('name', NAME), arg('len', len('name'))]),
   call('setdomainname', [arg('name', NAME), arg('len', len('name'))]),
   call('getrandom', [
-    arg('buf', BUFFER_OUT),
+    arg('buf', output(varying(blob(), 'random'))),
     arg('buflen', len('buf')),
     arg('flags', flags({ NONBLOCK: 1, RANDOM: 2 })),
   ]),

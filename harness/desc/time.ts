@@ -1,6 +1,6 @@
 /** Descriptions of calls on clocks and timers. */
 import * as abi_time from '../../engine/abi/time.ts';
-import { arg, bytes, flags, input, int64, maybe, of, one_of, output, pick, range, struct } from './build.ts';
+import { arg, bytes, flags, input, int64, maybe, of, one_of, output, pick, range, struct, varying } from './build.ts';
 import { type CallDescription, call } from './call.ts';
 import { fd_timer, timer } from './resources.ts';
 import { CLOCK, FD_FLAGS, ITIMERSPEC, ITIMERVAL, SIGEVENT, TIMER, TIMESPEC, TIMEVAL } from './structs.ts';
@@ -26,8 +26,8 @@ export const TIME_CALLS: readonly CallDescription[] = [
   call('adjtimex', [arg('buf', output(bytes(208)))]),
   call('gettimeofday', [arg('tv', maybe(output(TIMEVAL))), arg('tz', TIMEZONE)]),
   call('settimeofday', [arg('tv', maybe(input(TIMEVAL))), arg('tz', maybe(input(bytes(8))))]),
-  call('time', [arg('tloc', maybe(output(int64)))]),
-  call('times', [arg('buf', maybe(output(bytes(32))))]),
+  call('time', [arg('tloc', maybe(output(varying(int64, 'time'))))]),
+  call('times', [arg('buf', maybe(output(varying(bytes(32), 'time'))))]),
   call('alarm', [arg('seconds', range(0, 60))]),
   call('getitimer', [arg('which', ITIMER), arg('value', output(ITIMERVAL))]),
   call('setitimer', [arg('which', ITIMER), arg('new', maybe(input(ITIMERVAL))), arg('old', maybe(output(ITIMERVAL)))]),

@@ -11,6 +11,9 @@ export type Direction = 'in' | 'out' | 'inout';
 /** Size of a number in memory, in bytes. As an argument of a call each number fills a register. */
 export type IntSize = 1 | 2 | 4 | 8;
 
+/** Why a number that the kernel writes differs from run to run, or from kernel to kernel. */
+export type Variation = 'time' | 'inode' | 'device' | 'address' | 'amount' | 'random' | 'machine';
+
 /** A plain number. `strict`: values outside the range are never tried, not even now and then. */
 export interface IntType {
   readonly kind: 'int';
@@ -19,6 +22,7 @@ export interface IntType {
   /** Smallest and largest value, inclusive, compared as signed 64-bit numbers. */
   readonly range: readonly [bigint, bigint] | undefined;
   readonly strict: boolean;
+  readonly varies?: Variation;
 }
 
 /** Named values: any combination of bits, or (`bitmask` false) one of them. */
@@ -96,6 +100,9 @@ export interface BufferType {
   /** Known contents, without the terminating NUL. With `strict` no others are made. */
   readonly values: readonly string[];
   readonly strict: boolean;
+  /** What the kernel writes there, for who reads it back. */
+  readonly layout?: StructType;
+  readonly varies?: Variation;
 }
 
 export interface ArrayType {

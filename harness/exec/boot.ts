@@ -45,6 +45,8 @@ import { DATA_BASE, DATA_SIZE } from '../prog/model.ts';
 export interface ExecutorConfig {
   /** Who runs the programs: root, or a user without rights. Default 'none'. */
   readonly sandbox?: 'none' | 'setuid';
+  /** That user's numbers; default nobody's. */
+  readonly user?: { readonly uid: number; readonly gid: number };
   /** Red zones, poison and quarantine round records; default true. */
   readonly sanitize?: boolean;
   /** Kernel heap and guest RAM, multiples of 64 KiB; default 2 MiB and 64 MiB. */
@@ -58,7 +60,8 @@ const SHADOW_BYTES = 4 << 20;
 /** Most bytes that each tmpfs may hold. */
 const TMPFS_BYTES = 2 << 20;
 const DIRECTORY = '/fuzz';
-const NOBODY = 65534;
+const NOBODY = { uid: 65534, gid: 65534 };
+const ROOT = { uid: 0, gid: 0 };
 const STACKS_BASE = 0x7fff_0000_0000;
 const STACK_BYTES = 0x4000;
 /** Threads that the executor makes for one program, the first included. */
@@ -92,7 +95,7 @@ export function boot_exec_machine(config: ExecutorConfig): WebAssembly.Memory {
   tty_root();
   const state = need(program_states.alloc(), 'no heap');
   I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_PROGRAM] = state;
-  mount_directory(config.sandbox === 'setuid' ? NOBODY : 0);
+  mount_directory(user_of(config));
   return memory;
 }
 
@@ -109,11 +112,16 @@ function at_path(text: string, use: (address: number) => number): number {
   return with_string(new TextEncoder().encode(text), use);
 }
 
+/** Who runs the programs. */
+function user_of({ sandbox, user }: ExecutorConfig): typeof ROOT {
+  return sandbox === 'setuid' ? (user ?? NOBODY) : ROOT;
+}
+
 /** The file system that programs start in. */
-function mount_directory(owner: number): void {
+function mount_directory({ uid, gid }: typeof ROOT): void {
   const context = root_context();
   at_path(DIRECTORY, (path) => vfs_mkdir(context, path, 0o755));
-  const sb = need(tmpfs_create({ mode: 0o777, uid: owner, gid: owner, size: TMPFS_BYTES }), 'tmpfs');
+  const sb = need(tmpfs_create({ mode: 0o777, uid, gid, size: TMPFS_BYTES }), 'tmpfs');
   const place = new PathRef();
   at_path(DIRECTORY, (path) => path_walk(context, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, place));
   const root = SuperBlock.root.get(sb as Ptr<'SuperBlock'>);
@@ -150,7 +158,8 @@ export function make_exec_process(config: ExecutorConfig): Ptr<'Task'> {
   let credentials = context.credentials;
   if (config.sandbox === 'setuid') {
     credentials_put(credentials);
-    credentials = credentials_create(NOBODY, NOBODY);
+    const { uid, gid } = user_of(config);
+    credentials = credentials_create(uid, gid);
   }
   const mm = mm_create();
   map_program(mm);

@@ -9,6 +9,12 @@
 /** What kcov collects while the calls run. */
 export type Collect = 'none' | 'pc' | 'cmp';
 
+/** Memory of the program, as guest addresses. */
+export interface MemoryRange {
+  readonly address: number;
+  readonly length: number;
+}
+
 export interface ExecOptions {
   readonly collect: Collect;
   /** Seed of the order in which tasks run (async calls) and of the machine's randomness; same seed, same run. */
@@ -17,6 +23,8 @@ export interface ExecOptions {
   readonly check_leaks: boolean;
   /** Verify after the reset, by hash of the whole state, that it was exact. */
   readonly verify_reset: boolean;
+  /** Memory to read when a call has ended, for each call; default none. */
+  readonly capture?: readonly (readonly MemoryRange[])[];
 }
 
 /** One comparison: its two operands (64 bits as low and high words), their size in bytes, and where it is. */
@@ -43,6 +51,8 @@ export interface CallOutcome {
   /** PCs in order with repeats: the low words (their high word is 0xffffffff). Valid until the next `run`. */
   readonly pcs: Uint32Array;
   readonly comparisons: readonly Comparison[];
+  /** The captured ranges when the call had ended: of each what could be read. Absent without `capture`. */
+  readonly memory?: readonly Uint8Array[];
 }
 
 /** A record class that did not return to the count it had before the program. */
@@ -71,6 +81,8 @@ export interface PanicInfo {
 export type ExecStatus = 'done' | 'hang' | 'panic' | 'corrupt';
 
 export interface ExecOutcome {
+  /** Number of the program's process, of an executor that has any. */
+  readonly pid?: number;
   readonly status: ExecStatus;
   /** One for each CALL instruction, in program order. */
   readonly calls: readonly CallOutcome[];

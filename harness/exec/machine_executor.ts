@@ -97,7 +97,7 @@ class MachineExecutor implements Executor {
     if (this.memory === null) throw new Error('the executor is closed');
     const calls = prepare_calls(program);
     if (bound_memory() !== this.memory) enter_machine(this.memory);
-    this.recorder.begin(calls);
+    this.recorder.begin(calls, options.capture);
     this.platform.load(calls, options.seed, !options.check_leaks);
     seed_random(options.seed);
     KernelRoot.fuel_limit.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + FUEL);
@@ -223,7 +223,7 @@ class MachineExecutor implements Executor {
     dirty_pages: number,
     reset_ns: number,
   ): ExecOutcome {
-    return { status, calls: this.recorder.records, panic, leaks, corruption, dirty_pages, reset_ns };
+    return { status, pid: this.pid, calls: this.recorder.records, panic, leaks, corruption, dirty_pages, reset_ns };
   }
 
   close(): void {

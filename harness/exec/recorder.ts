@@ -9,6 +9,8 @@ import { faults_countdown, set_faults } from '../../engine/heap/fault_injection.
 import { type CloneArgs, clone_task } from '../../engine/kernel/clone.ts';
 import { Task } from '../../engine/kernel/task.layout.ts';
 import { task_put } from '../../engine/kernel/task.ts';
+import { enter_guest, leave_guest, safe_point } from '../../engine/machine/safe_point.ts';
+import { vcpu_at } from '../../engine/machine/vcpu.layout.ts';
 import {
   copy_out_bytes,
   get_user_u8,
@@ -25,7 +27,7 @@ import { type ProgramHooks, program_state } from '../../engine/platform/program/
 import { platform_hooks } from '../../engine/sentry/run.ts';
 import { MAX_THREADS, point_at_stack } from './boot.ts';
 import { Coverage } from './coverage.ts';
-import type { CallOutcome, Comparison } from './executor.ts';
+import type { CallOutcome, Comparison, MemoryRange } from './executor.ts';
 
 const TWO_32 = 4294967296;
 const THREAD: CloneArgs = {
@@ -41,6 +43,8 @@ const THREAD: CloneArgs = {
 
 const NO_PCS = new Uint32Array(0);
 const NO_COMPARISONS: readonly Comparison[] = [];
+const NO_MEMORY: readonly Uint8Array[] = [];
+const NO_CAPTURE: readonly (readonly MemoryRange[])[] = [];
 
 /** What comes of one call, while it is found out. */
 export class CallRecord implements CallOutcome {
@@ -50,6 +54,7 @@ export class CallRecord implements CallOutcome {
   fault_injected = false;
   pcs: Uint32Array = NO_PCS;
   comparisons: readonly Comparison[] = NO_COMPARISONS;
+  memory: readonly Uint8Array[] = NO_MEMORY;
 }
 
 /** Makes a thread of the current task for the program: its register record, or 0. */
@@ -66,14 +71,34 @@ export function make_program_thread(): Ptr<'CpuState'> {
   return cpu;
 }
 
+/** The running task's memory. */
+function read_ranges(ranges: readonly MemoryRange[]): Uint8Array[] {
+  leave_guest(vcpu_at(0));
+  const found = ranges.map(({ address, length }) => {
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    for (; done < length; done++) {
+      const byte = get_user_u8(address + done);
+      if (byte < 0) break;
+      bytes[done] = byte;
+    }
+    return bytes.subarray(0, done);
+  });
+  safe_point(vcpu_at(0));
+  enter_guest(vcpu_at(0));
+  return found;
+}
+
 export class Recorder implements ProgramHooks {
   readonly coverage = new Coverage();
   calls: readonly ProgramCall[] = [];
   records: CallRecord[] = [];
+  private ranges: readonly (readonly MemoryRange[])[] = NO_CAPTURE;
 
-  /** Another program begins. */
-  begin(calls: readonly ProgramCall[]): void {
+  /** Another program begins; `ranges` is the memory to read when each call has ended. */
+  begin(calls: readonly ProgramCall[], ranges = NO_CAPTURE): void {
     this.calls = calls;
+    this.ranges = ranges;
     this.records = [];
     for (let i = 0; i < calls.length; i++) this.records.push(new CallRecord());
   }
@@ -96,6 +121,8 @@ export class Recorder implements ProgramHooks {
     const record = this.records[index] as CallRecord;
     record.finished = true;
     record.result = (hi | 0) * TWO_32 + lo;
+    const ranges = this.ranges[index];
+    if (ranges !== undefined && ranges.length > 0) record.memory = read_ranges(ranges);
     if ((this.calls[index] as ProgramCall).fail_nth === 0) return;
     record.fault_injected = faults_countdown === 0;
     set_faults(0);

@@ -32,25 +32,32 @@ import { for_each_node } from './walk.ts';
 export interface EncodeOptions {
   /** Which process of a campaign runs the program, from 0: numbers of proc types depend on it. */
   readonly process?: number;
+  /** Fill what the kernel writes, before each call, with OUTPUT_FILL: so what it did not write can be told. */
+  readonly fill_outputs?: boolean;
 }
+
+/** What memory holds where the kernel did not write. */
+export const OUTPUT_FILL = 0xaa;
 
 /** The instructions of a valid program. */
 export function exec_encode(program: Program, options: EncodeOptions = {}): Uint32Array {
-  const encoder = new Encoder(options.process ?? 0);
+  const encoder = new Encoder(options.process ?? 0, options.fill_outputs ?? false);
   for (const call of program.calls) encoder.call(call);
   return encoder.finish(program.calls.length);
 }
 
 class Encoder {
   private readonly process: number;
+  private readonly fill_outputs: boolean;
   private readonly words: number[] = [MAGIC, 0, 0];
   private readonly slots = new Map<ResultArg, number>();
   /** One number seen as 64 bits and as its halves: cheaper than arithmetic on 64 bits. */
   private readonly wide = new BigUint64Array(1);
   private readonly halves = new Uint32Array(this.wide.buffer);
 
-  constructor(process: number) {
+  constructor(process: number, fill_outputs: boolean) {
     this.process = process;
+    this.fill_outputs = fill_outputs;
   }
 
   finish(calls: number): Uint32Array {
@@ -64,7 +71,7 @@ class Encoder {
     const { properties, description, result, args } = call;
     for (const arg of args)
       for_each_node(arg, (node) => {
-        if (node.kind === 'pointer' && node.dir !== 'out') this.pointee(node);
+        if (node.kind === 'pointer' && (node.dir !== 'out' || this.fill_outputs)) this.pointee(node);
       });
     const flags = properties.async ? CALL_ASYNC : 0;
     const slot = result === undefined ? NO_SLOT : this.slot(result);
@@ -123,12 +130,13 @@ class Encoder {
   /** One block for what lies at the pointer, then the results in it. */
   private pointee(pointer: PointerArg): void {
     const { pointee } = pointer;
-    if (pointee === undefined || is_written_by_kernel(pointee)) return;
+    if (pointee === undefined || (!this.fill_outputs && is_written_by_kernel(pointee))) return;
     const size = size_of(pointee);
     if (size === 0) return;
     if (size > MAX_DATA_LENGTH) throw new Error(`a pointee of ${size} bytes is too long`);
     const base = DATA_BASE + pointer.address;
     const bytes = new Uint8Array(size);
+    if (this.fill_outputs) fill_outputs(pointee, bytes);
     const results: [number, ResultArg][] = [];
     for_each_leaf(pointee, 0, (node, offset) => {
       if (node.dir === 'out') return;
@@ -187,6 +195,13 @@ class Encoder {
   }
 }
 
+/** Fills the bytes of leaves that the kernel writes; padding stays zero. */
+function fill_outputs(pointee: Arg, bytes: Uint8Array): void {
+  for_each_leaf(pointee, 0, (node, offset) => {
+    if (node.dir === 'out') bytes.fill(OUTPUT_FILL, offset, offset + size_of(node));
+  });
+}
+
 /** The guest address that a pointer holds. */
 function address_of(node: PointerArg): bigint {
   return node.special ?? BigInt(DATA_BASE + node.address);
@@ -199,7 +214,7 @@ function is_written_by_kernel(node: Arg): boolean {
 }
 
 /** Calls `visit` for each node below that has bytes of its own, with its offset. Does not follow pointers. */
-function for_each_leaf(node: Arg, offset: number, visit: (node: Arg, offset: number) => void): void {
+export function for_each_leaf(node: Arg, offset: number, visit: (node: Arg, offset: number) => void): void {
   if (node.kind === 'union') for_each_leaf(node.inner, offset, visit);
   else if (node.kind === 'group') for_each_offset(node, (child, at) => for_each_leaf(child, offset + at, visit));
   else visit(node, offset);

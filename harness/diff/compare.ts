@@ -1,0 +1,48 @@
+/** The first thing that two runs of a program do differently. */
+import { DOES_NOT_END, type ObservedCall } from './observe.ts';
+
+export type DifferenceKind = 'result' | 'memory';
+
+export interface Difference {
+  /** Index of the call. */
+  readonly call: number;
+  /** Name of its description. */
+  readonly name: string;
+  readonly kind: DifferenceKind;
+  /** What the call wrote differently; '' for its result. */
+  readonly field: string;
+  readonly native: string;
+  readonly ours: string;
+}
+
+/** The first difference in the first `count` calls; what follows it may only be its consequence. */
+export function first_difference(
+  names: readonly string[],
+  native: readonly ObservedCall[],
+  ours: readonly ObservedCall[],
+  count: number = names.length,
+): Difference | undefined {
+  for (let call = 0; call < count; call++) {
+    const name = names[call]!;
+    const [theirs, own] = [native[call]!, ours[call]!];
+    if (theirs.result !== own.result)
+      return { call, name, kind: 'result', field: '', native: theirs.result, ours: own.result };
+    if (theirs.result === DOES_NOT_END) return undefined;
+    for (const [i, { name: field, value }] of theirs.fields.entries()) {
+      const found = own.fields[i]!.value;
+      if (value !== found) return { call, name, kind: 'memory', field, native: value, ours: found };
+    }
+  }
+  return undefined;
+}
+
+/** By what differences are told apart: call, kind, and both results (only their kind where they are numbers). */
+export function title_of({ name, kind, field, native, ours }: Difference): string {
+  if (kind === 'memory') return `${name} writes ${field.replaceAll(/\[\]/g, '')} differently`;
+  return `${name}: Linux ${outcome(native)}, tvisor ${outcome(ours)}`;
+}
+
+function outcome(result: string): string {
+  if (result === DOES_NOT_END) return 'does not end';
+  return result.startsWith('-') ? result : 'succeeds';
+}
