@@ -19,7 +19,7 @@
  * An access of n bytes compares the page of its *last* byte with the tag found by its *first* byte, so
  * that an access over a page boundary misses and takes the slow path.
  *
- * Jump cache entry, indexed by (rip ^ rip >> 12) modulo JUMP_CACHE_ENTRIES:
+ * Jump cache entry, indexed by (rip ^ rip >> 12 ^ Vcpu.code_salt) modulo JUMP_CACHE_ENTRIES:
  *   +0  i64 rip, or -1;  +8  i32 address of the decoded record;  +12 i32 tag, valid while it is Vcpu.code_tag
  */
 
@@ -112,6 +112,8 @@ export const Vcpu = l.done(
     tlb_victim: l.u32('owner'),
     /** Tag of the entries of the jump cache that hold now. */
     code_tag: l.u32('owner'),
+    /** A number made of the tag: processes that run the same program do not take each other's entries. */
+    code_salt: l.u32('owner'),
     /** Passing the vCPU on to another thread: sentry/hand_over.ts. */
     hand_over: l.atomic(),
     /** Calls made of the thread behind this vCPU, and those it has served: sentry/control.ts. */

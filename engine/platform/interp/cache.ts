@@ -51,6 +51,7 @@ const RUN_LIMIT = 255;
 /** Address spaces remembered at most, and the last tag before they start again. */
 const TAGS_LIMIT = 256;
 const LAST_TAG = 0x7fff_ffff;
+const SALT_SHIFT = 32 - Math.log2(JUMP_CACHE_ENTRIES);
 const RECENT_PAGES = 512;
 const NO_RECORDS = new Int32Array(0);
 /** Bytes of arena that a run may take: two records an instruction and one to end it. */
@@ -144,7 +145,7 @@ export class CodeCache {
   /** Forgets which addresses lead to which records, in the present address space. */
   flush_translations(): void {
     const tag = this.next_tag();
-    Vcpu.code_tag.set(this.vcpu, tag);
+    this.use_tag(tag);
     const known = this.tags.get(this.space);
     if (known !== undefined) known.tag = tag;
   }
@@ -172,7 +173,13 @@ export class CodeCache {
       known = { changes, tag: this.next_tag() };
       this.tags.set(space, known);
     }
-    Vcpu.code_tag.set(this.vcpu, known.tag);
+    this.use_tag(known.tag);
+  }
+
+  private use_tag(tag: number): void {
+    Vcpu.code_tag.set(this.vcpu, tag);
+    // The upper bits of a product with the golden ratio: tags in a row are far apart.
+    Vcpu.code_salt.set(this.vcpu, Math.imul(tag, 0x9e37_79b1) >>> SALT_SHIFT);
   }
 
   private next_tag(): number {
@@ -219,7 +226,8 @@ export class CodeCache {
     const record = this.find(rip);
     if (record === 0) return 0;
     const page = Math.floor(rip / PAGE);
-    const slot = ((rip >>> 0) ^ (page >>> 0)) & (JUMP_CACHE_ENTRIES - 1);
+    const salt = Vcpu.code_salt.get(this.vcpu);
+    const slot = ((rip >>> 0) ^ (page >>> 0) ^ salt) & (JUMP_CACHE_ENTRIES - 1);
     const at = this.vcpu + JUMP_CACHE_OFFSET + (slot << JUMP_CACHE_ENTRY_SHIFT);
     U32[at >>> 2] = rip;
     U32[(at + 4) >>> 2] = Math.floor(rip / TWO_32);

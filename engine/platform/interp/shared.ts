@@ -422,6 +422,7 @@ function define_enter(
   const op = c.local('i32');
   const heat = c.local('i32');
   c.get(rip).get(rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
+  c.get(vcpu).op('i32.load', Vcpu.code_salt.offset).op('i32.xor');
   c.i32(JUMP_CACHE_ENTRIES - 1)
     .op('i32.and')
     .i32(JUMP_CACHE_ENTRY_SHIFT)
