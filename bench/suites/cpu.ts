@@ -4,6 +4,8 @@ import { type Context, type Suite, Unavailable, wanted, wants_column } from '../
 import { type Amount, BASKET, type Basket, type Command } from './basket.ts';
 
 const ROUNDS = 5;
+/** What takes longer is run once. */
+const ONCE_MS = 20_000;
 const LESS = 'native, less work';
 /** Ways so slow that they get less work, and are compared with the same of it natively. */
 const SLOW = ['interp', 'qemu', 'blink'];
@@ -43,11 +45,12 @@ async function measure(context: Context, basket: Basket, all: readonly Way[], bu
   const samples = new Map<string, number[]>();
   const outputs = new Map<Amount, Buffer>();
   const broken = new Set<string>();
+  const slow = new Set<string>();
   const commands = new Map<Amount, Command>();
   const start = performance.now();
   for (let round = 1; round <= rounds && (round <= 2 || performance.now() - start < budget_ms); round++)
     for (const { column, amount, argv } of all) {
-      if (broken.has(column)) continue;
+      if (broken.has(column) || slow.has(column)) continue;
       const command = commands.get(amount) ?? basket.command(amount);
       commands.set(amount, command);
       context.progress(`${basket.name}, ${column}, round ${round} of ${rounds}`);
@@ -56,6 +59,7 @@ async function measure(context: Context, basket: Basket, all: readonly Way[], bu
         const expected = outputs.get(amount) ?? ended.stdout;
         outputs.set(amount, expected);
         if (!expected.equals(ended.stdout)) throw new Error('its output differs from that of the first column');
+        if (ended.wall_ms > ONCE_MS) slow.add(column);
         const ms = Number.isNaN(ended.cpu_ms) ? ended.wall_ms : ended.cpu_ms;
         // Zero is less than a millisecond.
         samples.set(column, [...(samples.get(column) ?? []), Math.max(ms, 0.5)]);
