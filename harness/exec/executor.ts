@@ -93,6 +93,8 @@ export interface ExecOutcome {
   /** Pages that the reset copied back, and how long that took. */
   readonly dirty_pages: number;
   readonly reset_ns: number;
+  /** A call that blocked at the end although what it waited for was there; -1 or absent for none. */
+  readonly lost_wakeup?: number;
 }
 
 export interface Executor {

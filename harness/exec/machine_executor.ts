@@ -19,7 +19,7 @@ import { set_current } from '../../engine/kernel/current.ts';
 import { kill_everything, reap_root } from '../../engine/kernel/exit.ts';
 import { KernelRoot } from '../../engine/kernel/kernel.layout.ts';
 import { kernel_root } from '../../engine/kernel/kernel.ts';
-import { enqueue, queued_tasks } from '../../engine/kernel/scheduler.ts';
+import { enqueue, queued_tasks, wake_task } from '../../engine/kernel/scheduler.ts';
 import { TASK_BLOCKED, TASK_RUNNING, TASK_STATE_MASK, TASK_STOPPED, Task } from '../../engine/kernel/task.layout.ts';
 import { ThreadGroup } from '../../engine/kernel/thread_group.layout.ts';
 import { Vcpu, vcpu_at } from '../../engine/machine/vcpu.layout.ts';
@@ -54,6 +54,8 @@ const NONE = 0 as Ptr<'Task'>;
 interface Ran {
   readonly hang: boolean;
   readonly panic: PanicInfo | null;
+  /** Nothing can run, and no timer will change that. */
+  readonly at_rest?: boolean;
 }
 
 /** An executor with a machine of its own. Throws where its memory cannot be had. */
@@ -71,6 +73,7 @@ class MachineExecutor implements Executor {
   private shadow!: Shadow;
   private leak_check!: LeakCheck;
   private pid = 0;
+  private lost_wakeup = -1;
 
   constructor(config: ExecutorConfig) {
     this.config = config;
@@ -108,6 +111,8 @@ class MachineExecutor implements Executor {
       coverage.end();
       coverage.hand_out(this.recorder.records);
     }
+    this.lost_wakeup = -1;
+    if (ran.at_rest === true && options.check_leaks) ran = this.find_lost_wakeup(ran);
     if (ran.panic === null && options.check_leaks) ran = this.end_processes(ran);
     if (ran.panic !== null) {
       this.renew();
@@ -150,7 +155,7 @@ class MachineExecutor implements Executor {
       still = this.platform.progress === progress ? still + 1 : 0;
       progress = this.platform.progress;
       if (why === RUN_IDLE || (still >= IDLE_TURNS && (queued_tasks() === 0 || this.main_rests())))
-        if (!this.go_on()) return { hang: false, panic: null };
+        if (!this.go_on()) return { hang: false, panic: null, at_rest: why === RUN_IDLE };
     }
     return { hang: true, panic: null };
   }
@@ -191,6 +196,22 @@ class MachineExecutor implements Executor {
     return NONE;
   }
 
+  /**
+   * Lets every call that blocks look again, although nothing has happened: one that ends now was not woken when what it
+   * waited for came.
+   */
+  private find_lost_wakeup(ran: Ran): Ran {
+    const { records } = this.recorder;
+    const blocked = records.map(({ started, finished }) => started && !finished);
+    if (!blocked.includes(true)) return ran;
+    for (let group = KernelRoot.roots.get(kernel_root()); group !== 0; group = ThreadGroup.sibling_next.get(group))
+      for (let task = ThreadGroup.threads.get(group); task !== 0; task = Task.thread_next.get(task))
+        if ((Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED) wake_task(task);
+    if (run_vcpu(0, this.platform, false) === RUN_PANICKED) return { hang: false, panic: this.panicked() };
+    this.lost_wakeup = records.findIndex(({ finished }, i) => finished && blocked[i] === true);
+    return ran;
+  }
+
   /** Kills and reaps what is left of the program. */
   private end_processes(ran: Ran): Ran {
     const root = kernel_root();
@@ -223,7 +244,9 @@ class MachineExecutor implements Executor {
     dirty_pages: number,
     reset_ns: number,
   ): ExecOutcome {
-    return { status, pid: this.pid, calls: this.recorder.records, panic, leaks, corruption, dirty_pages, reset_ns };
+    const { pid, lost_wakeup } = this;
+    const { records: calls } = this.recorder;
+    return { status, pid, calls, panic, leaks, corruption, dirty_pages, reset_ns, lost_wakeup };
   }
 
   close(): void {

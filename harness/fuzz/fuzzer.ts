@@ -40,6 +40,8 @@ const FRESH_ONE_IN = 3;
 /** Runs that minimising may cost: the arguments of a ten-call program take about a hundred. */
 const MINIMIZE_TRIES = 150;
 const MINIMIZE_FINDING_TRIES = 100;
+/** A program that costs as much as a hundred others (megabytes through a terminal) is no example for any. */
+const MOST_COST = 300_000;
 /** The table of priorities is made anew when the corpus has grown by a fifth, or by this. */
 const TABLE_GROWTH = 50;
 /** Programs that ran before a finding which does not recur, kept for its log. */
@@ -204,7 +206,7 @@ export class Fuzzer {
     const { program, seed, call } = candidate;
     this.stats.add('triaged');
     const second = this.execute({ program, seed, kind: 'triage' });
-    if (second === undefined) return;
+    if (second === undefined || cost_of(second) > MOST_COST) return;
     const stable = this.stable_edges(candidate, second);
     if (stable.length === 0) return;
     const smaller = minimize(program, call, (copy, index) => this.still_covers(copy, seed, index, stable), {
@@ -265,7 +267,7 @@ export class Fuzzer {
       best = call;
       most = length;
     }
-    if (best < 0) return;
+    if (best < 0 || cost_of(outcome) > MOST_COST) return;
     const signal = edges_of(outcome.calls[best]!.pcs);
     const text = print_program(program);
     const entry: Entry = { program, text, call: best, seed, signal, cost: cost_of(outcome) };

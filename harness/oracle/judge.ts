@@ -8,7 +8,13 @@ export function judge(program: Program, outcome: ExecOutcome): Finding | undefin
   if (outcome.panic !== null) return panic_finding(program, outcome.panic);
   if (outcome.status === 'hang') return hang_finding(program, outcome);
   if (outcome.status === 'corrupt') return corruption_finding(outcome.corruption);
+  if ((outcome.lost_wakeup ?? -1) >= 0) return lost_wakeup_finding(program, outcome.lost_wakeup!);
   return outcome.leaks.length > 0 ? leak_finding(outcome.leaks) : undefined;
+}
+
+function lost_wakeup_finding(program: Program, call: number): Finding {
+  const details = `Call ${call} (${call_name(program, call)}) blocked, and ended when it was made to look again: nobody woke it.`;
+  return { kind: 'hang', title: `lost wake-up: ${call_name(program, call)}`, details, call };
 }
 
 function call_name(program: Program, index: number): string {

@@ -4,14 +4,19 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Ptr } from '../../../../engine/base/types.ts';
+import { EventFd } from '../../../../engine/fs/anon/eventfd.layout.ts';
 import { heap_page_alloc } from '../../../../engine/heap/heap_pages.ts';
 import { Lock, lock } from '../../../../engine/heap/lock.ts';
 import { FILES_LOCK, SLAB_LOCK } from '../../../../engine/heap/lock_order.ts';
 import { U32 } from '../../../../engine/heap/memory.ts';
+import { fd_file } from '../../../../engine/kernel/fd_table.ts';
 import { Vma } from '../../../../engine/mm/mm.layout.ts';
 import { vmas } from '../../../../engine/mm/vma.ts';
 import { set_syscall_tracer } from '../../../../engine/syscalls/dispatch.ts';
 import { syscall_by_name } from '../../../../engine/syscalls/table.ts';
+import { File } from '../../../../engine/vfs/file.layout.ts';
+import { FILE_KIND_EVENTFD } from '../../../../engine/vfs/file.ts';
 import { select_target } from '../../../../harness/cmd/enable.ts';
 import { type Crash, Fuzzer } from '../../../../harness/fuzz/fuzzer.ts';
 import { BlackBox, Runner } from '../../../../harness/fuzz/runner.ts';
@@ -24,7 +29,7 @@ import { seed_of } from '../../../support/random.ts';
 const SEED = seed_of('planted');
 const BROKEN = syscall_by_name('sysinfo')?.number;
 const TARGET = select_target(['sysinfo', 'getpid', 'eventfd2', 'read', 'write', 'close', 'dup', 'pipe2'], []);
-const MOST_RUNS = 3000;
+const MOST_RUNS = 20_000;
 
 /** A campaign on the kernel with a defect in sysinfo(2), until its first finding. */
 function campaign(plant: () => void): Crash {
@@ -88,6 +93,21 @@ test('a broken invariant', () => {
   expect_found(() => {
     throw new TypeError('planted');
   }, /^exception: in /);
+});
+
+test('a lost wake-up', () => {
+  const { finding, program } = campaign(() => {
+    // What a write that forgets its readers does.
+    for (let fd = 3; fd < 8; fd++) {
+      const file = fd_file(fd);
+      if (file !== 0 && File.kind.get(file) === FILE_KIND_EVENTFD)
+        EventFd.count.set_parts(File.object.get(file) as Ptr<'EventFd'>, 1, 0);
+    }
+  });
+  assert.match(finding.title, /^lost wake-up: read$/);
+  const names = program.calls.map(({ description }) => description.row.name);
+  for (const name of ['eventfd2', 'read', 'sysinfo']) assert.ok(names.includes(name), names.join());
+  assert.ok(names.length <= 7, names.join());
 });
 
 test.run();
