@@ -208,7 +208,8 @@ class MachineExecutor implements Executor {
       for (let task = ThreadGroup.threads.get(group); task !== 0; task = Task.thread_next.get(task))
         if ((Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED) wake_task(task);
     if (run_vcpu(0, this.platform, false) === RUN_PANICKED) return { hang: false, panic: this.panicked() };
-    this.lost_wakeup = records.findIndex(({ finished }, i) => finished && blocked[i] === true);
+    // An error is no sign: a path that is walked again may be gone.
+    this.lost_wakeup = records.findIndex(({ finished, result }, i) => finished && result >= 0 && blocked[i] === true);
     return ran;
   }
 
