@@ -61,6 +61,13 @@ export function pidfd_lookup(fd: number): number {
   return found ? pid : -EBADF;
 }
 
+/** Drops the reference of `pidfd_lookup`. */
+export function pidfd_drop(pid: Ptr<'Pid'>): void {
+  lock_tasklist();
+  pid_put(pid);
+  unlock_tasklist();
+}
+
 /** Whether descriptor `fd` was opened or set not to block: waitid(2) on it answers EAGAIN then. */
 export function pidfd_is_nonblocking(fd: number): boolean {
   const files = Task.files.get(current);

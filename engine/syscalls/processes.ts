@@ -41,8 +41,15 @@ import { current } from '../kernel/current.ts';
 import { exit_group } from '../kernel/exit.ts';
 import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
 import { kill_pid } from '../kernel/kill.ts';
-import { find_task, pid_put } from '../kernel/pid.ts';
-import { pidfd_bind, pidfd_finish, pidfd_is_nonblocking, pidfd_lookup, pidfd_reserve } from '../kernel/pidfd.ts';
+import { find_task } from '../kernel/pid.ts';
+import {
+  pidfd_bind,
+  pidfd_drop,
+  pidfd_finish,
+  pidfd_is_nonblocking,
+  pidfd_lookup,
+  pidfd_reserve,
+} from '../kernel/pidfd.ts';
 import { current_pgid } from '../kernel/process_group.ts';
 import { clone_resource, release_resource } from '../kernel/resources.ts';
 import { SIGINFO_WORDS, siginfo_user } from '../kernel/siginfo.ts';
@@ -220,19 +227,13 @@ function sys_waitid(): number {
     const pid = pidfd_lookup(id);
     if (pid < 0) return pid;
     id = Pid.number.get(pid as Ptr<'Pid'>);
-    drop_pid(pid as Ptr<'Pid'>);
+    pidfd_drop(pid as Ptr<'Pid'>);
     kind = P_PID;
   }
   const found = wait_for_child(kind, id, nonblocking ? options | WNOHANG : options);
   if (found < 0) return found;
   if (found === 0 && nonblocking) return -EAGAIN;
   return put_waitid(found, arg_u64(2), arg_u64(4));
-}
-
-function drop_pid(pid: Ptr<'Pid'>): void {
-  lock_tasklist();
-  pid_put(pid);
-  unlock_tasklist();
 }
 
 /** siginfo and rusage of waitid; all zero when nothing was found (WNOHANG). */
@@ -302,7 +303,7 @@ function sys_pidfd_send_signal(): number {
   const forged = info_at !== 0 && (info[2] as number) >= 0;
   const result =
     forged && Pid.task.get(pid as Ptr<'Pid'>) !== current ? -EPERM : kill_pid(pid as Ptr<'Pid'>, signo, info);
-  drop_pid(pid as Ptr<'Pid'>);
+  pidfd_drop(pid as Ptr<'Pid'>);
   return result;
 }
 

@@ -13,6 +13,7 @@ import { EXEC_ROWS } from './exec.ts';
 import { FILE_ROWS } from './file_rows.ts';
 import { FUTEX_ROWS } from './futex.ts';
 import { INOTIFY_ROWS } from './inotify.ts';
+import { INSPECT_ROWS } from './inspect.ts';
 import { IO_ROWS } from './io.ts';
 import { MSG_ROWS } from './ipc_msg.ts';
 import { SEM_ROWS } from './ipc_sem.ts';
@@ -51,6 +52,7 @@ const FAMILIES: readonly (readonly SyscallRow[])[] = [
   SOCKET_OPTION_ROWS,
   MEMORY_ROWS,
   PROCESS_ROWS,
+  INSPECT_ROWS,
   PROCESS_GROUP_ROWS,
   SIGNAL_ROWS,
   TIME_ROWS,
@@ -73,7 +75,6 @@ const NOTES: Readonly<Record<string, string>> = {
   setns: 'there are no namespaces to enter',
   rseq: 'as on a kernel without restartable sequences: the C library does without',
   acct: 'no process accounting file',
-  kcmp: 'as on a kernel without it',
   io_setup: 'no asynchronous I/O contexts',
   io_uring_setup: 'no rings',
 };

@@ -24,6 +24,7 @@ import { File } from '../../vfs/file.layout.ts';
 import {
   anon_file,
   FILE_KIND_EPOLL,
+  file_get,
   file_operations,
   register_file_operations,
   register_watch_release,
@@ -299,6 +300,18 @@ export function epoll_delete(epoll_file: Ptr<'File'>, fd: number, file: Ptr<'Fil
   if (item !== 0) detach(item);
   unlock(watch_lock(), EPOLL_WATCH_LOCK);
   return item === 0 ? -ENOENT : 0;
+}
+
+/** The `skip`-th file that the instance watches by descriptor number `fd`, with a reference; 0 for none (kcmp(2)). */
+export function epoll_target(epoll_file: Ptr<'File'>, fd: number, skip: number): Ptr<'File'> {
+  lock(watch_lock(), EPOLL_WATCH_LOCK);
+  let left = skip;
+  let item = Epoll.items.get(object_of(epoll_file));
+  while (item !== 0 && (EpollItem.fd.get(item) !== fd || left-- > 0)) item = EpollItem.next.get(item);
+  const file = item === 0 ? (0 as Ptr<'File'>) : EpollItem.file.get(item);
+  if (file !== 0) file_get(file);
+  unlock(watch_lock(), EPOLL_WATCH_LOCK);
+  return file;
 }
 
 /** Ends a watch and frees its item. Under the watch lock. */

@@ -1,0 +1,109 @@
+// Comparing what processes share (kcmp) and taking a descriptor of another process (pidfd_getfd).
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { FILE_, VM, FILES, FS, SIGHAND, IO, SYSVSEM, EPOLL };
+
+static void tell(const char *what, long result) {
+  if (result < 0) printf("%s: errno %d\n", what, errno);
+  else printf("%s: %s\n", what, result == 0 ? "same" : "different");
+}
+
+static long compare(pid_t a, pid_t b, int type, unsigned long x, unsigned long y) {
+  return syscall(SYS_kcmp, a, b, type, x, y);
+}
+
+static int waiting_child(void *pipe_fd) {
+  char byte;
+  return read(*(int *)pipe_fd, &byte, 1) < 0;
+}
+
+static void compare_parts(const char *name, int flags) {
+  static char stack[65536];
+  int p[2];
+  if (pipe(p) < 0) exit(1);
+  pid_t child = clone(waiting_child, stack + sizeof stack, flags | SIGCHLD, &p[0]);
+  printf("%s\n", name);
+  tell("vm", compare(getpid(), child, VM, 0, 0));
+  tell("files", compare(getpid(), child, FILES, 0, 0));
+  tell("fs", compare(getpid(), child, FS, 0, 0));
+  tell("sighand", compare(getpid(), child, SIGHAND, 0, 0));
+  tell("file", compare(getpid(), child, FILE_, 1, 1));
+  tell("other file", compare(getpid(), child, FILE_, p[0], p[1]));
+  if (write(p[1], "x", 1) != 1) exit(1);
+  close(p[1]);
+  waitpid(child, NULL, 0);
+  close(p[0]);
+}
+
+static void compare_files(void) {
+  pid_t self = getpid();
+  int a = open("/dev/null", O_RDONLY), b = dup(a), c = open("/dev/null", O_RDONLY), path = open("/", O_PATH);
+  tell("dup", compare(self, self, FILE_, a, b));
+  tell("opened twice", compare(self, self, FILE_, a, c));
+  tell("path", compare(self, self, FILE_, path, path));
+  long ab = compare(self, self, FILE_, a, c), ba = compare(self, self, FILE_, c, a);
+  printf("ordered %d\n", ab + ba == 3);
+  tell("no descriptor", compare(self, self, FILE_, a, 999));
+  tell("no process", compare(self, 0x3fffffff, VM, 0, 0));
+  tell("no type", compare(self, self, 8, 0, 0));
+  tell("negative type", compare(self, self, -1, 0, 0));
+  int ep = epoll_create1(0), p[2];
+  if (pipe(p) < 0) exit(1);
+  struct epoll_event event = {.events = EPOLLIN};
+  epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &event);
+  unsigned slot[3] = {ep, p[0], 0};
+  tell("target", compare(self, self, EPOLL, p[0], (unsigned long)slot));
+  tell("other target", compare(self, self, EPOLL, p[1], (unsigned long)slot));
+  slot[2] = 1;
+  tell("second target", compare(self, self, EPOLL, p[0], (unsigned long)slot));
+  slot[0] = a;
+  tell("no epoll", compare(self, self, EPOLL, p[0], (unsigned long)slot));
+  tell("no slot", compare(self, self, EPOLL, p[0], 8));
+  tell("neither", compare(self, self, EPOLL, 999, 8));
+}
+
+static void take(void) {
+  int p[2], ready[2];
+  char byte = 0;
+  if (pipe(p) < 0 || pipe(ready) < 0) exit(1);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(p[1], 100);
+    if (write(ready[1], "r", 1) != 1) _exit(1);
+    pause();
+    _exit(0);
+  }
+  if (read(ready[0], &byte, 1) != 1) exit(1);
+  int pidfd = syscall(SYS_pidfd_open, child, 0);
+  int taken = syscall(SYS_pidfd_getfd, pidfd, 100, 0);
+  printf("taken %d cloexec %d\n", taken >= 0, fcntl(taken, F_GETFD));
+  tell("taken is", compare(getpid(), child, FILE_, taken, 100));
+  if (write(taken, "t", 1) != 1 || read(p[0], &byte, 1) != 1) exit(1);
+  printf("passed %c\n", byte);
+  tell("no target", syscall(SYS_pidfd_getfd, pidfd, 999, 0));
+  tell("flags", syscall(SYS_pidfd_getfd, pidfd, 100, 1));
+  tell("no pidfd", syscall(SYS_pidfd_getfd, p[0], 100, 0));
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  tell("gone", syscall(SYS_pidfd_getfd, pidfd, 100, 0));
+}
+
+int main(void) {
+  setvbuf(stdout, NULL, _IONBF, 0);
+  compare_parts("fork", 0);
+  compare_parts("shared files and fs", CLONE_FILES | CLONE_FS);
+  compare_parts("shared vm and handlers", CLONE_VM | CLONE_SIGHAND);
+  compare_files();
+  take();
+  return 0;
+}
