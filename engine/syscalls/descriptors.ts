@@ -201,7 +201,6 @@ function pipe_size(file: Ptr<'File'>, command: number): number {
 }
 
 function set_status_flags(file: Ptr<'File'>, wanted: number): number {
-  if (File.kind.get(file) === FILE_KIND_PIPE && (wanted & O_DIRECT) !== 0) return -EINVAL;
   lock(File.lock.at(file), FILE_LOCK);
   File.flags.set(file, (File.flags.get(file) & ~SETTABLE) | (wanted & SETTABLE));
   unlock(File.lock.at(file), FILE_LOCK);
@@ -261,7 +260,7 @@ function set_flag_by_int(file: Ptr<'File'>, flag: number): number {
 }
 
 function make_pipe(flags: number): number {
-  if ((flags & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return -EINVAL;
+  if ((flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) !== 0) return -EINVAL;
   const files = Task.files.get(current);
   const made = pipe_open(flags);
   if (made < 0) return made;
@@ -320,6 +319,6 @@ export const DESCRIPTOR_ROWS: readonly SyscallRow[] = [
     'argument:long',
   ),
   full(292, 'dup3', sys_dup3, 'from:fd', 'to:fd', 'flags:flags(O)'),
-  partial(293, 'pipe2', 'no packet mode (O_DIRECT)', sys_pipe2, 'fds:ptr', 'flags:flags(O)'),
+  full(293, 'pipe2', sys_pipe2, 'fds:ptr', 'flags:flags(O)'),
   full(436, 'close_range', sys_close_range, 'first:uint', 'last:uint', 'flags:flags(CLOSE_RANGE)'),
 ];

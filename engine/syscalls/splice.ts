@@ -27,7 +27,7 @@ import { copy_in, put_user_u64 } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_DIRECTORY, FILE_KIND_PIPE, FILE_KIND_REGULAR, file_operations } from '../vfs/file.ts';
 import { notify_dentry } from '../vfs/notify.ts';
-import { full, type SyscallRow } from './row.ts';
+import { full, partial, type SyscallRow } from './row.ts';
 import {
   AT_POSITION,
   block,
@@ -254,10 +254,23 @@ function sys_copy_file_range(): number {
   return stored < 0 ? stored : moved;
 }
 
+const PACKET_NOTE = 'packets of a pipe become bytes of the other, unless that is in packet mode';
+
 export const SPLICE_ROWS: readonly SyscallRow[] = [
   full(40, 'sendfile', sys_sendfile, 'out:fd', 'in:fd', 'offset:ptr', 'count:size'),
-  full(275, 'splice', sys_splice, 'in:fd', 'in_offset:ptr', 'out:fd', 'out_offset:ptr', 'length:size', 'flags:uint'),
-  full(276, 'tee', sys_tee, 'in:fd', 'out:fd', 'length:size', 'flags:uint'),
+  partial(
+    275,
+    'splice',
+    PACKET_NOTE,
+    sys_splice,
+    'in:fd',
+    'in_offset:ptr',
+    'out:fd',
+    'out_offset:ptr',
+    'length:size',
+    'flags:uint',
+  ),
+  partial(276, 'tee', PACKET_NOTE, sys_tee, 'in:fd', 'out:fd', 'length:size', 'flags:uint'),
   full(278, 'vmsplice', sys_vmsplice, 'fd:fd', 'iov:iovec(2)', 'count:ulong', 'flags:uint'),
   full(
     326,

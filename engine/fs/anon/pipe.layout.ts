@@ -40,6 +40,9 @@ export const Pipe = l.done(
     writer_opens: l.u32('guarded by lock'),
     /** A splice is passing bytes on that are still in the ring: 1 while nobody else may read. */
     claimed: l.u32('guarded by lock'),
+    /** Pages in use that are packets (pipe(2), O_DIRECT), and a bit for each. */
+    packet_count: l.u32('guarded by lock'),
+    packets: l.bytes(PIPE_MAX_PAGES / 8, 4, 'guarded by lock'),
   },
-  152,
+  288,
 );

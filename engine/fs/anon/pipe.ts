@@ -9,7 +9,7 @@
  * Lock order: pipe (ANON_LOCK), then wait_queue or frames.
  */
 import { EAGAIN, ENOMEM, ENOTTY, EPIPE, ESPIPE } from '../../abi/errno.ts';
-import { FMODE_READ, FMODE_WRITE, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
+import { FMODE_READ, FMODE_WRITE, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
 import { FIONREAD } from '../../abi/ioctl.ts';
 import { POLLERR, POLLHUP, READABLE, WRITABLE } from '../../abi/poll.ts';
 import type { FrameAddr, Ptr } from '../../base/types.ts';
@@ -27,7 +27,7 @@ import { anon_file, FILE_KIND_PIPE, file_put, register_file_operations } from '.
 import { iput } from '../../vfs/inode.ts';
 import { Inode } from '../../vfs/vfs.layout.ts';
 import { PIPE_DEFAULT_PAGES, Pipe } from './pipe.layout.ts';
-import { ring_consume, ring_copy, ring_full, ring_put, slot_page } from './pipe_ring.ts';
+import { ring_consume, ring_copy, ring_full, ring_put, ring_take_packet, slot_page } from './pipe_ring.ts';
 
 export const pipe_slab = slab(Pipe);
 
@@ -55,20 +55,20 @@ export function open_end(pipe: Ptr<'Pipe'>, file: Ptr<'File'>): void {
   File.object.set(file, pipe);
 }
 
-/** The two files of pipe(2), in `pipe_ends`, or -ENOMEM. `flags` may have O_NONBLOCK. */
+/** The two files of pipe(2), in `pipe_ends`, or -ENOMEM. `flags` may have O_NONBLOCK and O_DIRECT. */
 export const pipe_ends = { read: 0 as Ptr<'File'>, write: 0 as Ptr<'File'> };
 
 /** Makes a pipe and both its files, left in `pipe_ends`: 0 or -ENOMEM. */
 export function pipe_open(flags: number): number {
   const pipe = pipe_create();
   if (pipe === 0) return -ENOMEM;
-  const reader = anon_file(FILE_KIND_PIPE, pipe, O_RDONLY | (flags & O_NONBLOCK));
+  const reader = anon_file(FILE_KIND_PIPE, pipe, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)));
   if (reader === 0) {
     pipe_slab.free(pipe);
     return -ENOMEM;
   }
   open_end(pipe, reader);
-  const writer = anon_file(FILE_KIND_PIPE, pipe, O_WRONLY | (flags & O_NONBLOCK));
+  const writer = anon_file(FILE_KIND_PIPE, pipe, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)));
   if (writer === 0) {
     file_put(reader);
     return -ENOMEM;
@@ -92,8 +92,13 @@ export function pipe_read(pipe: Ptr<'Pipe'>, io: IoCursor, consume = true): numb
   if (io.remaining === 0) return 0;
   lock(Pipe.lock.at(pipe), ANON_LOCK);
   const full = ring_full(pipe);
-  const n = Pipe.claimed.get(pipe) !== 0 ? 0 : ring_copy(pipe, io);
-  if (consume && n > 0) ring_consume(pipe, n);
+  let n = 0;
+  if (Pipe.claimed.get(pipe) !== 0) n = 0;
+  else if (consume && Pipe.packet_count.get(pipe) !== 0) n = ring_take_packet(pipe, io);
+  else {
+    n = ring_copy(pipe, io);
+    if (consume && n > 0) ring_consume(pipe, n);
+  }
   const ended = n === 0 && Pipe.used.get(pipe) === 0 && Pipe.writers.get(pipe) === 0;
   const freed = full && !ring_full(pipe);
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
@@ -128,13 +133,13 @@ export function pipe_settle(pipe: Ptr<'Pipe'>, length: number): void {
   wake(Pipe.queue.at(pipe), READABLE);
 }
 
-/** Writes what fits: bytes, -EPIPE when no reader is left, -EAGAIN, -ENOMEM. */
-export function pipe_write(pipe: Ptr<'Pipe'>, io: IoCursor): number {
+/** Writes what fits, in packets if so asked: bytes, -EPIPE when no reader is left, -EAGAIN, -ENOMEM. */
+export function pipe_write(pipe: Ptr<'Pipe'>, io: IoCursor, packet = false): number {
   if (io.remaining === 0) return 0;
   lock(Pipe.lock.at(pipe), ANON_LOCK);
   let n = -EPIPE;
   if (Pipe.readers.get(pipe) !== 0) {
-    n = ring_put(pipe, io);
+    n = ring_put(pipe, io, packet);
     if (n === 0) n = ring_full(pipe) ? -EAGAIN : -ENOMEM;
   }
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
@@ -221,7 +226,7 @@ function ioctl(file: Ptr<'File'>, command: number, argument: number): number {
 register_file_operations(FILE_KIND_PIPE, {
   name: 'pipe',
   read: (file, io) => pipe_read(File.object.get(file) as Ptr<'Pipe'>, io),
-  write: (file, io) => pipe_write(File.object.get(file) as Ptr<'Pipe'>, io),
+  write: (file, io) => pipe_write(File.object.get(file) as Ptr<'Pipe'>, io, (File.flags.get(file) & O_DIRECT) !== 0),
   poll,
   queue: (file) => Pipe.queue.at(File.object.get(file) as Ptr<'Pipe'>),
   seek: () => -ESPIPE,

@@ -6,9 +6,12 @@
  * plus that number less one. A write begins in the last page in use where the odd bytes beyond its whole pages
  * fit, and takes a new page for what is left: so small writes share pages, no atomic write is spread over two, and
  * a pipe is full when its slots are, however little is in them. A page is free again when all of it was read.
+ *
+ * A page may be a packet (pipe(2), O_DIRECT): nothing is added to it, a read ends with it, and what the read left of
+ * it is lost. A bit at the slot's number says so.
  */
 import { PAGE_SIZE, type Ptr } from '../../base/types.ts';
-import { U32 } from '../../heap/memory.ts';
+import { U8, U32 } from '../../heap/memory.ts';
 import { frame_alloc_uninitialized } from '../../machine/frames.ts';
 import type { IoCursor } from '../../machine/io.ts';
 import { Pipe } from './pipe.layout.ts';
@@ -37,10 +40,27 @@ export function ring_full(pipe: Ptr<'Pipe'>): boolean {
   return Pipe.slots.get(pipe) >= Pipe.page_count.get(pipe);
 }
 
-/** Room behind the last byte, in the last page in use. */
+/** Whether the `i`-th slot from the first in use is a packet. */
+export function is_packet_slot(pipe: Ptr<'Pipe'>, i: number): boolean {
+  if (Pipe.packet_count.get(pipe) === 0) return false;
+  const slot = (Pipe.first.get(pipe) + i) % Pipe.page_count.get(pipe);
+  return ((U8[Pipe.packets.at(pipe) + (slot >>> 3)] as number) & (1 << (slot & 7))) !== 0;
+}
+
+/** Makes the `i`-th slot from the first in use a packet. */
+export function make_packet_slot(pipe: Ptr<'Pipe'>, i: number): void {
+  const slot = (Pipe.first.get(pipe) + i) % Pipe.page_count.get(pipe);
+  const at = Pipe.packets.at(pipe) + (slot >>> 3);
+  U8[at] = (U8[at] as number) | (1 << (slot & 7));
+  Pipe.packet_count.set(pipe, Pipe.packet_count.get(pipe) + 1);
+}
+
+/** Room behind the last byte, in the last page in use; a packet has none. */
 export function tail_room(pipe: Ptr<'Pipe'>): number {
   const slots = Pipe.slots.get(pipe);
-  return slots === 0 ? 0 : PAGE_SIZE - slot_bytes(U32[slot_word(pipe, slots - 1)] as number);
+  return slots === 0 || is_packet_slot(pipe, slots - 1)
+    ? 0
+    : PAGE_SIZE - slot_bytes(U32[slot_word(pipe, slots - 1)] as number);
 }
 
 /** Appends to the last page in use: the address where `length` bytes, at most `tail_room`, go. */
@@ -67,9 +87,9 @@ export function add_slot(pipe: Ptr<'Pipe'>, length: number): number {
 
 /**
  * Copies in what fits of a write: bytes. A write of up to a page is stored whole or not at all. Where more of the
- * same write follows what the cursor holds, new pages are filled whole.
+ * same write follows what the cursor holds, new pages are filled whole. `packet`: each new page is one.
  */
-export function ring_put(pipe: Ptr<'Pipe'>, io: IoCursor): number {
+export function ring_put(pipe: Ptr<'Pipe'>, io: IoCursor, packet: boolean): number {
   let left = io.remaining;
   const total = left;
   const odd = (left + io.following) % PAGE_SIZE;
@@ -82,15 +102,16 @@ export function ring_put(pipe: Ptr<'Pipe'>, io: IoCursor): number {
     if (n < PAGE_SIZE && io.following > 0 && left < total) break;
     const page = add_slot(pipe, n);
     if (page === 0) break;
+    if (packet) make_packet_slot(pipe, Pipe.slots.get(pipe) - 1);
     io.drain_to(page, n);
     left -= n;
   }
   return total - left;
 }
 
-/** Copies out up to `io.remaining` bytes and leaves them in the ring: bytes. */
-export function ring_copy(pipe: Ptr<'Pipe'>, io: IoCursor): number {
-  const total = Math.min(io.remaining, Pipe.used.get(pipe));
+/** Copies out up to `io.remaining` bytes, at most `limit`, and leaves them in the ring: bytes. */
+export function ring_copy(pipe: Ptr<'Pipe'>, io: IoCursor, limit = Pipe.used.get(pipe)): number {
+  const total = Math.min(io.remaining, limit);
   let offset = Pipe.offset.get(pipe);
   for (let left = total, i = 0; left > 0; i++) {
     const word = U32[slot_word(pipe, i)] as number;
@@ -100,6 +121,28 @@ export function ring_copy(pipe: Ptr<'Pipe'>, io: IoCursor): number {
     left -= n;
   }
   return total;
+}
+
+/** Copies out and takes what a read of a ring with packets gets: all up to the first packet, and no more: bytes. */
+export function ring_take_packet(pipe: Ptr<'Pipe'>, io: IoCursor): number {
+  const slots = Pipe.slots.get(pipe);
+  let before = -Pipe.offset.get(pipe);
+  let i = 0;
+  while (i < slots && !is_packet_slot(pipe, i)) before += slot_bytes(U32[slot_word(pipe, i++)] as number);
+  const end = before + (i < slots ? slot_bytes(U32[slot_word(pipe, i)] as number) : 0);
+  const n = ring_copy(pipe, io, end);
+  // A read that got to the packet takes all of it.
+  ring_consume(pipe, n > Math.max(before, 0) ? end : n);
+  return n;
+}
+
+/** The slot with this number is in use no longer. */
+function end_packet(pipe: Ptr<'Pipe'>, slot: number): void {
+  const at = Pipe.packets.at(pipe) + (slot >>> 3);
+  const bit = 1 << (slot & 7);
+  if (((U8[at] as number) & bit) === 0) return;
+  U8[at] = (U8[at] as number) & ~bit;
+  Pipe.packet_count.set(pipe, Pipe.packet_count.get(pipe) - 1);
 }
 
 /** Takes the first `length` bytes, of which there are as many, out of the ring. Pages stay for the next bytes. */
@@ -115,6 +158,7 @@ export function ring_consume(pipe: Ptr<'Pipe'>, length: number): void {
     if (offset < bytes) break;
     offset -= bytes;
     U32[list + first] = slot_page(word);
+    if (Pipe.packet_count.get(pipe) !== 0) end_packet(pipe, first);
     first = (first + 1) % count;
     slots--;
   }

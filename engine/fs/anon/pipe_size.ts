@@ -5,12 +5,12 @@ import { type FrameAddr, PAGE_SIZE, type Ptr } from '../../base/types.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { ANON_LOCK } from '../../heap/lock_order.ts';
-import { U32 } from '../../heap/memory.ts';
+import { U8, U32 } from '../../heap/memory.ts';
 import { wake } from '../../heap/wait_queue.ts';
 import { frame_put } from '../../machine/frames.ts';
 import { AnonRoot } from './epoll.layout.ts';
 import { PIPE_DEFAULT_PAGES, PIPE_MAX_PAGES, Pipe } from './pipe.layout.ts';
-import { slot_word } from './pipe_ring.ts';
+import { is_packet_slot, make_packet_slot, slot_word } from './pipe_ring.ts';
 import { anon_root } from './root.ts';
 
 /** Capacity in bytes. */
@@ -59,6 +59,8 @@ function move_pages(pipe: Ptr<'Pipe'>, fresh: number, count: number): number {
   const far = Pipe.far_pages.get(pipe);
   const old_count = Pipe.page_count.get(pipe);
   const kept: number[] = [];
+  const packets: boolean[] = [];
+  for (let i = 0; i < used; i++) packets.push(is_packet_slot(pipe, i));
   for (let i = 0; i < old_count; i++) {
     const at = slot_word(pipe, i);
     const word = U32[at] as number;
@@ -72,5 +74,8 @@ function move_pages(pipe: Ptr<'Pipe'>, fresh: number, count: number): number {
   Pipe.far_pages.set(pipe, fresh);
   Pipe.page_count.set(pipe, count);
   Pipe.first.set(pipe, 0);
+  Pipe.packet_count.set(pipe, 0);
+  U8.fill(0, Pipe.packets.at(pipe), Pipe.packets.at(pipe) + PIPE_MAX_PAGES / 8);
+  for (const [i, packet] of packets.entries()) if (packet) make_packet_slot(pipe, i);
   return 0;
 }
