@@ -163,7 +163,6 @@ function new_group(args: CloneArgs): Group {
   }
   const limits = ThreadGroup.rlimits;
   U8.copyWithin(limits.at(group), limits.at(parent), limits.at(parent) + limits.size);
-  ThreadGroup.dumpable.set(group, ThreadGroup.dumpable.get(parent));
   ThreadGroup.oom_score_adj.set(group, ThreadGroup.oom_score_adj.get(parent));
   return group;
 }

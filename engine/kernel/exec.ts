@@ -135,7 +135,6 @@ export function exec_commit(): void {
     Task.death_signal.set(task, 0);
   }
   ThreadGroup.flags.or(group, GROUP_EXECED);
-  ThreadGroup.dumpable.set(group, 1);
   Task.set_child_tid.set(task, 0);
   Task.rseq.set(task, 0);
   reset_cpu(current_cpu);

@@ -95,7 +95,6 @@ export function group_alloc(sighand: Ptr<'SigHand'>): Group {
   if (group === 0) return group;
   ThreadGroup.refs.store(group, 1);
   ThreadGroup.sighand.set(group, sighand);
-  ThreadGroup.dumpable.set(group, 1);
   return group;
 }
 

@@ -100,7 +100,6 @@ export const ThreadGroup = l.done(
     children_maxrss: l.f64('guarded by tasklist'),
     /** 1: some semaphore set holds undo amounts of the process. */
     has_sem_undos: l.atomic(),
-    dumpable: l.u32('guarded by sighand'),
     oom_score_adj: l.i32('guarded by sighand'),
     /** Pairs (soft, hard) of doubles; 2^64 stands for RLIM_INFINITY. */
     rlimits: l.bytes(RLIMIT_COUNT * 16, 8, 'guarded by sighand'),

@@ -132,6 +132,12 @@ function sys_dup3(): number {
   return duplicate_to(arg_i32(0), arg_i32(1), flags);
 }
 
+/** F_GETFL: what open(2) opens is O_LARGEFILE for 64-bit programs, which says nothing of pipes and O_PATH. */
+function status_flags(file: Ptr<'File'>): number {
+  const flags = File.flags.get(file);
+  return File.dentry.get(file) === 0 || (flags & O_PATH) !== 0 ? flags : flags | O_LARGEFILE;
+}
+
 function sys_fcntl(): number {
   const fd = arg_i32(0);
   const command = arg_lo(1);
@@ -144,7 +150,7 @@ function sys_fcntl(): number {
     case F_SETFD:
       return fd_set_flags(files, fd, (arg_lo(2) & FD_CLOEXEC) !== 0);
     case F_GETFL:
-      return File.flags.get(file) | O_LARGEFILE;
+      return status_flags(file);
     case F_DUPFD:
     case F_DUPFD_CLOEXEC: {
       const lowest = arg_u32(2);

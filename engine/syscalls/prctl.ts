@@ -24,6 +24,7 @@ import {
   PR_GET_THP_DISABLE,
   PR_GET_TID_ADDRESS,
   PR_GET_TIMERSLACK,
+  PR_GET_TSC,
   PR_SET_CHILD_SUBREAPER,
   PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS,
@@ -33,6 +34,8 @@ import {
   PR_SET_SECUREBITS,
   PR_SET_THP_DISABLE,
   PR_SET_TIMERSLACK,
+  PR_SET_TSC,
+  PR_TSC_ENABLE,
 } from '../abi/prctl.ts';
 import type { Ptr } from '../base/types.ts';
 import { U8 } from '../heap/memory.ts';
@@ -182,10 +185,10 @@ function sys_prctl(): number {
     case PR_GET_PDEATHSIG:
       return put_int(value, Task.death_signal.get(current));
     case PR_GET_DUMPABLE:
-      return ThreadGroup.dumpable.get(group);
+      return mm === 0 ? 0 : Mm.dumpable.get(mm);
     case PR_SET_DUMPABLE:
       if (value > 1) return -EINVAL;
-      ThreadGroup.dumpable.set(group, value);
+      if (mm !== 0) Mm.dumpable.set(mm, value);
       return 0;
     case PR_SET_NAME:
       return set_name();
@@ -193,6 +196,10 @@ function sys_prctl(): number {
       return get_name();
     case PR_GET_SECCOMP:
       return 0;
+    case PR_GET_TSC:
+      return put_int(value, PR_TSC_ENABLE);
+    case PR_SET_TSC:
+      return value === PR_TSC_ENABLE ? 0 : -EINVAL;
     case PR_SET_TIMERSLACK:
       Task.timer_slack.set(current, value === 0 ? Task.default_timer_slack.get(current) || DEFAULT_SLACK_NS : value);
       return 0;
@@ -252,7 +259,7 @@ export const PRCTL_ROWS: readonly SyscallRow[] = [
   partial(
     157,
     'prctl',
-    'no PR_SET_MM, PR_SET_SECCOMP, PR_SET_VMA, speculation or tagged addresses',
+    'no PR_SET_MM, PR_SET_SECCOMP, PR_TSC_SIGSEGV, PR_SET_VMA, speculation or tagged addresses',
     sys_prctl,
     'option:enum(prctl)',
     'arg2:ulong',

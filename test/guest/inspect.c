@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -98,6 +99,44 @@ static void take(void) {
   tell("gone", syscall(SYS_pidfd_getfd, pidfd, 100, 0));
 }
 
+static void meet(int in, int out) {
+  char byte = 'm';
+  if (out >= 0 && write(out, &byte, 1) != 1) _exit(1);
+  if (in >= 0 && read(in, &byte, 1) != 1) _exit(1);
+}
+
+// A process that is not dumpable is closed to others of its user.
+static void closed(void) {
+  int up[2], down[2];
+  if (pipe(up) < 0 || pipe(down) < 0) exit(1);
+  pid_t child = fork();
+  if (child != 0) {
+    waitpid(child, NULL, 0);
+    return;
+  }
+  if (setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) != 0) _exit(1);
+  prctl(PR_SET_DUMPABLE, 1);
+  pid_t other = fork();
+  if (other == 0) {
+    for (int dumpable = 1; dumpable >= 0; dumpable--) {
+      prctl(PR_SET_DUMPABLE, dumpable);
+      printf("dumpable %d\n", prctl(PR_GET_DUMPABLE));
+      meet(down[0], up[1]);
+    }
+    _exit(0);
+  }
+  meet(up[0], -1);
+  tell("dumpable", compare(getpid(), other, VM, 0, 0));
+  meet(up[0], down[1]);
+  tell("not dumpable", compare(getpid(), other, VM, 0, 0));
+  meet(-1, down[1]);
+  waitpid(other, NULL, 0);
+  int tsc = 0;
+  printf("tsc %d", prctl(PR_GET_TSC, &tsc));
+  printf(" %d %d %d\n", tsc, prctl(PR_SET_TSC, PR_TSC_ENABLE), prctl(PR_SET_TSC, 77));
+  _exit(0);
+}
+
 int main(void) {
   setvbuf(stdout, NULL, _IONBF, 0);
   compare_parts("fork", 0);
@@ -105,5 +144,6 @@ int main(void) {
   compare_parts("shared vm and handlers", CLONE_VM | CLONE_SIGHAND);
   compare_files();
   take();
+  closed();
   return 0;
 }

@@ -62,7 +62,7 @@ export const pipe_ends = { read: 0 as Ptr<'File'>, write: 0 as Ptr<'File'> };
 export function pipe_open(flags: number): number {
   const pipe = pipe_create();
   if (pipe === 0) return -ENOMEM;
-  const reader = anon_file(FILE_KIND_PIPE, pipe, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)));
+  const reader = anon_file(FILE_KIND_PIPE, pipe, O_RDONLY | (flags & O_NONBLOCK));
   if (reader === 0) {
     pipe_slab.free(pipe);
     return -ENOMEM;
