@@ -8,5 +8,13 @@
  */
 export type { MachineOptions, Volume } from './runtime/config.ts';
 export { TvisorError } from './runtime/errors.ts';
-export { type Input, Machine, type Output, type RunOptions, type RunResult, type Terminal } from './runtime/machine.ts';
+export {
+  type Input,
+  Machine,
+  type MachineSnapshot,
+  type Output,
+  type RunOptions,
+  type RunResult,
+  type Terminal,
+} from './runtime/machine.ts';
 export type { MachineStatistics, VcpuStatistics } from './sentry/statistics.ts';

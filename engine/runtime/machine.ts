@@ -45,6 +45,7 @@ import { read_panic } from '../sentry/panic.ts';
 import { kill_root, type SpawnFailure, spawn_root } from '../sentry/spawn.ts';
 import { type MachineStatistics, machine_statistics } from '../sentry/statistics.ts';
 import type { VcpuTask } from '../sentry/vcpu_job.ts';
+import { MachineImage } from '../snapshot/image.ts';
 import { errno_name } from '../trace/names.ts';
 import { file_get, file_put } from '../vfs/file.ts';
 import { type MachineConfig, type MachineOptions, machine_config } from './config.ts';
@@ -202,6 +203,22 @@ function open_files(
 }
 
 type Stream = Ptr<'HostStream'> | null;
+
+/** The state of a machine at one moment. */
+export class MachineSnapshot {
+  /** @internal */
+  readonly image: MachineImage;
+
+  /** @internal */
+  constructor(image: MachineImage) {
+    this.image = image;
+  }
+
+  /** Bytes that it takes. */
+  get bytes(): number {
+    return this.image.bytes;
+  }
+}
 
 /** A machine: a kernel, its memory, its file tree and its processors. */
 export class Machine {
@@ -375,6 +392,45 @@ export class Machine {
   /** Ends a `quiesce`; with the last one the machine goes on. */
   resume(): void {
     if (this.control.resume()) this.serve();
+  }
+
+  /**
+   * Keeps the machine's whole state: processes, memory, files that are not the host's. Rejects with a TvisorError while
+   * a program is in progress. What is on the host's disks is not part of it, nor is a real clock.
+   */
+  async snapshot(): Promise<MachineSnapshot> {
+    return this.while_idle(() => {
+      const image = MachineImage.save();
+      if (typeof image === 'number')
+        throw new TvisorError(`${image} files of the host are open`, 'unmount what uses them');
+      return new MachineSnapshot(image);
+    });
+  }
+
+  /** Brings back a state that this machine was in. Rejects as `snapshot` does, and for another machine's state. */
+  async restore(snapshot: MachineSnapshot): Promise<void> {
+    if (snapshot.image.memory !== this.memory)
+      throw new TvisorError('the snapshot is of another machine', 'restore it on the machine it was taken of');
+    await this.while_idle(async () => {
+      const result = snapshot.image.restore();
+      await this.control.drop_caches();
+      if (result !== 0)
+        throw new TvisorError(`a mounted directory of the host is gone (${errno_name(-result)})`, 'make it again');
+    });
+  }
+
+  private async while_idle<T>(action: () => T | Promise<T>): Promise<T> {
+    if (this.closed) throw new TvisorError('the machine is closed', 'create another one');
+    if (this.broken !== null) throw this.broken;
+    await this.control.quiesce();
+    try {
+      if (this.running.size > 0)
+        throw new TvisorError('a program is in progress', 'wait for its end before taking or restoring a snapshot');
+      this.enter();
+      return await action();
+    } finally {
+      this.resume();
+    }
   }
 
   /** Ends every program and releases everything the machine holds. Programs in progress are rejected. */

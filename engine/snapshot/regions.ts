@@ -2,10 +2,13 @@
  * What a snapshot holds of a machine's memory (machine.layout.ts has the map): each region up to where it is in use.
  * Behind that, heap pages and frames were never used and are zero.
  */
+import type { Ptr } from '../base/types.ts';
 import { MACHINE, MachineHeader, SLAB_DIRECTORY } from '../heap/machine.layout.ts';
 import { SlabDescriptor } from '../heap/slab.layout.ts';
 import { FrameInfo } from '../machine/frame.layout.ts';
+import { tlb_forget_others } from '../machine/tlb.ts';
 import { Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
+import { use_mm } from '../mm/active.ts';
 import { BLOCK } from './compare.ts';
 
 export interface Region {
@@ -54,4 +57,16 @@ export function machine_regions(): Region[] {
   regions.push(frame_table_region(frames_used_end()));
   regions.push({ name: 'frames', start: MachineHeader.frames_base.get(MACHINE), end: frames_used_end() });
   return regions;
+}
+
+/** No vCPU is in any address space from now on, and none has a TLB of one. */
+export function leave_spaces(): void {
+  use_mm(0 as Ptr<'Mm'>);
+  for (let i = 0; i < MachineHeader.vcpu_count.get(MACHINE); i++) {
+    Vcpu.mm.store(vcpu_at(i), 0);
+    Vcpu.page_table.set(vcpu_at(i), 0);
+    Vcpu.tlb_space.set(vcpu_at(i), 0);
+    // Numbers of address spaces come again.
+    tlb_forget_others(vcpu_at(i));
+  }
 }

@@ -10,15 +10,18 @@
  * than marking the stores of ten system calls would, so nothing marks them.
  */
 import { assert, panic } from '../base/assert.ts';
-import type { Ptr } from '../base/types.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { bound_memory } from '../heap/memory.ts';
 import { bind_slabs } from '../heap/slab.ts';
-import { tlb_forget_others } from '../machine/tlb.ts';
-import { Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
-import { use_mm } from '../mm/active.ts';
 import { BLOCK, type Comparer, create_comparer } from './compare.ts';
-import { frame_table_region, frames_used_end, heap_used_end, machine_regions, type Region } from './regions.ts';
+import {
+  frame_table_region,
+  frames_used_end,
+  heap_used_end,
+  leave_spaces,
+  machine_regions,
+  type Region,
+} from './regions.ts';
 
 export class Shadow {
   private readonly comparer: Comparer;
@@ -34,12 +37,7 @@ export class Shadow {
     const memory = bound_memory();
     assert(memory !== null, 'Shadow: no machine is bound');
     bind_slabs();
-    for (let i = 0; i < MachineHeader.vcpu_count.get(MACHINE); i++) {
-      // No address space is active, and none has the TLB.
-      Vcpu.mm.store(vcpu_at(i), 0);
-      Vcpu.page_table.set(vcpu_at(i), 0);
-      Vcpu.tlb_space.set(vcpu_at(i), 0);
-    }
+    leave_spaces();
     this.comparer = create_comparer(memory);
     this.regions = machine_regions();
     this.image = MachineHeader.frames_end.get(MACHINE);
@@ -61,9 +59,7 @@ export class Shadow {
 
   /** Brings the state back; the number of pages that were not as kept. */
   restore(): number {
-    use_mm(0 as Ptr<'Mm'>);
-    // Numbers of address spaces come again.
-    for (let i = 0; i < MachineHeader.vcpu_count.get(MACHINE); i++) tlb_forget_others(vcpu_at(i));
+    leave_spaces();
     const heap = heap_used_end();
     const frames = frames_used_end();
     this.frames_high = Math.max(this.frames_high, frames);
