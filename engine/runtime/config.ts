@@ -24,7 +24,7 @@ export interface MachineOptions {
   /** Seed of the machine's randomness; without it, the host's entropy. */
   readonly seed?: number;
   readonly hostname?: string;
-  /** How guest code is run: interpreted, or translated where it is hot; default 'interp'. */
+  /** How guest code is run: interpreted, or also translated where it is hot; default 'jit'. */
   readonly platform?: PlatformName;
   /** Traces system calls to this host file, which is appended to; '-' is stderr. */
   readonly strace?: string;
@@ -80,7 +80,7 @@ export function machine_config(options: MachineOptions, cores: number): MachineC
       `guest memory of ${memory} bytes is not possible`,
       `ask for ${MIN_MEMORY / MIB}M to ${MAX_MEMORY / MIB}M`,
     );
-  const platform = options.platform ?? 'interp';
+  const platform = options.platform ?? 'jit';
   if (!PLATFORMS.includes(platform))
     throw new TvisorError(`there is no platform '${platform}'`, `use one of ${PLATFORMS.join(', ')}`);
   for (const { guest } of options.volumes ?? [])

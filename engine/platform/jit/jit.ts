@@ -22,7 +22,7 @@ export interface JitOptions {
   readonly eager: boolean;
 }
 
-export const DEFAULT_JIT_OPTIONS: JitOptions = { heat: 16000, eager: false };
+export const DEFAULT_JIT_OPTIONS: JitOptions = { heat: 32000, eager: false };
 
 class Jit extends Interpreter {
   override readonly name = 'jit';
