@@ -201,15 +201,21 @@ class MachineExecutor implements Executor {
    * waited for came.
    */
   private find_lost_wakeup(ran: Ran): Ran {
-    const { records } = this.recorder;
-    const blocked = records.map(({ started, finished }) => started && !finished);
-    if (!blocked.includes(true)) return ran;
+    const { records, calls } = this.recorder;
+    const blocked = records.filter(({ started, finished }) => started && !finished);
+    if (blocked.length === 0) return ran;
     for (let group = KernelRoot.roots.get(kernel_root()); group !== 0; group = ThreadGroup.sibling_next.get(group))
       for (let task = ThreadGroup.threads.get(group); task !== 0; task = Task.thread_next.get(task))
         if ((Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED) wake_task(task);
     if (run_vcpu(0, this.platform, false) === RUN_PANICKED) return { hang: false, panic: this.panicked() };
-    // An error is no sign: a path that is walked again may be gone.
-    this.lost_wakeup = records.findIndex(({ finished, result }, i) => finished && result >= 0 && blocked[i] === true);
+    for (const record of blocked) {
+      const index = records.indexOf(record);
+      // An error is no sign: a path that is walked again may be gone. Nor is what later calls put into memory.
+      const same_memory = calls.slice(index + 1).every(({ copy_in }) => copy_in.length === 0);
+      if (record.finished && record.result >= 0 && same_memory && this.lost_wakeup < 0) this.lost_wakeup = index;
+      record.finished = false;
+      record.result = 0;
+    }
     return ran;
   }
 
