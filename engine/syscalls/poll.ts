@@ -132,9 +132,9 @@ function first_timeout(address: number, is_timespec: boolean): number {
   return is_timespec ? read_timespec(address) : read_timeval(address);
 }
 
-/** Linux tells how much time was left; a failure to do so changes nothing. */
+/** Linux tells how much time was left, unless the personality keeps it from it; a failure to do so changes nothing. */
 function write_remaining(address: number, is_timespec: boolean): void {
-  if (address === 0) return;
+  if (address === 0 || (Task.personality.get(current) & STICKY_TIMEOUTS) !== 0) return;
   const left = deadline_remaining();
   if (is_timespec) write_timespec(address, left);
   else write_timeval(address, left);
@@ -148,6 +148,8 @@ const SELECT_OUT = WRITABLE | 0x200 | POLLERR;
 const SELECT_EXCEPT = POLLPRI;
 const SELECT_EVENTS = [SELECT_IN, SELECT_OUT, SELECT_EXCEPT];
 const SELECT_INTEREST = [POLLIN | 0xc0, POLLOUT | 0x300, POLLPRI];
+/** personality(2): select and its kin leave the timeout as it is. */
+const STICKY_TIMEOUTS = 0x400_0000;
 const SCRATCH_WORDS = 64;
 
 /** Reads `words` words of a set to index `at`: 0 or -EFAULT. A null set is empty. */

@@ -255,7 +255,7 @@ function sys_personality(): number {
 }
 
 export const PRCTL_ROWS: readonly SyscallRow[] = [
-  partial(135, 'personality', 'kept and told, without effect', sys_personality, 'persona:ulong'),
+  partial(135, 'personality', 'kept and told; STICKY_TIMEOUTS alone has an effect', sys_personality, 'persona:ulong'),
   partial(
     157,
     'prctl',

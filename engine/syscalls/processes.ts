@@ -30,18 +30,20 @@ import {
   WNOWAIT,
   WUNTRACED,
 } from '../abi/clone.ts';
-import { BLOCKED, E2BIG, EAGAIN, EINVAL, ENOMEM, EPERM, ESRCH, NO_RESULT, RETRY } from '../abi/errno.ts';
+import { BLOCKED, E2BIG, EAGAIN, EBADF, EINVAL, ENOMEM, EPERM, ESRCH, NO_RESULT, RETRY } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { NSIG, SIGCHLD } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
+import { process_of_directory } from '../fs/proc/proc.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
 import { fatal_signal_pending, wait_on_killable, waits_done } from '../kernel/block.ts';
 import { type CloneArgs, clone_task, no_namespaces } from '../kernel/clone.ts';
 import { current } from '../kernel/current.ts';
 import { exit_group } from '../kernel/exit.ts';
+import { fd_file } from '../kernel/fd_table.ts';
 import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
 import { kill_pid } from '../kernel/kill.ts';
-import { find_task } from '../kernel/pid.ts';
+import { find_task, pid_get } from '../kernel/pid.ts';
 import {
   pidfd_bind,
   pidfd_drop,
@@ -286,6 +288,20 @@ function sys_pidfd_open(): number {
   return task === 0 ? -ESRCH : leader ? reservation.fd : -EINVAL;
 }
 
+/** The number behind a pidfd, or behind an open directory /proc/PID, which stands for the process too; -EBADF. */
+function signal_target(fd: number): number {
+  const pid = pidfd_lookup(fd);
+  if (pid !== -EBADF) return pid;
+  const file = fd_file(fd);
+  const number = file === 0 ? 0 : process_of_directory(file);
+  if (number === 0) return -EBADF;
+  lock_tasklist();
+  const task = find_task(number);
+  const found = task === 0 ? -ESRCH : pid_get(Task.pid.get(task));
+  unlock_tasklist();
+  return found;
+}
+
 function sys_pidfd_send_signal(): number {
   const signo = arg_i32(1);
   const info_at = arg_u64(2);
@@ -298,7 +314,7 @@ function sys_pidfd_send_signal(): number {
     info = new Int32Array(SIGINFO_WORDS);
     for (let i = 0; i < SIGINFO_WORDS; i++) info[i] = stage_i32(i * 4);
   }
-  const pid = pidfd_lookup(arg_i32(0));
+  const pid = signal_target(arg_i32(0));
   if (pid < 0) return pid;
   const forged = info_at !== 0 && (info[2] as number) >= 0;
   const result =

@@ -7,9 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FILE_, VM, FILES, FS, SIGHAND, IO, SYSVSEM, EPOLL };
@@ -105,6 +108,39 @@ static void meet(int in, int out) {
   if (in >= 0 && read(in, &byte, 1) != 1) _exit(1);
 }
 
+// An open directory of /proc stands for the process when a signal is sent.
+static void signal_by_directory(void) {
+  char path[64];
+  int status = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  snprintf(path, sizeof path, "/proc/%d", child);
+  int dir = open(path, O_DIRECTORY | O_RDONLY), other = open("/proc", O_DIRECTORY | O_RDONLY);
+  int in_path = open(path, O_PATH);
+  tell("by /proc", syscall(SYS_pidfd_send_signal, other, SIGTERM, NULL, 0));
+  tell("by a path", syscall(SYS_pidfd_send_signal, in_path, SIGTERM, NULL, 0));
+  tell("by a directory", syscall(SYS_pidfd_send_signal, dir, SIGTERM, NULL, 0));
+  waitpid(child, &status, 0);
+  printf("ended by %d\n", WTERMSIG(status));
+  tell("gone", syscall(SYS_pidfd_send_signal, dir, SIGTERM, NULL, 0));
+}
+
+// What select leaves of its timeout, with and without the personality that keeps it.
+static void sticky_timeouts(void) {
+  for (int sticky = 0; sticky < 2; sticky++) {
+    personality(sticky ? STICKY_TIMEOUTS : 0);
+    struct timeval tv = {0, 1000};
+    select(0, NULL, NULL, NULL, &tv);
+    printf("left %ld\n", (long)tv.tv_usec);
+    struct timespec ts = {0, 1000};
+    syscall(SYS_ppoll, NULL, 0, &ts, NULL, 8);
+    printf("left %ld\n", ts.tv_nsec);
+  }
+}
+
 // A process that is not dumpable is closed to others of its user.
 static void closed(void) {
   int up[2], down[2];
@@ -145,5 +181,7 @@ int main(void) {
   compare_files();
   take();
   closed();
+  signal_by_directory();
+  sticky_timeouts();
   return 0;
 }

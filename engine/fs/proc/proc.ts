@@ -7,14 +7,17 @@
  */
 import { PROC_MAGIC } from '../../abi/mount.ts';
 import { S_IFDIR, S_IFREG } from '../../abi/stat.ts';
+import type { Ptr } from '../../base/types.ts';
 import { current } from '../../kernel/current.ts';
 import { lock_tasklist, unlock_tasklist } from '../../kernel/kernel.ts';
 import { find_task, next_tid } from '../../kernel/pid.ts';
 import { Task } from '../../kernel/task.layout.ts';
 import { ThreadGroup } from '../../kernel/thread_group.layout.ts';
-import { FILE_KIND_PROC } from '../../vfs/file.ts';
+import { File } from '../../vfs/file.layout.ts';
+import { FILE_KIND_DIRECTORY, FILE_KIND_PROC } from '../../vfs/file.ts';
 import { INODE_KIND_PROC } from '../../vfs/inode.ts';
 import { FS_PROC } from '../../vfs/super.ts';
+import { Inode } from '../../vfs/vfs.layout.ts';
 import {
   constant,
   directory,
@@ -25,7 +28,7 @@ import {
   type PseudoNode,
   type Subject,
 } from '../pseudo/node.ts';
-import { type PseudoFilesystem, pseudo_create, register_pseudo } from '../pseudo/pseudo.ts';
+import { type PseudoFilesystem, pseudo_create, pseudo_entry, register_pseudo } from '../pseudo/pseudo.ts';
 import { config_gz } from './config.ts';
 import { CWD, EXE, FD_DIRECTORY, FDINFO_DIRECTORY, ROOT } from './fd.ts';
 import { maps, statm } from './maps.ts';
@@ -209,6 +212,14 @@ const PROC: PseudoFilesystem = {
   root: ROOT_NODE,
 };
 register_pseudo(PROC);
+
+/** The process whose directory in /proc is open as `file`: its number, 0 for any other file. */
+export function process_of_directory(file: Ptr<'File'>): number {
+  const inode = File.kind.get(file) === FILE_KIND_DIRECTORY ? File.inode.get(file) : (0 as Ptr<'Inode'>);
+  if (inode === 0 || Inode.kind.get(inode) !== INODE_KIND_PROC) return 0;
+  const { node, subject } = pseudo_entry(inode);
+  return node === PROCESS ? subject.tid : 0;
+}
 
 /** A procfs superblock with one reference, or -ENOMEM. */
 export function procfs_create(): number {

@@ -43,6 +43,11 @@ function subject_of(inode: I): Subject {
   return { tid: I32[at] as number, item: I32[at + 1] as number };
 }
 
+/** What an inode of a made-up file system stands for. */
+export function pseudo_entry(inode: I): Entry {
+  return { node: node_at(inode), subject: subject_of(inode) };
+}
+
 /** Inode numbers are a function of what they stand for, so that they are stable. */
 function inode_number(entry: Entry): number {
   return 1 + number_of(entry.node) + entry.subject.tid * 0x4000 + (entry.subject.item + 1) * 0x4000_0000;
