@@ -8,9 +8,13 @@ export function judge(program: Program, outcome: ExecOutcome): Finding | undefin
   if (outcome.panic !== null) return panic_finding(program, outcome.panic);
   if (outcome.status === 'hang') return hang_finding(program, outcome);
   if (outcome.status === 'corrupt') return corruption_finding(outcome.corruption);
-  if ((outcome.lost_wakeup ?? -1) >= 0) return lost_wakeup_finding(program, outcome.lost_wakeup!);
+  const lost = outcome.lost_wakeup ?? -1;
+  if (lost >= 0 && !RESCANNING.has(call_name(program, lost))) return lost_wakeup_finding(program, lost);
   return outcome.leaks.length > 0 ? leak_finding(outcome.leaks) : undefined;
 }
+
+/** They look descriptors up at each scan, as Linux does: one that was closed meanwhile ends them, and wakes nobody. */
+const RESCANNING: ReadonlySet<string> = new Set(['poll', 'ppoll', 'select', 'pselect6']);
 
 function lost_wakeup_finding(program: Program, call: number): Finding {
   const details = `Call ${call} (${call_name(program, call)}) blocked, and ended when it was made to look again: nobody woke it.`;

@@ -47,6 +47,8 @@ test('titles come from structure, without addresses', () => {
     judge(PROGRAM, outcome({ status: 'hang' }, {}, { finished: false })),
     judge(PROGRAM, outcome({ status: 'corrupt', corruption: 'Inode at 0x77a0: nlink 3, not 2' })),
     judge(PROGRAM, outcome({ leaks: ['Pipe', 'File'].map((record) => ({ record, before: 1, after: 2 })) })),
+    judge(PROGRAM, outcome({ lost_wakeup: 1 })),
+    judge(program('poll(0x0, 0x0, 0x0)'), outcome({ lost_wakeup: 0 })),
     judge(PROGRAM, outcome()),
   ].map((finding) => finding?.title);
   assert.equal(titles, [
@@ -55,6 +57,8 @@ test('titles come from structure, without addresses', () => {
     'hang: fcntl',
     'corruption: Inode at N nlink N not N',
     'leak: File, Pipe',
+    'lost wake-up: fcntl',
+    undefined,
     undefined,
   ]);
   assert.match(title_hash('a'), /^[0-9a-f]{16}$/);
