@@ -56,10 +56,14 @@ export class ChoiceTable {
   }
 }
 
+/** The static part depends on the target alone, and takes most of the time. */
+const static_parts = new WeakMap<Target, readonly Float64Array[]>();
+
 /** The table of a target and a corpus. Calls that end the program are not in it: the generator places them. */
 export function make_choice_table(target: Target, corpus: readonly Program[] = []): ChoiceTable {
   const calls = target.calls.filter(({ traits }) => !traits.terminal);
-  const static_part = static_priorities(calls);
+  const static_part = static_parts.get(target) ?? static_priorities(calls);
+  static_parts.set(target, static_part);
   const dynamic_part = dynamic_priorities(calls, corpus);
   const priorities = static_part.map((row, i) =>
     row.map((priority, j) => {
