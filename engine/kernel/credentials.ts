@@ -5,6 +5,7 @@
 import type { Ptr } from '../base/types.ts';
 import { U8, U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
+import { Mm } from '../mm/mm.layout.ts';
 import { Credentials } from './credentials.layout.ts';
 import { current } from './current.ts';
 import { lock_tasklist, unlock_tasklist } from './kernel.ts';
@@ -46,6 +47,8 @@ export function credentials_put(c: Ptr<'Credentials'>): void {
   if (Credentials.refs.add(c, -1) === 1) credentials_slab.free(c);
 }
 
+type C = Ptr<'Credentials'>;
+
 /** A private copy of the current task's credentials, to be changed and given to `credentials_commit`; 0: no heap. */
 export function credentials_prepare(): Ptr<'Credentials'> {
   const copy = credentials_slab.alloc();
@@ -56,9 +59,29 @@ export function credentials_prepare(): Ptr<'Credentials'> {
   return copy;
 }
 
-/** Publishes prepared credentials as the current task's. Others look at them under the tasklist lock. */
+/** Whether new credentials can do other things than the old ones could (Linux's commit_creds). */
+function gains_rights(old: C, fresh: C): boolean {
+  return (
+    Credentials.euid.get(old) !== Credentials.euid.get(fresh) ||
+    Credentials.egid.get(old) !== Credentials.egid.get(fresh) ||
+    Credentials.fsuid.get(old) !== Credentials.fsuid.get(fresh) ||
+    Credentials.fsgid.get(old) !== Credentials.fsgid.get(fresh) ||
+    (Credentials.cap_permitted.lo(fresh) & ~Credentials.cap_permitted.lo(old)) !== 0 ||
+    (Credentials.cap_permitted.hi(fresh) & ~Credentials.cap_permitted.hi(old)) !== 0
+  );
+}
+
+/**
+ * Publishes prepared credentials as the current task's. Others look at them under the tasklist lock. Where they are
+ * those of another user, the process is no longer dumpable and forgets its death signal (prctl(2)).
+ */
 export function credentials_commit(prepared: Ptr<'Credentials'>): void {
   const old = Task.credentials.get(current);
+  if (old !== 0 && gains_rights(old, prepared)) {
+    const mm = Task.mm.get(current);
+    if (mm !== 0) Mm.dumpable.set(mm, 0);
+    Task.death_signal.set(current, 0);
+  }
   lock_tasklist();
   Task.credentials.set(current, prepared);
   unlock_tasklist();

@@ -150,7 +150,13 @@ static void closed(void) {
     waitpid(child, NULL, 0);
     return;
   }
+  int death = -1;
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) != 0) _exit(1);
+  prctl(PR_GET_PDEATHSIG, &death);
+  printf("death signal %d\n", death);
+  setresuid(-1, -1, 1000);
+  printf("after setuid %d\n", prctl(PR_GET_DUMPABLE));
   prctl(PR_SET_DUMPABLE, 1);
   pid_t other = fork();
   if (other == 0) {
