@@ -171,6 +171,8 @@ const CONTROL: readonly CallDescription[] = [
   prctl('PR_GET_NAME', 16, arg('name', output(bytes(16)))),
   prctl('PR_CAPBSET_READ', 23, arg('capability', CAPABILITY)),
   prctl('PR_CAPBSET_DROP', 24, arg('capability', CAPABILITY)),
+  prctl('PR_GET_TSC', 25, arg('mode', output(int32))),
+  prctl('PR_SET_TSC', 26, arg('mode', range(0, 2))),
   prctl('PR_SET_CHILD_SUBREAPER', 36, arg('value', range(0, 1))),
   prctl('PR_GET_CHILD_SUBREAPER', 37, arg('value', output(int32))),
   prctl('PR_SET_NO_NEW_PRIVS', 38, arg('value', range(0, 1))),
