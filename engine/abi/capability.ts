@@ -27,3 +27,4 @@ export const CAP_LEASE = 28;
 export const CAP_SETFCAP = 31;
 export const CAP_SYSLOG = 34;
 export const CAP_LAST = 40;
+export const CAP_WAKE_ALARM = 35;

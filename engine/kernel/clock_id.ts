@@ -52,6 +52,11 @@ export function clock_kind(clock: number): number {
   }
 }
 
+/** Whether a clock can be slept on and has timers: the coarse ones and the raw one only tell the time. */
+export function clock_has_timers(clock: number): boolean {
+  return clock !== CLOCK_REALTIME_COARSE && clock !== CLOCK_MONOTONIC_COARSE && clock !== CLOCK_MONOTONIC_RAW;
+}
+
 /** Reads a CPU clock in ns; -EINVAL when it names no task. */
 export function read_cpu_clock(clock: number): number {
   if (clock === CLOCK_THREAD_CPUTIME_ID) return task_cpu_ns(current);

@@ -82,7 +82,10 @@ export function wait_for_child(kind: number, id: number, options: number): numbe
 }
 
 function is_eligible(child: Group, kind: number, id: number, options: number): boolean {
-  if ((ThreadGroup.flags.load(child) & GROUP_REAPED) !== 0) return false;
+  const flags = ThreadGroup.flags.load(child);
+  if ((flags & GROUP_REAPED) !== 0) return false;
+  // All that a zombie will ever report is its end.
+  if ((flags & GROUP_ZOMBIE) !== 0 && (options & WEXITED) === 0) return false;
   if (kind === P_PID && ThreadGroup.tgid.get(child) !== id) return false;
   if (kind === P_PGID && pgid_of(child) !== id) return false;
   if (kind !== P_ALL && kind !== P_PID && kind !== P_PGID) return false;

@@ -121,7 +121,11 @@ function socket_file(socket: S, flags: number): Ptr<'File'> {
 /** socket(2): a file, or 0 without memory. `flags` may have SOCK_NONBLOCK. */
 export function socket_open(type: number, flags: number): Ptr<'File'> {
   const socket = socket_create(type);
-  return socket === 0 ? (0 as Ptr<'File'>) : socket_file(socket, flags);
+  if (socket === 0) return 0 as Ptr<'File'>;
+  lock_sockets();
+  set_owner(socket);
+  unlock_sockets();
+  return socket_file(socket, flags);
 }
 
 /** Notes who acts for a socket: the current task. Under the lock. */

@@ -2,7 +2,7 @@
  * Descriptors: close(2), close_range(2), dup(2), fcntl(2), ioctl(2), pipe(2).
  */
 import { CAP_SYS_RESOURCE } from '../abi/capability.ts';
-import { EBADF, EFAULT, EINVAL, ENOMEM } from '../abi/errno.ts';
+import { EBADF, EFAULT, EINVAL, ENOMEM, ENOTTY } from '../abi/errno.ts';
 import {
   CLOSE_RANGE_CLOEXEC,
   CLOSE_RANGE_UNSHARE,
@@ -65,7 +65,17 @@ import { task_replace_files } from '../kernel/task_shared.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
-import { FILE_KIND_PIPE, file_operations, file_put } from '../vfs/file.ts';
+import {
+  FILE_KIND_HOST_STREAM,
+  FILE_KIND_INOTIFY,
+  FILE_KIND_PIPE,
+  FILE_KIND_PTMX,
+  FILE_KIND_RANDOM,
+  FILE_KIND_SOCKET,
+  FILE_KIND_TTY,
+  file_operations,
+  file_put,
+} from '../vfs/file.ts';
 import { capable } from '../vfs/permission.ts';
 import { record_lock } from './record_locks.ts';
 import { full, partial, type SyscallRow } from './row.ts';
@@ -223,7 +233,7 @@ function set_owner(file: Ptr<'File'>, owner: number): void {
 function get_owner_ex(file: Ptr<'File'>): number {
   const scratch = Vcpu.scratch.at(current_vcpu);
   const owner = File.owner.get(file);
-  I32[scratch >> 2] = owner < 0 ? F_OWNER_PGRP : F_OWNER_PID;
+  I32[scratch >> 2] = owner < 0 ? F_OWNER_PGRP : owner === 0 ? F_OWNER_TID : F_OWNER_PID;
   I32[(scratch >> 2) + 1] = Math.abs(owner);
   return copy_out(arg_u64(2), scratch, 8) < 0 ? -EFAULT : 0;
 }
@@ -257,12 +267,20 @@ function sys_ioctl(): number {
   }
 }
 
+/** Files that can send a signal when they become ready. */
+const ASYNC_KINDS: ReadonlySet<number> = new Set([
+  ...[FILE_KIND_PIPE, FILE_KIND_SOCKET, FILE_KIND_TTY, FILE_KIND_PTMX, FILE_KIND_HOST_STREAM],
+  ...[FILE_KIND_INOTIFY, FILE_KIND_RANDOM],
+]);
+
 /** FIONBIO and FIOASYNC: the argument points to an int that says on or off. */
 function set_flag_by_int(file: Ptr<'File'>, flag: number): number {
   const scratch = Vcpu.scratch.at(current_vcpu);
   if (copy_in(scratch, arg_u64(2), 4) < 0) return -EFAULT;
   const flags = File.flags.get(file);
-  return set_status_flags(file, I32[scratch >> 2] === 0 ? flags & ~flag : flags | flag);
+  const wanted = I32[scratch >> 2] === 0 ? flags & ~flag : flags | flag;
+  if (flag === O_ASYNC && wanted !== flags && !ASYNC_KINDS.has(File.kind.get(file))) return -ENOTTY;
+  return set_status_flags(file, wanted);
 }
 
 function make_pipe(flags: number): number {

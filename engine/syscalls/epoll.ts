@@ -65,7 +65,7 @@ function sys_epoll_ctl(): number {
   const fd = arg_i32(2);
   const file = fd_file(fd);
   if (epoll === 0 || file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
-  if (!is_epoll(epoll)) return -EINVAL;
+  if (epoll === file || !is_epoll(epoll)) return -EINVAL;
   // A bit that would keep the system awake means nothing here.
   events = (events & ~EPOLLWAKEUP) >>> 0;
   switch (operation) {
@@ -83,11 +83,11 @@ function sys_epoll_ctl(): number {
 
 /** Waits for events; `timeout_ns` is 0 for no wait, Infinity for no limit. */
 function wait_for_events(timeout_ns: number): number {
-  const max = arg_i32(2);
-  if (max <= 0 || max > MAX_EVENTS) return -EINVAL;
   const fd = arg_i32(0);
   const file = fd_file(fd);
   if (file === 0) return -EBADF;
+  const max = arg_i32(2);
+  if (max <= 0 || max > MAX_EVENTS) return -EINVAL;
   if (!is_epoll(file)) return -EINVAL;
   if (epoll_ready_count(file) > 0) {
     io.reset();

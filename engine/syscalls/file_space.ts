@@ -33,6 +33,7 @@ import { Task } from '../kernel/task.layout.ts';
 import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { strip_set_id_on_write, vfs_truncate } from '../vfs/attributes.ts';
 import { File } from '../vfs/file.layout.ts';
+import { FILE_KIND_PIPE } from '../vfs/file.ts';
 import { inode_operations } from '../vfs/inode.ts';
 import { flock_set, lock_queue } from '../vfs/locks.ts';
 import { mapping_sync } from '../vfs/mapping.ts';
@@ -143,7 +144,7 @@ const FADVISE_LAST = 5;
 function sys_fadvise64(): number {
   const file = fd_file(arg_i32(0));
   if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
-  if ((File.mode.get(file) & FMODE_STREAM) !== 0) return -ESPIPE;
+  if (File.kind.get(file) === FILE_KIND_PIPE) return -ESPIPE;
   return arg_i64(2) < 0 || arg_lo(3) > FADVISE_LAST ? -EINVAL : 0;
 }
 
@@ -163,7 +164,8 @@ function sys_flock(): number {
   if (type === undefined) return -EINVAL;
   if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
   const inode = File.inode.get(file);
-  if (inode === 0) return -EINVAL;
+  // What has no inode of its own nobody else can open: nothing to be locked against.
+  if (inode === 0) return 0;
   const result = flock_set(file, type, ThreadGroup.tgid.get(Task.group.get(current)));
   if (result !== -EAGAIN || (arg_lo(1) & LOCK_NB) !== 0) return result;
   const queue = lock_queue(inode);

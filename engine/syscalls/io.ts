@@ -18,6 +18,7 @@ import {
   read_transfer,
   readable_file,
   single_buffer,
+  transfer_length,
   writable_file,
   write_transfer,
 } from './transfer.ts';
@@ -81,6 +82,8 @@ function sys_pwrite64(): number {
   return transfer_at(true);
 }
 
+const RWF_SUPPORTED = RWF_HIPRI | RWF_NOWAIT | RWF_DSYNC | RWF_SYNC;
+
 /** The vectored calls: `offset` AT_POSITION or not negative. */
 function transfer_vector(offset: number, flags: number, write: boolean): number {
   const fd = arg_i32(0);
@@ -90,6 +93,8 @@ function transfer_vector(offset: number, flags: number, write: boolean): number 
   if (file < 0) return file;
   const imported = import_iovec(arg_u64(1), arg_i32(2));
   if (imported < 0) return imported;
+  if (transfer_length() === 0) return 0;
+  if ((flags & ~RWF_SUPPORTED) !== 0) return -EOPNOTSUPP;
   const nonblocking = (flags & RWF_NOWAIT) !== 0 || is_nonblocking(file as Ptr<'File'>);
   const transfer = write ? write_transfer : read_transfer;
   return transfer(fd, file as Ptr<'File'>, offset, nonblocking);
@@ -116,10 +121,8 @@ function sys_pwritev(): number {
 
 /** Offset -1 of the second versions is the file's position. */
 function transfer_vector_flags(write: boolean): number {
-  const flags = arg_lo(5);
-  if ((flags & ~(RWF_HIPRI | RWF_NOWAIT | RWF_DSYNC | RWF_SYNC)) !== 0) return -EOPNOTSUPP;
   const offset = arg_i64(3);
-  return offset < AT_POSITION ? -EINVAL : transfer_vector(offset, flags, write);
+  return offset < AT_POSITION ? -EINVAL : transfer_vector(offset, arg_lo(5), write);
 }
 
 function sys_preadv2(): number {
@@ -133,7 +136,6 @@ function sys_pwritev2(): number {
 function sys_lseek(): number {
   const file = fd_file(arg_i32(0));
   if (file === 0) return -EBADF;
-  if ((File.mode.get(file) & FMODE_STREAM) !== 0) return -ESPIPE;
   const whence = arg_lo(2);
   if (whence > 4) return -EINVAL;
   const position_lock = File.position_lock.at(file);

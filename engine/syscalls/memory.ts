@@ -43,7 +43,8 @@ function limited_mm(): Ptr<'Mm'> {
 function sys_mmap(): number {
   const flags = arg_u32(3);
   const offset = arg_u64(5);
-  if (offset % 4096 !== 0) return -EINVAL;
+  // A double cannot tell the lowest bits of the largest offsets.
+  if ((arg_lo(5) & 4095) !== 0) return -EINVAL;
   let file = 0 as Ptr<'File'>;
   if ((flags & MAP_ANONYMOUS) === 0) {
     file = fd_file(arg_i32(4));

@@ -6,7 +6,14 @@ import { SIGALRM } from '../abi/signal.ts';
 import { CLOCK_THREAD_CPUTIME_ID, TIMER_ABSTIME } from '../abi/time.ts';
 import type { Ptr } from '../base/types.ts';
 import { arg_i32, arg_u64 } from '../kernel/args.ts';
-import { absolute_to_monotonic, clock_kind, KIND_CPU, KIND_INVALID, read_cpu_clock } from '../kernel/clock_id.ts';
+import {
+  absolute_to_monotonic,
+  clock_has_timers,
+  clock_kind,
+  KIND_CPU,
+  KIND_INVALID,
+  read_cpu_clock,
+} from '../kernel/clock_id.ts';
 import { current } from '../kernel/current.ts';
 import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
 import { find_task } from '../kernel/pid.ts';
@@ -46,6 +53,7 @@ function sys_timer_create(): number {
   const clock = arg_i32(0);
   const kind = clock_kind(clock);
   if (kind === KIND_INVALID) return -EINVAL;
+  if (!clock_has_timers(clock)) return -EOPNOTSUPP;
   if (kind === KIND_CPU && clock < 0 && read_cpu_clock(clock) < 0) return -EINVAL;
   if (kind === KIND_CPU && clock < 0 && !is_own_clock(clock)) return -EOPNOTSUPP;
   const event_at = arg_u64(1);

@@ -30,7 +30,20 @@ import {
   WNOWAIT,
   WUNTRACED,
 } from '../abi/clone.ts';
-import { BLOCKED, E2BIG, EAGAIN, EBADF, EINVAL, ENOMEM, EPERM, ESRCH, NO_RESULT, RETRY } from '../abi/errno.ts';
+import {
+  BLOCKED,
+  E2BIG,
+  EAGAIN,
+  EBADF,
+  EFAULT,
+  EINVAL,
+  ENOMEM,
+  EPERM,
+  ERESTARTSYS,
+  ESRCH,
+  NO_RESULT,
+  RETRY,
+} from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { NSIG, SIGCHLD } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
@@ -57,6 +70,7 @@ import { clone_resource, release_resource } from '../kernel/resources.ts';
 import { SIGINFO_WORDS, siginfo_user } from '../kernel/siginfo.ts';
 import {
   put_int,
+  stage,
   stage_clear,
   stage_i32,
   stage_in,
@@ -72,6 +86,7 @@ import { parent_pid, task_put } from '../kernel/task.ts';
 import { task_replace_files, task_replace_fs } from '../kernel/task_shared.ts';
 import { Pid, ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { wait_for_child, wait_report } from '../kernel/wait.ts';
+import { copy_out } from '../mm/uaccess.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 
 const POLLIN = 1;
@@ -213,7 +228,21 @@ function sys_wait4(): number {
   return rusage_at === 0 ? found : Math.min(put_child_rusage(rusage_at), 0) || found;
 }
 
+/** Linux writes the siginfo of a failed call too: zeros. */
 function sys_waitid(): number {
+  const found = find_for_waitid();
+  if (found > 0 || is_waiting(found)) return found > 0 ? put_waitid(found, arg_u64(2), arg_u64(4)) : found;
+  const fault = put_waitid(0, arg_u64(2), arg_u64(4));
+  return fault < 0 ? fault : found;
+}
+
+/** BLOCKED, RETRY and what restarts the call: it has not ended. */
+function is_waiting(result: number): boolean {
+  return result <= -ERESTARTSYS;
+}
+
+/** The pid that was found, 0 for none yet, -errno, or the results of waiting. */
+function find_for_waitid(): number {
   const options = arg_u32(3);
   if ((options & ~(WNOHANG | WEXITED | WUNTRACED | WCONTINUED | WNOWAIT | WNOTHREAD | WCLONE | WALL)) !== 0)
     return -EINVAL;
@@ -233,9 +262,7 @@ function sys_waitid(): number {
     kind = P_PID;
   }
   const found = wait_for_child(kind, id, nonblocking ? options | WNOHANG : options);
-  if (found < 0) return found;
-  if (found === 0 && nonblocking) return -EAGAIN;
-  return put_waitid(found, arg_u64(2), arg_u64(4));
+  return found === 0 && nonblocking ? -EAGAIN : found;
 }
 
 /** siginfo and rusage of waitid; all zero when nothing was found (WNOHANG). */
@@ -253,7 +280,8 @@ function put_waitid(found: number, info_at: number, rusage_at: number): number {
     stage_set_u32(20, wait_report.uid);
     stage_set_u32(24, wait_report.code_status);
   }
-  return stage_out(info_at, 128);
+  // The fields alone: Linux leaves what is between and behind them as it is.
+  return stage_out(info_at, 12) < 0 || copy_out(info_at + 16, stage() + 16, 12) < 0 ? -EFAULT : 0;
 }
 
 function sys_getpid(): number {
@@ -306,21 +334,22 @@ function sys_pidfd_send_signal(): number {
   const signo = arg_i32(1);
   const info_at = arg_u64(2);
   if (arg_u32(3) !== 0) return -EINVAL;
-  let info = siginfo_user(signo);
-  if (info_at !== 0) {
-    const fault = stage_in(info_at, SIGINFO_WORDS * 4);
-    if (fault < 0) return fault;
-    if (stage_i32(0) !== signo) return -EINVAL;
-    info = new Int32Array(SIGINFO_WORDS);
-    for (let i = 0; i < SIGINFO_WORDS; i++) info[i] = stage_i32(i * 4);
-  }
   const pid = signal_target(arg_i32(0));
   if (pid < 0) return pid;
-  const forged = info_at !== 0 && (info[2] as number) >= 0;
-  const result =
-    forged && Pid.task.get(pid as Ptr<'Pid'>) !== current ? -EPERM : kill_pid(pid as Ptr<'Pid'>, signo, info);
+  const result = info_at === 0 ? kill_pid(pid as Ptr<'Pid'>, signo, siginfo_user(signo)) : queue_to_pid(pid, signo);
   pidfd_drop(pid as Ptr<'Pid'>);
   return result;
+}
+
+/** With the siginfo at argument 2, which the kernel's own codes only the process itself may have. */
+function queue_to_pid(pid: number, signo: number): number {
+  const fault = stage_in(arg_u64(2), SIGINFO_WORDS * 4);
+  if (fault < 0) return fault;
+  if (stage_i32(0) !== signo) return -EINVAL;
+  const info = new Int32Array(SIGINFO_WORDS);
+  for (let i = 0; i < SIGINFO_WORDS; i++) info[i] = stage_i32(i * 4);
+  const forged = (info[2] as number) >= 0;
+  return forged && Pid.task.get(pid as Ptr<'Pid'>) !== current ? -EPERM : kill_pid(pid as Ptr<'Pid'>, signo, info);
 }
 
 /** unshare(2): own copies of what was shared with other tasks; no namespaces. */
@@ -372,6 +401,6 @@ export const PROCESS_ROWS: readonly SyscallRow[] = [
   full(247, 'waitid', sys_waitid, 'idtype:enum(idtype)', 'id:pid', 'infop:ptr', 'options:flags(wait)', 'rusage:ptr'),
   partial(272, 'unshare', NO_NAMESPACES, sys_unshare, 'flags:flags(clone)'),
   full(424, 'pidfd_send_signal', sys_pidfd_send_signal, 'pidfd:fd', 'sig:signal', 'info:ptr', 'flags:uint'),
-  full(434, 'pidfd_open', sys_pidfd_open, 'pid:pid', 'flags:uint'),
+  partial(434, 'pidfd_open', 'no PIDFD_THREAD', sys_pidfd_open, 'pid:pid', 'flags:uint'),
   partial(435, 'clone3', NO_NAMESPACES, sys_clone3, 'args:ptr', 'size:size'),
 ];

@@ -50,13 +50,19 @@ function set_word64(at: number, value: number): void {
   U32[(at >> 2) + 1] = Math.floor(value / TWO_32);
 }
 
+/** 0 of what has no inode of its own. */
+function inode_size(file: Ptr<'File'>): number {
+  const inode = File.inode.get(file);
+  return inode === 0 ? 0 : Inode.size.get(inode);
+}
+
 /** Decodes the struct flock in the scratch area: 0, -EINVAL, -EOVERFLOW. */
 function decode(file: Ptr<'File'>, scratch: number): number {
   const whence = U16[(scratch + 2) >> 1] as number;
   let start = word64(scratch + 8);
   const length = word64(scratch + 16);
   if (whence === 1) start += File.position.get(file);
-  else if (whence === 2) start += Inode.size.get(File.inode.get(file));
+  else if (whence === 2) start += inode_size(file);
   else if (whence !== 0) return -EINVAL;
   if (start > LOCK_END || start + length > LOCK_END) return -EOVERFLOW;
   range.type = U16[scratch >> 1] as number;
@@ -106,23 +112,26 @@ export function record_lock(fd: number, file: Ptr<'File'>, command: number): num
   const scratch = Vcpu.scratch.at(current_vcpu);
   if (copy_in(scratch, arg_u64(2), FLOCK_SIZE) < 0) return -EFAULT;
   const inode = File.inode.get(file);
-  if (inode === 0) return (U16[(scratch + 2) >> 1] as number) > 2 ? -EINVAL : -EBADF;
   const decoded = decode(file, scratch);
   if (decoded < 0) return decoded;
   // An OFD lock has no process (fcntl(2): l_pid must be zero).
-  if (ofd && I32[(scratch + 24) >> 2] !== 0) return -EINVAL;
+  const misplaced_pid = ofd && I32[(scratch + 24) >> 2] !== 0;
   if (!ofd) Task.lock_blocker.store(current, 0);
   const flavor = ofd ? LOCK_OFD : LOCK_POSIX;
   const owner = ofd ? file : Task.files.get(current);
   if (command === F_GETLK || command === F_OFD_GETLK) {
-    if (range.type !== F_RDLCK && range.type !== F_WRLCK) return -EINVAL;
-    lock_test(inode, flavor, owner, range);
+    if (misplaced_pid || (range.type !== F_RDLCK && range.type !== F_WRLCK)) return -EINVAL;
+    if (inode === 0) range.type = F_UNLCK;
+    else lock_test(inode, flavor, owner, range);
     encode(scratch);
     return copy_out(arg_u64(2), scratch, FLOCK_SIZE) < 0 ? -EFAULT : 0;
   }
   const mode = File.mode.get(file);
   if (range.type === F_RDLCK && (mode & FMODE_READ) === 0) return -EBADF;
   if (range.type === F_WRLCK && (mode & FMODE_WRITE) === 0) return -EBADF;
+  if (misplaced_pid) return -EINVAL;
+  // Anonymous files share one inode in Linux, and meet there; here each is on its own.
+  if (inode === 0) return 0;
   const result = lock_set(inode, flavor, owner, range);
   if (result !== -EAGAIN) return result;
   if (command !== F_SETLKW && command !== F_OFD_SETLKW) return -EAGAIN;

@@ -70,9 +70,12 @@ export function socket_file_of(fd: number): number {
   return File.kind.get(file) === FILE_KIND_SOCKET ? file : -ENOTSOCK;
 }
 
+/** What the type of socket(2) may hold. */
+const SOCK_FLAGS = SOCK_TYPE_MASK | SOCK_CLOEXEC | SOCK_NONBLOCK;
+
 /** Type and flags of socket(2), checked: the type, or -errno. */
 function check_kind(family: number, type_and_flags: number, protocol: number): number {
-  if ((type_and_flags & ~(SOCK_TYPE_MASK | SOCK_CLOEXEC | SOCK_NONBLOCK)) !== 0) return -EINVAL;
+  if ((type_and_flags & ~SOCK_FLAGS) !== 0) return -EINVAL;
   if (family !== AF_UNIX) return -EAFNOSUPPORT;
   const type = type_and_flags & SOCK_TYPE_MASK;
   if (type > 10) return -EINVAL;
@@ -87,32 +90,32 @@ function sys_socket(): number {
   return type < 0 ? type : install_new(socket_open(type, arg_i32(1)), arg_i32(1));
 }
 
+function tell_pair(a: number, b: number): number {
+  stage_set_u32(0, a);
+  stage_set_u32(4, b);
+  return stage_out(arg_u64(3), 8) < 0 ? -EFAULT : 0;
+}
+
 function sys_socketpair(): number {
   const flags = arg_i32(1);
-  const type = check_kind(arg_i32(0), flags, arg_i32(2));
-  if (type < 0) return type;
-  collect_sockets();
-  const made = socket_pair(type, flags);
-  if (made < 0) return made;
-  const { first, second } = socket_ends;
+  if ((flags & ~SOCK_FLAGS) !== 0) return -EINVAL;
   const files = Task.files.get(current);
   const a = fd_reserve(files, 0);
   const b = a < 0 ? a : fd_reserve(files, 0);
-  let result = b < 0 ? b : 0;
-  if (result === 0) {
-    stage_set_u32(0, a);
-    stage_set_u32(4, b);
-    if (stage_out(arg_u64(3), 8) < 0) result = -EFAULT;
+  // As Linux, the numbers are told before there are sockets, and stay told when there will be none.
+  let result = b < 0 ? b : tell_pair(a, b);
+  if (result === 0) result = check_kind(arg_i32(0), flags, arg_i32(2));
+  if (result >= 0) {
+    collect_sockets();
+    result = socket_pair(result, flags);
   }
-  if (result === 0) {
-    fd_fill(files, a, first, (flags & SOCK_CLOEXEC) !== 0);
-    fd_fill(files, b, second, (flags & SOCK_CLOEXEC) !== 0);
+  if (result >= 0) {
+    fd_fill(files, a, socket_ends.first, (flags & SOCK_CLOEXEC) !== 0);
+    fd_fill(files, b, socket_ends.second, (flags & SOCK_CLOEXEC) !== 0);
     return 0;
   }
   if (a >= 0) fd_unreserve(files, a);
   if (b >= 0) fd_unreserve(files, b);
-  file_put(first);
-  file_put(second);
   return result;
 }
 
@@ -161,9 +164,10 @@ function sys_connect(): number {
 }
 
 function accept(flags: number): number {
-  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) !== 0) return -EINVAL;
   const fd = arg_i32(0);
   const found = socket_file_of(fd);
+  if (found === -EBADF) return found;
+  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) !== 0) return -EINVAL;
   if (found < 0) return found;
   const listener = found as Ptr<'File'>;
   const files = Task.files.get(current);

@@ -168,9 +168,11 @@ function sys_sendfile(): number {
   const address = arg_u64(2);
   const from = side(arg_i32(1), FMODE_READ, offset_at(address));
   if (from === null) return error;
+  const unplaced = (File.mode.get(from.file) & FMODE_STREAM) !== 0;
+  if (unplaced && address !== 0) return -ESPIPE;
   const to = side(arg_i32(0), FMODE_WRITE, AT_POSITION);
   if (to === null) return error;
-  if ((File.mode.get(from.file) & FMODE_STREAM) !== 0) return address === 0 ? -EINVAL : -ESPIPE;
+  if (unplaced) return -EINVAL;
   if ((File.flags.get(to.file) & O_APPEND) !== 0) return -EINVAL;
   const moved = move(from, to, Math.min(arg_u64(3), MAX_RW_COUNT), false, false);
   // The offset is stored even where nothing was left to send (Linux's sys_sendfile64).
@@ -202,6 +204,7 @@ function sys_splice(): number {
 function sys_tee(): number {
   const flags = arg_lo(3);
   if ((flags & ~SPLICE_F_ALL) !== 0) return -EINVAL;
+  if (arg_u64(2) === 0) return 0;
   const from = side(arg_i32(0), FMODE_READ, AT_POSITION);
   if (from === null) return error;
   const to = side(arg_i32(1), FMODE_WRITE, AT_POSITION);

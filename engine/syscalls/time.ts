@@ -25,6 +25,7 @@ import {
 import {
   absolute_to_monotonic,
   children_cpu_ns,
+  clock_has_timers,
   clock_kind,
   KIND_CPU,
   KIND_INVALID,
@@ -130,7 +131,7 @@ function sys_clock_nanosleep(): number {
   const kind = clock_kind(clock);
   if (Task.syscall_deadline.get(current) === 0) {
     if (kind === KIND_INVALID) return -EINVAL;
-    if (kind === KIND_CPU) return -EOPNOTSUPP;
+    if (kind === KIND_CPU || !clock_has_timers(clock)) return -EOPNOTSUPP;
     if (stage_in(arg_u64(2), 16) < 0) return -EFAULT;
     const ns = stage_timespec(0);
     if (ns < 0) return -EINVAL;

@@ -1,5 +1,6 @@
 /** timerfd_create(2), timerfd_settime, timerfd_gettime; signalfd(2). */
-import { EBADF, EFAULT, EINVAL } from '../abi/errno.ts';
+import { CAP_WAKE_ALARM } from '../abi/capability.ts';
+import { EBADF, EFAULT, EINVAL, EPERM } from '../abi/errno.ts';
 import { O_CLOEXEC, O_NONBLOCK } from '../abi/fcntl.ts';
 import {
   CLOCK_BOOTTIME,
@@ -14,6 +15,7 @@ import { TimerFd } from '../fs/anon/timerfd.layout.ts';
 import { timerfd_create, timerfd_get, timerfd_of, timerfd_set, timerfd_setting } from '../fs/anon/timerfd.ts';
 import { U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
+import { capable } from '../kernel/credentials.ts';
 import { current_vcpu } from '../kernel/current.ts';
 import { fd_file } from '../kernel/fd_table.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
@@ -31,6 +33,8 @@ function sys_timerfd_create(): number {
   const clock = arg_i32(0);
   const flags = arg_lo(1);
   if (!CLOCKS.includes(clock) || (flags & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return -EINVAL;
+  const alarm = clock === CLOCK_REALTIME_ALARM || clock === CLOCK_BOOTTIME_ALARM;
+  if (alarm && !capable(CAP_WAKE_ALARM)) return -EPERM;
   return install_new(timerfd_create(clock, flags), flags);
 }
 

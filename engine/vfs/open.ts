@@ -20,6 +20,7 @@ import {
   FMODE_WRITE,
   O_ACCMODE,
   O_CREAT,
+  O_DIRECT,
   O_DIRECTORY,
   O_EXCL,
   O_NOATIME,
@@ -168,6 +169,10 @@ function finish_open(credentials: Ptr<'Credentials'>, flags: number, created: bo
     return result;
   }
   const mode = Inode.mode.get(inode) & S_IFMT;
+  if ((flags & O_DIRECT) !== 0 && mode !== S_IFREG) {
+    target.put();
+    return -EINVAL;
+  }
   const kind = mode === S_IFDIR ? FILE_KIND_DIRECTORY : FILE_KIND_REGULAR;
   const file = open_dentry(target.mount, target.dentry, kind, flags);
   target.put();
@@ -213,7 +218,7 @@ function check_access(inode: Ptr<'Inode'>, credentials: Ptr<'Credentials'>, flag
  * The file system's `open`, or the device, may change the kind. Returns the file or -errno.
  */
 export function open_dentry(mount: Ptr<'Mount'>, dentry: D, kind: number, flags: number): number {
-  const file = file_alloc(kind, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW | O_DIRECTORY));
+  const file = file_alloc(kind, flags & ~(O_CREAT | O_EXCL | O_TRUNC));
   if (file === 0) return -ENFILE;
   const inode = Dentry.inode.get(dentry);
   File.mount.set(file, mntget(mount));

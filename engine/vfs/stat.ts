@@ -3,8 +3,10 @@
  */
 import { S_IFIFO, S_IFSOCK } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
+import { Pipe } from '../fs/anon/pipe.layout.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { INODE_LOCK } from '../heap/lock_order.ts';
+import { UnixSocket } from '../socket/socket.layout.ts';
 import { File } from './file.layout.ts';
 import { FILE_KIND_PIPE, FILE_KIND_SOCKET } from './file.ts';
 import { inode_operations } from './inode.ts';
@@ -75,8 +77,15 @@ export function file_status(file: Ptr<'File'>, out: FileStatus): number {
   out.ino = File.object.get(file) || file;
   out.mode = type | 0o600;
   out.nlink = 1;
-  out.uid = 0;
-  out.gid = 0;
+  const object = File.object.get(file);
+  out.uid = out.gid = 0;
+  if (kind === FILE_KIND_PIPE) {
+    out.uid = Pipe.uid.get(object as Ptr<'Pipe'>);
+    out.gid = Pipe.gid.get(object as Ptr<'Pipe'>);
+  } else if (kind === FILE_KIND_SOCKET) {
+    out.uid = UnixSocket.uid.get(object as Ptr<'UnixSocket'>);
+    out.gid = UnixSocket.gid.get(object as Ptr<'UnixSocket'>);
+  }
   out.rdev = 0;
   out.size = 0;
   out.blocks = 0;

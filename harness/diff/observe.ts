@@ -39,15 +39,15 @@ export const DOES_NOT_END = 'does not end';
 const LONGEST = 1 << 16;
 
 /** Calls whose result has no meaning of its own in the descriptions. */
-const RESULTS: ReadonlyMap<string, 'pid' | 'address' | 'amount'> = new Map([
+const RESULTS: ReadonlyMap<string, 'pid' | 'address' | 'amount' | 'bytes'> = new Map([
   ['mmap', 'address'],
   ['mremap', 'address'],
   ['wait4', 'pid'],
   ['fcntl$F_GETOWN', 'pid'],
   ['time', 'amount'],
   ['times', 'amount'],
-  ['getdents', 'amount'],
-  ['getdents64', 'amount'],
+  ['getdents', 'bytes'],
+  ['getdents64', 'bytes'],
 ]);
 
 /** The memory that each call of the program may write, to be read when it has ended. */
@@ -121,7 +121,8 @@ function result_text({ description }: Call, result: number, processes: Processes
   const is_pid = description.result !== undefined && resource_root(description.result) === pid;
   const meaning = is_pid ? 'pid' : (RESULTS.get(description.name) ?? RESULTS.get(description.row.name));
   if (meaning === 'pid') return processes.name(result);
-  if (meaning === 'amount') return result === 0 ? '0' : 'an amount';
+  if (meaning === 'amount') return 'an amount';
+  if (meaning === 'bytes') return result === 0 ? '0' : 'some bytes';
   const in_data_area = result >= DATA_BASE && result < DATA_BASE + DATA_SIZE;
   return meaning === 'address' && !in_data_area ? 'an address' : String(result);
 }

@@ -3,9 +3,9 @@
  *
  * The counter's largest value is 2^64 - 2; a write that would pass it waits for a read.
  */
-import { EAGAIN, EINVAL, ENOTTY, ESPIPE } from '../../abi/errno.ts';
+import { EAGAIN, EINVAL, ENOTTY } from '../../abi/errno.ts';
 import { O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
-import { READABLE, WRITABLE } from '../../abi/poll.ts';
+import { POLLIN, POLLOUT, READABLE, WRITABLE } from '../../abi/poll.ts';
 import type { Ptr } from '../../base/types.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { ANON_LOCK } from '../../heap/lock_order.ts';
@@ -66,7 +66,7 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
 
 function write(file: Ptr<'File'>, io: IoCursor): number {
   const event = object_of(file);
-  if (io.remaining < 8) return -EINVAL;
+  if (io.remaining + io.following !== 8) return -EINVAL;
   lock(EventFd.lock.at(event), ANON_LOCK);
   io.drain_to(event + EventFd.value.offset, 8);
   const result = add(event);
@@ -91,7 +91,7 @@ function poll(file: Ptr<'File'>): number {
   const event = object_of(file);
   lock(EventFd.lock.at(event), ANON_LOCK);
   const full = EventFd.count.lo(event) === MAX_HALF - 1 && EventFd.count.hi(event) === MAX_HALF;
-  const events = (is_zero(event) ? 0 : READABLE) | (full ? 0 : WRITABLE);
+  const events = (is_zero(event) ? 0 : POLLIN) | (full ? 0 : POLLOUT);
   unlock(EventFd.lock.at(event), ANON_LOCK);
   return events;
 }
@@ -102,7 +102,8 @@ register_file_operations(FILE_KIND_EVENTFD, {
   write,
   poll,
   queue: (file) => EventFd.queue.at(object_of(file)),
-  seek: () => -ESPIPE,
+  // A position that nothing uses (Linux's noop_llseek).
+  seek: () => 0,
   ioctl: () => -ENOTTY,
   release: (file) => eventfd_slab.free(object_of(file)),
 });

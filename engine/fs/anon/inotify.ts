@@ -8,7 +8,7 @@
  * Locks: AnonRoot.inotify_lock, below the dcache lock; it also guards Inode.watchers. Inodes are put
  * after it is released.
  */
-import { EAGAIN, EEXIST, EINVAL, EMFILE, ENOMEM, ENOSPC, ENOTTY, ESPIPE } from '../../abi/errno.ts';
+import { EAGAIN, EEXIST, EINVAL, EMFILE, ENOMEM, ENOSPC, ENOTTY } from '../../abi/errno.ts';
 import { O_NONBLOCK, O_RDONLY } from '../../abi/fcntl.ts';
 import {
   IN_ALL_EVENTS,
@@ -376,7 +376,8 @@ register_file_operations(FILE_KIND_INOTIFY, {
   write: () => -EINVAL,
   poll: (file) => (Inotify.count.get(instance_of(file)) > 0 ? READABLE : 0),
   queue: (file) => Inotify.queue.at(instance_of(file)),
-  seek: () => -ESPIPE,
+  // A position that nothing uses (Linux's noop_llseek).
+  seek: () => 0,
   ioctl: (file, command, argument) =>
     command === FIONREAD ? put_user_u32(argument, Inotify.bytes.get(instance_of(file))) : -ENOTTY,
   release,

@@ -43,6 +43,9 @@ export const Pipe = l.done(
     /** Pages in use that are packets (pipe(2), O_DIRECT), and a bit for each. */
     packet_count: l.u32('guarded by lock'),
     packets: l.bytes(PIPE_MAX_PAGES / 8, 4, 'guarded by lock'),
+    /** Who made a pipe without a name. */
+    uid: l.u32('immutable'),
+    gid: l.u32('immutable'),
   },
-  288,
+  296,
 );

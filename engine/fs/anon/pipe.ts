@@ -19,6 +19,9 @@ import { ANON_LOCK, INODE_LOCK } from '../../heap/lock_order.ts';
 import { U32 } from '../../heap/memory.ts';
 import { slab } from '../../heap/slab.ts';
 import { wake } from '../../heap/wait_queue.ts';
+import { Credentials } from '../../kernel/credentials.layout.ts';
+import { current } from '../../kernel/current.ts';
+import { Task } from '../../kernel/task.layout.ts';
 import { frame_put } from '../../machine/frames.ts';
 import type { IoCursor } from '../../machine/io.ts';
 import { put_user_u32 } from '../../mm/uaccess.ts';
@@ -62,6 +65,11 @@ export const pipe_ends = { read: 0 as Ptr<'File'>, write: 0 as Ptr<'File'> };
 export function pipe_open(flags: number): number {
   const pipe = pipe_create();
   if (pipe === 0) return -ENOMEM;
+  const credentials = current === 0 ? 0 : Task.credentials.get(current);
+  if (credentials !== 0) {
+    Pipe.uid.set(pipe, Credentials.fsuid.get(credentials));
+    Pipe.gid.set(pipe, Credentials.fsgid.get(credentials));
+  }
   const reader = anon_file(FILE_KIND_PIPE, pipe, O_RDONLY | (flags & O_NONBLOCK));
   if (reader === 0) {
     pipe_slab.free(pipe);

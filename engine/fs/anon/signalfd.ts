@@ -2,9 +2,9 @@
  * signalfd(2): signals are read. A file takes those of its mask that are pending for the reader and its
  * process; it is told of new ones through the queue of the reader's process.
  */
-import { EAGAIN, EINVAL, ENOTTY, ESPIPE } from '../../abi/errno.ts';
-import { O_NONBLOCK, O_RDONLY } from '../../abi/fcntl.ts';
-import { READABLE } from '../../abi/poll.ts';
+import { EAGAIN, EINVAL, ENOTTY } from '../../abi/errno.ts';
+import { O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
+import { POLLIN } from '../../abi/poll.ts';
 import { SI_TIMER, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGSEGV } from '../../abi/signal.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_zero } from '../../heap/bytes.ts';
@@ -44,7 +44,7 @@ const NEVER_LO = 0x4_0100;
 export function signalfd_create(mask_lo: number, mask_hi: number, flags: number): Ptr<'File'> {
   const object = signalfd_slab.alloc();
   if (object === 0) return 0 as Ptr<'File'>;
-  const file = anon_file(FILE_KIND_SIGNALFD, object, O_RDONLY | (flags & O_NONBLOCK));
+  const file = anon_file(FILE_KIND_SIGNALFD, object, O_RDWR | (flags & O_NONBLOCK));
   if (file === 0) signalfd_slab.free(object);
   else signalfd_set_mask(file, mask_lo, mask_hi);
   return file;
@@ -122,7 +122,7 @@ function poll(file: Ptr<'File'>): number {
   const lo = (PendingSignals.set.lo(own) | PendingSignals.set.lo(shared)) & SignalFd.mask_lo.load(object);
   const hi = (PendingSignals.set.hi(own) | PendingSignals.set.hi(shared)) & SignalFd.mask_hi.load(object);
   unlock_signals(group);
-  return (lo | hi) !== 0 ? READABLE : 0;
+  return (lo | hi) !== 0 ? POLLIN : 0;
 }
 
 register_file_operations(FILE_KIND_SIGNALFD, {
@@ -134,7 +134,8 @@ register_file_operations(FILE_KIND_SIGNALFD, {
   // An epoll instance may outlive the process whose signals it watches.
   queue_hold: () => group_get(Task.group.get(current)),
   queue_drop: (group) => group_put(group as Ptr<'ThreadGroup'>),
-  seek: () => -ESPIPE,
+  // A position that nothing uses (Linux's noop_llseek).
+  seek: () => 0,
   ioctl: () => -ENOTTY,
   release: (file) => signalfd_slab.free(File.object.get(file) as Ptr<'SignalFd'>),
 });

@@ -2,9 +2,9 @@
  * timerfd_create(2): expirations are counted and read. The timer is armed for the next expiration only;
  * when it fires late, the expirations in between are counted at once.
  */
-import { EAGAIN, EINVAL, ENOTTY, ESPIPE } from '../../abi/errno.ts';
+import { EAGAIN, EINVAL, ENOTTY } from '../../abi/errno.ts';
 import { O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
-import { READABLE } from '../../abi/poll.ts';
+import { POLLIN, READABLE } from '../../abi/poll.ts';
 import type { Ptr } from '../../base/types.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { ANON_LOCK } from '../../heap/lock_order.ts';
@@ -104,9 +104,10 @@ register_file_operations(FILE_KIND_TIMERFD, {
   name: 'timerfd',
   read,
   write: () => -EINVAL,
-  poll: (file) => (TimerFd.ticks.get(object_of(file)) > 0 ? READABLE : 0),
+  poll: (file) => (TimerFd.ticks.get(object_of(file)) > 0 ? POLLIN : 0),
   queue: (file) => TimerFd.queue.at(object_of(file)),
-  seek: () => -ESPIPE,
+  // A position that nothing uses (Linux's noop_llseek).
+  seek: () => 0,
   ioctl: () => -ENOTTY,
   release(file) {
     timer_cancel(TimerFd.timer.at(object_of(file)));

@@ -1,8 +1,12 @@
 /** Programs that must do the same on the host's kernel and in the machine. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { diff_target } from '../../../../harness/cmd/diff.ts';
 import { DiffOracle } from '../../../../harness/diff/oracle.ts';
-import { DiffSession } from '../../../../harness/diff/session.ts';
+import { DiffSession, describe } from '../../../../harness/diff/session.ts';
+import { make_choice_table } from '../../../../harness/prog/choice_table.ts';
+import { generate_program } from '../../../../harness/prog/generate.ts';
+import { Random } from '../../../../harness/prog/random.ts';
 import { linux_test } from '../../../support/linux_host.ts';
 import { program } from '../../../support/programs.ts';
 
@@ -12,6 +16,72 @@ function oracle(): DiffOracle {
   shared ??= new DiffOracle();
   return shared;
 }
+
+const SEED = 20;
+const PROGRAMS = 25;
+
+linux_test('random programs differ in known ways only', () => {
+  const target = diff_target();
+  const table = make_choice_table(target);
+  const random = new Random(SEED);
+  const session = new DiffSession(oracle());
+  for (let i = 0; i < PROGRAMS; i++) {
+    const found = session.judge(generate_program(target, table, random, 10));
+    const again = `npx tvisor-harness diff --generate ${PROGRAMS} --seed ${SEED}`;
+    if (found !== undefined) throw new Error(`${describe(found)}\n${again}`);
+  }
+  assert.ok(session.counts.calls > PROGRAMS);
+});
+
+/** Programs that once showed a difference. */
+const EQUAL: readonly (readonly string[])[] = [
+  ['socketpair(0x1, 0x0, 0x0, &(0x7f0000000000))'],
+  ['timerfd_create(0x8, 0x0)'],
+  ['timer_create(0x6, 0x0, &(0x7f0000000340))'],
+  ['clock_nanosleep(0x5, 0x0, &(0x7f0000000280), 0x0)'],
+  ['r0 = epoll_create(0x1)', 'fcntl$F_GETOWN_EX(r0, 0x10, &(0x7f0000000040))'],
+  ['r0 = inotify_init()', 'fcntl$F_GETFL(r0, 0x3, 0x0)'],
+  ["r0 = openat$dir(0xffffffffffffff9c, &(0x7f0000000040)='.\\x00', 0x10000, 0x0)", 'fcntl$F_GETFL(r0, 0x3, 0x0)'],
+  ['r0 = timerfd_create(0x0, 0x0)', 'fcntl$F_GETLK(r0, 0x5, &(0x7f0000000080))'],
+  [
+    'pipe(&(0x7f0000000000)={0xffffffffffffffff, <r0=>0xffffffffffffffff})',
+    'r1 = getpid()',
+    'fcntl$F_OFD_SETLK(r0, 0x25, &(0x7f0000000040)={0x2, 0x0, 0x0, 0x0, r1})',
+  ],
+  [
+    "r0 = open$dir(&(0x7f0000000040)='.\\x00', 0x10000, 0x0)",
+    'r1 = gettid()',
+    'fcntl$F_OFD_SETLK(r0, 0x25, &(0x7f00000000c0)={0x1, 0x0, 0x0, 0x0, r1})',
+  ],
+  ['r0 = epoll_create(0x1)', 'epoll_ctl$EPOLL_CTL_MOD(r0, 0x3, r0, &(0x7f00000000c0))'],
+  ['r0 = epoll_create(0x1)', 'ioctl$FIOASYNC(r0, 0x5452, &(0x7f0000000080)=0x9)'],
+  ['r0 = epoll_create(0x1)', 'flock(r0, 0x2)'],
+  ['epoll_wait(0xffffffffffffffff, &(0x7f0000000100), 0x0, 0x0)'],
+  ['waitid(0x0, 0x0, &(0x7f0000000080), 0x0, 0x0)'],
+  ['r0 = fork()', 'waitid(0x1, r0, &(0x7f0000000080), 0x4, 0x0)'],
+  ['fork()', 'waitid(0x0, 0x0, 0x0, 0x8, 0x0)'],
+  ['r0 = socket$unix(0x1, 0x1, 0x0)', 'fstat(r0, &(0x7f0000000040))'],
+  ['pipe(&(0x7f0000000000)={<r0=>0xffffffffffffffff})', 'fstat(r0, &(0x7f0000000040))'],
+  ['preadv2(0xffffffffffffffff, &(0x7f00000002c0), 0x0, 0x0, 0x0, 0x10)'],
+  ['r0 = eventfd(0x0)', 'lseek(r0, 0x0, 0x0)'],
+  ['r0 = eventfd(0x0)', 'poll(&(0x7f0000000040)=[{r0, 0x145}], 0x1, 0x0)'],
+  ['r0 = eventfd2(0x0, 0x0)', 'write(r0, &(0x7f00000000c0)="000000000000000000", 0x9)'],
+  ['r0 = signalfd4(0xffffffffffffffff, &(0x7f00000000c0), 0x8, 0x0)', 'write(r0, &(0x7f0000000100), 0x0)'],
+  ['r0 = timerfd_create(0x0, 0x0)', 'fadvise64(r0, 0x0, 0x0, 0x0)'],
+  ['r0 = inotify_init1(0x0)', 'sendfile(0xffffffffffffffff, r0, &(0x7f0000000080), 0x0)'],
+  ['tee(0xffffffffffffffff, 0xffffffffffffffff, 0x0, 0x0)'],
+  ["openat$dev(0xffffffffffffff9c, &(0x7f00000003c0)='/dev/null\\x00', 0x4000, 0x0)"],
+  ['accept4(0xffffffffffffffff, 0x0, 0x0, 0x1)'],
+  ['pidfd_send_signal(0xffffffffffffffff, 0x0, &(0x7f0000000200)={0x2d}, 0x0)'],
+  ['mmap(&(0x7f0000fe6000/0x8000)=nil, 0x8000, 0x0, 0x0, 0xffffffffffffffff, 0xffffffffffffffff)'],
+];
+
+linux_test('programs that differed once do no longer', () => {
+  for (const lines of EQUAL) {
+    const { kind, difference } = oracle().judge(program(...lines));
+    assert.is(kind, 'equal', `${lines.join('\n')}\n${JSON.stringify(difference)}`);
+  }
+});
 
 linux_test('a call that blocks must block on both sides', () => {
   const pipe = 'pipe2(&(0x7f0000000000)={<r0=>0xffffffffffffffff, <r1=>0xffffffffffffffff}, 0x0)';
