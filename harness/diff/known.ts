@@ -51,18 +51,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     ours: /-EINVAL/,
   },
   {
-    reason: 'pipes of packets (O_DIRECT) are not supported: see the row of pipe2',
-    name: /pipe2/,
-    native: /0/,
-    ours: /-EINVAL/,
-  },
-  {
-    reason: "pipes of packets (O_DIRECT) are not supported, and a pipe's flag cannot be set either",
-    name: /fcntl\$F_SETFL/,
-    native: /0/,
-    ours: /-EINVAL/,
-  },
-  {
     reason: 'a host without a real-time clock has no alarm clocks (CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM)',
     name: /clock_gettime|clock_getres|clock_nanosleep|timer_create/,
     native: /-(EINVAL|EOPNOTSUPP|EPERM)/,
