@@ -240,11 +240,11 @@ function overlaps(from: Side, to: Side, count: number): boolean {
 function sys_copy_file_range(): number {
   const in_address = arg_u64(1);
   const out_address = arg_u64(3);
-  if (arg_lo(5) !== 0) return -EINVAL;
   const from = side(arg_i32(0), FMODE_READ, offset_at(in_address));
   if (from === null) return error;
   const to = side(arg_i32(2), FMODE_WRITE, offset_at(out_address));
   if (to === null) return error;
+  if (arg_lo(5) !== 0) return -EINVAL;
   for (const { file } of [from, to]) {
     if (File.kind.get(file) === FILE_KIND_DIRECTORY) return -EISDIR;
     if (File.kind.get(file) !== FILE_KIND_REGULAR) return -EINVAL;

@@ -72,7 +72,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     reason: "which of a call's several errors is told: both names are copied before the first is looked up",
     name: /link|linkat|rename|renameat|renameat2|symlink|symlinkat/,
     native: /-E.*/,
-    ours: /-EFAULT/,
+    ours: /-(EFAULT|ENAMETOOLONG)/,
   },
   {
     reason: 'RENAME_WHITEOUT is not supported: see the row of renameat2',
@@ -126,6 +126,23 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     name: /recvfrom|recvmsg/,
     native: /-EAGAIN/,
     ours: /0/,
+  },
+  {
+    reason: 'the machine has a processor without CPUID faulting; whether the host has it is up to the host',
+    name: /arch_prctl/,
+    native: /\d+/,
+    ours: /-ENODEV/,
+  },
+  {
+    reason: 'newer kernels store the length of a name before they find that the name cannot be stored',
+    name: /getsockname|getpeername|accept4?|recvfrom/,
+    field: /length/,
+  },
+  {
+    reason: "which of a call's several errors is told: a task that is not there, or a signal that there is not",
+    name: /tkill|tgkill/,
+    native: /-ESRCH/,
+    ours: /-EINVAL/,
   },
   {
     reason: 'pseudo file systems are noexec in new kernels, which is looked at before whether a file can be mapped',
