@@ -18,7 +18,7 @@ export function vcpu_module(): string {
 const LOADING = 'require_module' in process.features ? ['--no-experimental-require-module'] : [];
 
 /** Longer than a thread takes to start on a busy host. */
-const PATIENCE_MS = 1000;
+const PATIENCE_MS = 5000;
 
 /** Starts vCPU threads of one machine. */
 export class VcpuPool {

@@ -106,7 +106,7 @@ const HEAP_FILLERS: readonly (readonly [what: string, expected: string, remove: 
   ['links', 'symlink: ENOSPC', 'rm -r /tmp/links'],
   ['epolls', 'descriptor: ENOMEM', ''],
   ['areas', 'mprotect: ENOMEM', ''],
-  ['attributes', 'setxattr: ENOSPC', 'rm -r /tmp/names'],
+  ['attributes', 'attributes: ENOSPC', 'rm -r /tmp/names'],
   ['timerfds', 'descriptor: ENOMEM', ''],
   ['messages', 'msgsnd: ENOMEM', 'ipc'],
   ['semaphores', 'semget: ENOMEM', 'ipc'],

@@ -124,12 +124,12 @@ static int attributes(void) {
   for (int i = 0; i < 1000000; i++) {
     sprintf(name, "%d", i);
     int fd = open(name, O_CREAT | O_WRONLY, 0666);
-    if (fd < 0) return stopped("create");
+    if (fd < 0) return stopped("attributes");
     close(fd);
     for (int j = 0; j < 20; j++) {
       char key[32];
       sprintf(key, "user.%d", j);
-      if (setxattr(name, key, value, sizeof value, 0)) return stopped("setxattr");
+      if (setxattr(name, key, value, sizeof value, 0)) return stopped("attributes");
     }
   }
   return 1;
