@@ -1,11 +1,11 @@
 /**
  * pidfds (pidfd_open(2)): open files that hold a process's number and become readable at its end.
  */
-import { EBADF, EINVAL, EMFILE, ENOMEM, ENOTTY, ESPIPE } from '../abi/errno.ts';
+import { EBADF, EMFILE, ENOMEM, ENOTTY, ESPIPE } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
 import type { Ptr } from '../base/types.ts';
 import { File } from '../vfs/file.layout.ts';
-import { anon_file, FILE_KIND_PIDFD, file_put, register_file_operations } from '../vfs/file.ts';
+import { anon_file, FILE_KIND_PIDFD, file_put, no_transfer, register_file_operations } from '../vfs/file.ts';
 import { current } from './current.ts';
 import { fd_fill, fd_reserve, fd_unreserve, files_lookup } from './fd_table.ts';
 import { lock_tasklist, unlock_tasklist } from './kernel.ts';
@@ -86,8 +86,8 @@ function has_ended(pid: Ptr<'Pid'>): boolean {
 
 register_file_operations(FILE_KIND_PIDFD, {
   name: 'pidfd',
-  read: () => -EINVAL,
-  write: () => -EINVAL,
+  read: no_transfer,
+  write: no_transfer,
   poll(file) {
     const pid = File.object.get(file) as Ptr<'Pid'>;
     lock_tasklist();

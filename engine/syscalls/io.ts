@@ -9,7 +9,7 @@ import { FILE_POSITION_LOCK } from '../heap/lock_order.ts';
 import { arg_i32, arg_i64, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { fd_file } from '../kernel/fd_table.ts';
 import { File } from '../vfs/file.layout.ts';
-import { file_operations } from '../vfs/file.ts';
+import { file_operations, no_transfer } from '../vfs/file.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 import {
   AT_POSITION,
@@ -93,7 +93,8 @@ function transfer_vector(offset: number, flags: number, write: boolean): number 
   if (file < 0) return file;
   const imported = import_iovec(arg_u64(1), arg_i32(2));
   if (imported < 0) return imported;
-  if (transfer_length() === 0) return 0;
+  const operations = file_operations(file as Ptr<'File'>);
+  if (transfer_length() === 0) return (write ? operations.write : operations.read) === no_transfer ? -EINVAL : 0;
   if ((flags & ~RWF_SUPPORTED) !== 0) return -EOPNOTSUPP;
   const nonblocking = (flags & RWF_NOWAIT) !== 0 || is_nonblocking(file as Ptr<'File'>);
   const transfer = write ? write_transfer : read_transfer;

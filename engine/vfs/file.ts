@@ -6,6 +6,7 @@
  * the events it needs and calls again (one waiting loop, in syscalls/).
  */
 
+import { EINVAL } from '../abi/errno.ts';
 import { FMODE_STREAM, FMODE_WRITE, O_ACCMODE, O_CLOEXEC } from '../abi/fcntl.ts';
 import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE } from '../abi/inotify.ts';
 import { assert } from '../base/assert.ts';
@@ -52,6 +53,11 @@ export interface FileOperations {
   path?(file: Ptr<'File'>): string;
   /** Last reference gone: free the object. The File record itself is freed by the caller. */
   release(file: Ptr<'File'>): void;
+}
+
+/** The `read` or `write` of files that have none: EINVAL even for no bytes (Linux's FMODE_CAN_READ, FMODE_CAN_WRITE). */
+export function no_transfer(): number {
+  return -EINVAL;
 }
 
 export const FILE_KIND_REGULAR = 1;

@@ -26,6 +26,7 @@ import {
   FILE_KIND_EPOLL,
   file_get,
   file_operations,
+  no_transfer,
   register_file_operations,
   register_watch_release,
 } from '../../vfs/file.ts';
@@ -358,8 +359,8 @@ function release(file: Ptr<'File'>): void {
 
 register_file_operations(FILE_KIND_EPOLL, {
   name: 'eventpoll',
-  read: () => -EINVAL,
-  write: () => -EINVAL,
+  read: no_transfer,
+  write: no_transfer,
   poll,
   queue: (file) => Epoll.queue.at(object_of(file)),
   // A position that nothing uses (Linux's noop_llseek).

@@ -37,7 +37,7 @@ import type { IoCursor } from '../../machine/io.ts';
 import { put_user_u32 } from '../../mm/uaccess.ts';
 import { long_names } from '../../vfs/dcache.ts';
 import { File } from '../../vfs/file.layout.ts';
-import { anon_file, FILE_KIND_INOTIFY, register_file_operations } from '../../vfs/file.ts';
+import { anon_file, FILE_KIND_INOTIFY, no_transfer, register_file_operations } from '../../vfs/file.ts';
 import { iget, iput } from '../../vfs/inode.ts';
 import { register_notify } from '../../vfs/notify.ts';
 import { vfs_root } from '../../vfs/root.ts';
@@ -373,7 +373,7 @@ register_notify({
 register_file_operations(FILE_KIND_INOTIFY, {
   name: 'inotify',
   read,
-  write: () => -EINVAL,
+  write: no_transfer,
   poll: (file) => (Inotify.count.get(instance_of(file)) > 0 ? READABLE : 0),
   queue: (file) => Inotify.queue.at(instance_of(file)),
   // A position that nothing uses (Linux's noop_llseek).

@@ -21,7 +21,7 @@ import { ThreadGroup } from '../../kernel/thread_group.layout.ts';
 import type { IoCursor } from '../../machine/io.ts';
 import { Vcpu } from '../../machine/vcpu.layout.ts';
 import { File } from '../../vfs/file.layout.ts';
-import { anon_file, FILE_KIND_SIGNALFD, register_file_operations } from '../../vfs/file.ts';
+import { anon_file, FILE_KIND_SIGNALFD, no_transfer, register_file_operations } from '../../vfs/file.ts';
 
 const l = layout('SignalFd');
 export const SignalFd = l.done(
@@ -128,7 +128,7 @@ function poll(file: Ptr<'File'>): number {
 register_file_operations(FILE_KIND_SIGNALFD, {
   name: 'signalfd',
   read,
-  write: () => -EINVAL,
+  write: no_transfer,
   poll,
   queue: () => ThreadGroup.signal_queue.at(Task.group.get(current)),
   // An epoll instance may outlive the process whose signals it watches.

@@ -14,7 +14,7 @@ import type { IoCursor } from '../../machine/io.ts';
 import { monotonic_ns } from '../../time/clock.ts';
 import { register_timer, TIMER_TIMERFD, timer_arm, timer_cancel } from '../../time/timer.ts';
 import { File } from '../../vfs/file.layout.ts';
-import { anon_file, FILE_KIND_TIMERFD, register_file_operations } from '../../vfs/file.ts';
+import { anon_file, FILE_KIND_TIMERFD, no_transfer, register_file_operations } from '../../vfs/file.ts';
 import { TimerFd } from './timerfd.layout.ts';
 
 type F = Ptr<'TimerFd'>;
@@ -103,7 +103,7 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
 register_file_operations(FILE_KIND_TIMERFD, {
   name: 'timerfd',
   read,
-  write: () => -EINVAL,
+  write: no_transfer,
   poll: (file) => (TimerFd.ticks.get(object_of(file)) > 0 ? POLLIN : 0),
   queue: (file) => TimerFd.queue.at(object_of(file)),
   // A position that nothing uses (Linux's noop_llseek).

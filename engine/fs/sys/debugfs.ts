@@ -38,7 +38,7 @@ import {
 } from '../../kernel/kcov.ts';
 import { get_user_u32 } from '../../mm/uaccess.ts';
 import { File } from '../../vfs/file.layout.ts';
-import { FILE_KIND_DEBUG, FILE_KIND_KCOV, register_file_operations } from '../../vfs/file.ts';
+import { FILE_KIND_DEBUG, FILE_KIND_KCOV, no_transfer, register_file_operations } from '../../vfs/file.ts';
 import { INODE_KIND_DEBUG } from '../../vfs/inode.ts';
 import { FS_DEBUG } from '../../vfs/super.ts';
 import { directory, number_tree, type PseudoNode } from '../pseudo/node.ts';
@@ -129,8 +129,8 @@ export function register_debugfs(): void {
   register_pseudo(DEBUGFS);
   register_file_operations(FILE_KIND_KCOV, {
     name: 'kcov',
-    read: () => -EINVAL,
-    write: () => -EINVAL,
+    read: no_transfer,
+    write: no_transfer,
     poll: () => READABLE | WRITABLE,
     queue: () => 0 as Ptr<'WaitQueue'>,
     seek: () => -ESPIPE,

@@ -24,7 +24,7 @@ import { mm_lock, mm_unlock } from '../../mm/mm_lock.ts';
 import { map_object, page_align, unmap_range } from '../../mm/mmap.ts';
 import { vma_find } from '../../mm/vma_tree.ts';
 import { File } from '../../vfs/file.layout.ts';
-import { anon_file, FILE_KIND_SHM, file_put, register_file_operations } from '../../vfs/file.ts';
+import { anon_file, FILE_KIND_SHM, file_put, no_transfer, register_file_operations } from '../../vfs/file.ts';
 import { MAPPING_ANONYMOUS } from '../../vfs/mapping.layout.ts';
 import { mapping_create, mapping_put } from '../../vfs/mapping.ts';
 import { Credentials } from '../credentials.layout.ts';
@@ -205,8 +205,8 @@ function end_segment(segment: S): void {
 
 register_file_operations(FILE_KIND_SHM, {
   name: 'shm',
-  read: () => -EINVAL,
-  write: () => -EINVAL,
+  read: no_transfer,
+  write: no_transfer,
   poll: () => 0,
   queue: () => 0 as Ptr<'WaitQueue'>,
   seek: () => -ESPIPE,
