@@ -19,7 +19,9 @@ import { fd_file, fd_fill, fd_reserve, fd_unreserve } from '../kernel/fd_table.t
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, get_user_u8 } from '../mm/uaccess.ts';
-import { vfs_open } from '../vfs/open.ts';
+import { File } from '../vfs/file.layout.ts';
+import { FILE_KIND_REGULAR } from '../vfs/file.ts';
+import { open_dentry, vfs_open } from '../vfs/open.ts';
 import { begin_path, context, current_umask, drop_path, take_path } from './file_paths.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 
@@ -29,6 +31,8 @@ const PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 const SCOPED = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
 
 function do_open(dirfd: number, address: number, flags: number, mode: number, resolve: number): number {
+  const waiting = Task.syscall_phase.get(current) as Ptr<'File'>;
+  if (waiting !== 0) return open_again(waiting, flags);
   const path = take_path(address);
   if (path < 0) return path;
   const files = Task.files.get(current);
@@ -44,6 +48,20 @@ function do_open(dirfd: number, address: number, flags: number, mode: number, re
     file = vfs_open(context, path, flags, mode & ~current_umask());
   }
   drop_path(path);
+  return give_descriptor(fd, file, flags);
+}
+
+/** An open that waited goes on where it was (fs/anon/fifo.ts): it has walked its path and has the permission. */
+function open_again(place: Ptr<'File'>, flags: number): number {
+  const fd = fd_reserve(Task.files.get(current), 0);
+  const { mount, dentry, flags: asked } = File;
+  const file = fd < 0 ? fd : open_dentry(mount.get(place), dentry.get(place), FILE_KIND_REGULAR, asked.get(place));
+  return give_descriptor(fd, file, flags);
+}
+
+/** The reserved descriptor for what was opened; where nothing was, it is free again. */
+function give_descriptor(fd: number, file: number, flags: number): number {
+  const files = Task.files.get(current);
   if (file > 0) fd_fill(files, fd, file as Ptr<'File'>, (flags & O_CLOEXEC) !== 0);
   else if (fd >= 0) fd_unreserve(files, fd);
   return file > 0 ? fd : file;

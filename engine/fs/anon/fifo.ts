@@ -81,8 +81,9 @@ function drop_pipe(inode: Ptr<'Inode'>, pipe: Ptr<'Pipe'>): void {
 }
 
 /**
- * Opens a FIFO by its inode. While the open waits, a file of its own stands for the end; the call holds
- * it (syscall_aux), and the open that completes takes over. Also RETRY, BLOCKED and -ERESTARTSYS.
+ * Opens a FIFO by its inode. While the open waits, a file of its own stands for the end, and another for the place
+ * that was opened; the call holds them (syscall_aux and syscall_phase), and the open that completes takes over. Also
+ * RETRY, BLOCKED and -ERESTARTSYS.
  */
 function special_fifo_open(inode: Ptr<'Inode'>, file: Ptr<'File'>): number {
   const pipe = pipe_of(inode);
@@ -123,10 +124,12 @@ function open_or_wait(inode: Ptr<'Inode'>, file: Ptr<'File'>, pipe: Ptr<'Pipe'>)
   // A reference: the FIFO may lose its name while the open waits.
   File.inode.set(probe, iget(inode));
   const opened = fifo_open(pipe, probe);
-  const held = hold_file(-1, probe);
+  const held = hold_file(-1, probe) && hold_file(-1, file);
   file_put(probe);
   if (!held) return -ENOMEM;
   Task.syscall_aux.set(current, probe);
+  // The call goes on at this place, whatever its path leads to by then: Linux walks it once.
+  Task.syscall_phase.set(current, file);
   return opened === 0 ? RETRY : wait_on(Pipe.queue.at(pipe), FIFO_OPEN_EVENTS);
 }
 
