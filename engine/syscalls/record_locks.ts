@@ -17,7 +17,7 @@ import { I32, U16, U32 } from '../heap/memory.ts';
 import { arg_u64 } from '../kernel/args.ts';
 import { wait_on } from '../kernel/block.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
-import { hold_file } from '../kernel/fd_table.ts';
+import { files_lookup, hold_file } from '../kernel/fd_table.ts';
 import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
 import { for_each_task } from '../kernel/pid.ts';
 import { Task } from '../kernel/task.layout.ts';
@@ -25,6 +25,7 @@ import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
+import { file_put } from '../vfs/file.ts';
 import {
   LOCK_END,
   LOCK_OFD,
@@ -105,6 +106,20 @@ function waits_for(files: number): number {
   return found;
 }
 
+/**
+ * A close that came while the call waited found no lock to give up: it goes now, with EBADF (Linux's fcntl_setlk looks
+ * at the descriptor again).
+ */
+function keep_if_open(fd: number, file: Ptr<'File'>): number {
+  const files = Task.files.get(current);
+  const now = files_lookup(files, fd);
+  if (now !== 0) file_put(now);
+  if (now === file) return 0;
+  range.type = F_UNLCK;
+  lock_set(File.inode.get(file), LOCK_POSIX, files, range);
+  return -EBADF;
+}
+
 /** F_GETLK, F_SETLK, F_SETLKW and their OFD kin; -EINVAL for any other command. */
 export function record_lock(fd: number, file: Ptr<'File'>, command: number): number {
   const ofd = command === F_OFD_GETLK || command === F_OFD_SETLK || command === F_OFD_SETLKW;
@@ -133,6 +148,7 @@ export function record_lock(fd: number, file: Ptr<'File'>, command: number): num
   // Anonymous files share one inode in Linux, and meet there; here each is on its own.
   if (inode === 0) return 0;
   const result = lock_set(inode, flavor, owner, range);
+  if (result === 0 && !ofd && range.type !== F_UNLCK) return keep_if_open(fd, file);
   if (result !== -EAGAIN) return result;
   if (command !== F_SETLKW && command !== F_OFD_SETLKW) return -EAGAIN;
   if (!ofd) {

@@ -123,6 +123,14 @@ export function mapping_find(mapping: Ptr<'Mapping'>, index: number): FrameAddr 
   return frame;
 }
 
+/** The lowest cached page number from `index` on, or -1. */
+export function mapping_next(mapping: Ptr<'Mapping'>, index: number): number {
+  lock(Mapping.lock.at(mapping), MAPPING_LOCK);
+  const next = tree_next(mapping, index);
+  unlock(Mapping.lock.at(mapping), MAPPING_LOCK);
+  return next;
+}
+
 /**
  * The frame of a page with a reference for the caller, read in if need be; -errno from `read_page`,
  * -ENOMEM, -ENOSPC, -EFBIG. Pages behind the end of the file are made too (a write is about to extend

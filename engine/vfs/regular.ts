@@ -23,6 +23,7 @@ import {
   mapping_find,
   mapping_get,
   mapping_grow,
+  mapping_next,
   mapping_page,
   mapping_put,
   mapping_sync,
@@ -220,15 +221,19 @@ function seek_target(file: F, offset: number, whence: number): number {
   return seek_page(inode, offset, size, whence === SEEK_DATA);
 }
 
-/** The next present (or absent) page of a memory file at or behind `offset`. */
+/**
+ * Where data, or a hole, begins in a memory file at or behind `offset`. The gap before data is passed at once: a file
+ * may be terabytes of holes, but has no more pages than the machine.
+ */
 function seek_page(inode: I, offset: number, size: number, want_data: boolean): number {
   const mapping = inode_mapping(inode);
   if (mapping === 0) return -ENOMEM;
-  for (let at = offset; at < size; at = (Math.floor(at / 4096) + 1) * 4096) {
-    const frame = mapping_find(mapping, Math.floor(at / 4096));
-    if (frame !== 0) frame_put(frame);
-    if ((frame !== 0) === want_data) return at;
-  }
+  let index = Math.floor(offset / 4096);
+  if (want_data) index = mapping_next(mapping, index);
+  else while (mapping_next(mapping, index) === index) index++;
+  if (index < 0) return -ENXIO;
+  const at = Math.max(offset, index * 4096);
+  if (at < size) return at;
   return want_data ? -ENXIO : size;
 }
 
