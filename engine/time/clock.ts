@@ -122,13 +122,19 @@ export function advance_virtual(ns: number): void {
   unlock(TimeRoot.timer_lock.at(root), TIMER_LOCK);
 }
 
+/**
+ * Virtual time never jumps further, 104 days: behind it a double does not count single nanoseconds, and a timer with a
+ * short period would come due again and again at the same instant.
+ */
+const LAST_JUMP_NS = 2 ** 53;
+
 /** Jumps virtual time to the next timer, when every task sleeps. Returns whether there was one. */
 export function jump_to_next_timer(): boolean {
   const root = time_root();
   if (TimeRoot.mode.get(root) !== CLOCK_MODE_VIRTUAL) return false;
   lock(TimeRoot.timer_lock.at(root), TIMER_LOCK);
   const next = TimeRoot.next_deadline.get(root);
-  const found = next !== Number.POSITIVE_INFINITY;
+  const found = next <= LAST_JUMP_NS;
   if (found && next > TimeRoot.virtual_ns.get(root)) TimeRoot.virtual_ns.set(root, next);
   unlock(TimeRoot.timer_lock.at(root), TIMER_LOCK);
   return found;
