@@ -42,6 +42,7 @@ import {
 import { allowed, allowed_bytes } from './number.ts';
 import { TEXT_BASE } from './print.ts';
 import { Scanner } from './scanner.ts';
+import { size_of } from './size.ts';
 
 /** Squashed memory may hold pointers to more of it: no program needs this many. */
 const MAX_DEPTH = 100;
@@ -220,10 +221,18 @@ class CallParser {
     scanner.expect(')');
     if (address < 0 || address + size > DATA_SIZE) scanner.fail('the address lies outside the data area', start);
     if (type.kind === 'vma') return this.pages(type, dir, address, size, start);
-    if (!scanner.accept('=')) return make_pointer(type, dir, address, default_arg(type.elem, type.dir));
-    if (scanner.accept('nil')) return make_pointer(type, dir, address, undefined);
-    if (scanner.accept('ANY=')) return make_pointer(type, dir, address, this.array(ANY_ARRAY, 'in'));
-    return make_pointer(type, dir, address, this.arg(type.elem, type.dir));
+    const pointee = this.pointee(type);
+    if (pointee !== undefined && address + size_of(pointee) > DATA_SIZE)
+      scanner.fail('what it points to ends outside the data area', start);
+    return make_pointer(type, dir, address, pointee);
+  }
+
+  private pointee(type: PtrType): Arg | undefined {
+    const scanner: Scanner = this.scanner;
+    if (!scanner.accept('=')) return default_arg(type.elem, type.dir);
+    if (scanner.accept('nil')) return undefined;
+    if (scanner.accept('ANY=')) return this.array(ANY_ARRAY, 'in');
+    return this.arg(type.elem, type.dir);
   }
 
   private pages(type: VmaType, dir: Direction, address: number, size: number, start: number): Arg {
