@@ -84,6 +84,12 @@ function sys_pwrite64(): number {
 
 const RWF_SUPPORTED = RWF_HIPRI | RWF_NOWAIT | RWF_DSYNC | RWF_SYNC;
 
+/** A vectored call of no bytes looks only at whether the file can be read or written at all. */
+function empty_transfer(file: Ptr<'File'>, write: boolean): number {
+  const { read, write: written } = file_operations(file);
+  return (write ? written : read) === no_transfer ? -EINVAL : 0;
+}
+
 /** The vectored calls: `offset` AT_POSITION or not negative. */
 function transfer_vector(offset: number, flags: number, write: boolean): number {
   const fd = arg_i32(0);
@@ -93,8 +99,7 @@ function transfer_vector(offset: number, flags: number, write: boolean): number 
   if (file < 0) return file;
   const imported = import_iovec(arg_u64(1), arg_i32(2));
   if (imported < 0) return imported;
-  const operations = file_operations(file as Ptr<'File'>);
-  if (transfer_length() === 0) return (write ? operations.write : operations.read) === no_transfer ? -EINVAL : 0;
+  if (transfer_length() === 0) return empty_transfer(file as Ptr<'File'>, write);
   if ((flags & ~RWF_SUPPORTED) !== 0) return -EOPNOTSUPP;
   const nonblocking = (flags & RWF_NOWAIT) !== 0 || is_nonblocking(file as Ptr<'File'>);
   const transfer = write ? write_transfer : read_transfer;
