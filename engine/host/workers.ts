@@ -17,6 +17,25 @@ export function vcpu_module(): string {
  */
 const LOADING = 'require_module' in process.features ? ['--no-experimental-require-module'] : [];
 
+/** A pool of `least` to `most` threads that each run one job at a time: the export `name` of the module `filename`. */
+export async function create_pool(filename: string, name: string, least: number, most: number): Promise<Piscina> {
+  // Loaded here and not above: worker threads load this module too, and have no use for it.
+  const piscina = await import('piscina');
+  // As a CommonJS module the package is the class itself.
+  const PiscinaPool = piscina.Piscina ?? (piscina.default as unknown as typeof piscina.Piscina);
+  return new PiscinaPool({
+    filename,
+    name,
+    execArgv: [...process.execArgv, ...LOADING],
+    minThreads: least,
+    maxThreads: most,
+    concurrentTasksPerWorker: 1,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    trackUnmanagedFds: false,
+    atomics: 'disabled',
+  });
+}
+
 /** Longer than a thread takes to start on a busy host. */
 const PATIENCE_MS = 5000;
 
@@ -27,23 +46,7 @@ export class VcpuPool {
 
   /** `filename` is the module whose export `name` is the job; one thread starts at once, `limit` at most. */
   static async create(filename: string, name: string, limit: number): Promise<VcpuPool> {
-    // Loaded here and not above: worker threads load this module too, and have no use for it.
-    const piscina = await import('piscina');
-    // As a CommonJS module the package is the class itself.
-    const PiscinaPool = piscina.Piscina ?? (piscina.default as unknown as typeof piscina.Piscina);
-    return new VcpuPool(
-      new PiscinaPool({
-        filename,
-        name,
-        execArgv: [...process.execArgv, ...LOADING],
-        minThreads: 1,
-        maxThreads: limit,
-        concurrentTasksPerWorker: 1,
-        idleTimeout: Number.POSITIVE_INFINITY,
-        trackUnmanagedFds: false,
-        atomics: 'disabled',
-      }),
-    );
+    return new VcpuPool(await create_pool(filename, name, 1, limit));
   }
 
   private constructor(pool: Piscina) {

@@ -1,6 +1,7 @@
 /** The threads behind a campaign: a piscina pool in which each job is a worker that runs until it is told to stop. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
+import { create_pool } from '../../engine/host/workers.ts';
 import type { WorkerEnd, WorkerTask } from './worker.ts';
 
 /** A worker at work. */
@@ -24,29 +25,11 @@ function job_module(): string {
   return new URL(own.endsWith('/fuzz/pool.js') ? './worker_job.js' : './fuzz_worker.cjs', own).href;
 }
 
-/** As in engine/host/workers.ts: a thread that is ended in the middle of such a require() takes the process with it. */
-const LOADING = 'require_module' in process.features ? ['--no-experimental-require-module'] : [];
-
 export class ThreadPool implements WorkerPool {
   private readonly pool: Piscina;
 
   static async create(threads: number, filename = job_module(), name = 'fuzz_job'): Promise<ThreadPool> {
-    const piscina = await import('piscina');
-    // As a CommonJS module the package is the class itself.
-    const PiscinaPool = piscina.Piscina ?? (piscina.default as unknown as typeof piscina.Piscina);
-    return new ThreadPool(
-      new PiscinaPool({
-        filename,
-        name,
-        execArgv: [...process.execArgv, ...LOADING],
-        minThreads: threads,
-        maxThreads: threads,
-        concurrentTasksPerWorker: 1,
-        idleTimeout: Number.POSITIVE_INFINITY,
-        trackUnmanagedFds: false,
-        atomics: 'disabled',
-      }),
-    );
+    return new ThreadPool(await create_pool(filename, name, threads, threads));
   }
 
   private constructor(pool: Piscina) {
