@@ -534,10 +534,16 @@ export class Ir {
     this.append({ kind: 'raw_bulk', op, args: args.map((arg) => this.use(arg)) });
   }
 
-  /** From now on the memory operand is `delta` bytes further (bit tests with a register offset). */
+  /** The memory operand is `delta` bytes further from now on (bit tests); 32-bit addresses wrap in their segment. */
   displace_address(delta: Value): void {
-    const moved = this.op('i64.add', this.address(), delta);
-    this.address_value = this.zero_extend(moved, this.form.address_size);
+    const from = this.address();
+    if (this.form.address_size === 8) {
+      this.address_value = this.op('i64.add', from, delta);
+      return;
+    }
+    const base = this.segment_base();
+    const offset = this.op('i64.add', this.op('i64.sub', from, base), delta);
+    this.address_value = this.op('i64.add', base, this.zero_extend(offset, 4));
   }
 
   /**

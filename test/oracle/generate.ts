@@ -53,7 +53,6 @@ const RBP = 5;
 const INEXACT = /^(F2XM1|FYL2X|FYL2XP1|FSIN|FCOS|FSINCOS|FPTAN|FPATAN|RCP[PS]S|RSQRT[PS]S)$/;
 /** Write rcx without naming it. */
 const WRITES_RCX = /^(PCMP[EI]STRI|LOOP.*)$/;
-const BIT_TEST = /^BT[SRC]?$/;
 const IMAGE = /^(FNSTENV|FNSAVE|FXSAVE)/;
 
 /** Implicit registers by mnemonic stem: these hold addresses or counts. */
@@ -162,8 +161,6 @@ function fit(b: Builder, encoded: Encoded): boolean {
   const rel = operands.findIndex((operand) => operand.kind === 'rel');
   if (rel >= 0) b.branches.push({ at: b.offset + encoded.tail_at, end: b.offset + bytes.length });
   if (STRING.test(mnemonic) && instruction.address_size === 4 && [1, 6, 7].some((r) => b.pinned.has(r))) return false;
-  // A register bit offset from a 32-bit address wraps at 32 bits on the CPU, which is not implemented.
-  if (BIT_TEST.test(mnemonic) && instruction.address_size === 4) return false;
   if (STRING.test(mnemonic)) aim_string(b, instruction.rep || instruction.repne, instruction.address_size === 4);
   if (mnemonic.startsWith('MASKMOV') && !b.written.has(7)) gpr[7] = BigInt(WINDOW_LOW + aim(random, 16));
   if (mnemonic === 'LEAVE' || mnemonic === 'ENTER') {

@@ -174,8 +174,10 @@ export function encode(
     write_i64(main + RECORD_DISPLACEMENT, rip + length + instruction.imm_lo);
     if (row.semantics === 'jcc') fuse(main, instruction, handlers);
   } else if (memory) {
-    if (prefixed) U16[(main + RECORD_BASE) >>> 1] = CpuState.ea.offset;
-    else write_memory(main, instruction, rip);
+    if (prefixed) {
+      U16[(main + RECORD_BASE) >>> 1] = CpuState.ea.offset;
+      U16[(main + RECORD_INDEX) >>> 1] = segment_place(segment);
+    } else write_memory(main, instruction, rip);
     if (as_index) U16[(main + RECORD_INDEX) >>> 1] = segment_place(segment);
     U32[(main + RECORD_IMMEDIATE) >>> 2] = instruction.imm_lo;
   } else write_immediates(main, instruction);

@@ -5,7 +5,7 @@
  *   +2   u16 first           offset in CpuState of the first register operand (of class st, segment: its number)
  *   +4   u16 second          of the second
  *   +6   u16 base            of the base register; of `zero` where there is none
- *   +8   u16 index           of the index register; of the segment base for an instruction with implied memory
+ *   +8   u16 index           of the index register; of the segment base for implied memory and 32-bit bit tests
  *   +10  u8  scale           shift of the index
  *   +11  u8  length          bytes of the instruction
  *   +12  u32 rip             low half of its address
