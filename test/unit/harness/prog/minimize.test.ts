@@ -33,6 +33,12 @@ test('calls: trailing, unrelated, one by one', () => {
   );
 });
 
+test('a result that was handed on gives way to the first of them', () => {
+  const source = program('r0 = eventfd2(0x1, 0x0)', 'r1 = dup(r0)', 'r2 = dup(r1)', 'close(r2)');
+  const closes_one = (text: string): boolean => /r\d = eventfd2/.test(text) && /close\(r\d\)/.test(text);
+  assert.is(minimized(source, -1, closes_one), 'r0 = eventfd2(0x0, 0x0)\nclose(r0)\n');
+});
+
 test('trailing and unrelated calls go in one try each', () => {
   const source = program('getpid()', 'gettid()', 'r0 = eventfd2(0x0, 0x0)', 'close(r0)', 'sync()', 'sync()');
   const texts: string[] = [];
