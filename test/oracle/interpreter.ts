@@ -185,6 +185,9 @@ function write_state(cpu: Ptr<'CpuState'>, state: CpuImage): void {
   CpuState.fcw.set(cpu, view.getUint16(0, true));
   CpuState.fsw.set(cpu, view.getUint16(2, true));
   CpuState.ftag.set(cpu, state.fx[4] as number);
+  CpuState.fop.set(cpu, view.getUint16(6, true));
+  CpuState.fip.set_parts(cpu, view.getUint32(8, true), view.getUint32(12, true));
+  CpuState.fdp.set_parts(cpu, view.getUint32(16, true), view.getUint32(20, true));
   CpuState.mxcsr.set(cpu, view.getUint32(24, true));
   const top = (view.getUint16(2, true) >> 11) & 7;
   for (let i = 0; i < 8; i++) {

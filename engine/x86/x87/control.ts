@@ -206,6 +206,11 @@ export function write_fxsave(cpu: Cpu, at: number, rex_w: boolean): void {
   U8.copyWithin(at + 160, xmm, xmm + 256);
 }
 
+/** High half of a last instruction's or operand's address: the processor keeps 57 bits, and extends their sign. */
+function canonical_high(high: number): number {
+  return (high << 7) >> 7;
+}
+
 /** FXRSTOR: 13 (#GP) when the image's MXCSR has reserved bits, else 0 with the state loaded. */
 export function read_fxsave(cpu: Cpu, at: number, rex_w: boolean): number {
   const word = at >>> 2;
@@ -215,8 +220,8 @@ export function read_fxsave(cpu: Cpu, at: number, rex_w: boolean): number {
   CpuState.fsw.set(cpu, (U32[word] as number) >>> 16);
   CpuState.ftag.set(cpu, (U32[word + 1] as number) & 0xff);
   CpuState.fop.set(cpu, ((U32[word + 1] as number) >>> 16) & 0x7ff);
-  CpuState.fip.set_parts(cpu, U32[word + 2] as number, rex_w ? (U32[word + 3] as number) : 0);
-  CpuState.fdp.set_parts(cpu, U32[word + 4] as number, rex_w ? (U32[word + 5] as number) : 0);
+  CpuState.fip.set_parts(cpu, U32[word + 2] as number, rex_w ? canonical_high(U32[word + 3] as number) : 0);
+  CpuState.fdp.set_parts(cpu, U32[word + 4] as number, rex_w ? canonical_high(U32[word + 5] as number) : 0);
   set_control_word(cpu, (U32[word] as number) & 0xffff);
   for (let i = 0; i < 8; i++) {
     const from = at + 32 + i * 16;
