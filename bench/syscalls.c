@@ -10,6 +10,7 @@
 #include <linux/futex.h>
 #include <linux/magic.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,28 @@ static void futex_ping_pong(void) {
   futex_await(0);
 }
 
+/* The same with both processes on one CPU: on several the time is that of waking an idle one, on many hosts. */
+static cpu_set_t every_cpu;
+static void stay_on_one_cpu(void) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  must(sched_getaffinity(0, sizeof every_cpu, &every_cpu) == 0, "sched_getaffinity");
+  CPU_SET(sched_getcpu(), &one);
+  must(sched_setaffinity(0, sizeof one, &one) == 0, "sched_setaffinity");
+}
+static void start_echo_on_one_cpu(void) {
+  stay_on_one_cpu();
+  start_echo();
+}
+static void start_futex_on_one_cpu(void) {
+  stay_on_one_cpu();
+  start_futex();
+}
+static void end_other_on_one_cpu(void) {
+  end_other();
+  must(sched_setaffinity(0, sizeof every_cpu, &every_cpu) == 0, "sched_setaffinity");
+}
+
 static const struct bench {
   const char *name;
   void (*run)(void);
@@ -214,6 +237,8 @@ static const struct bench {
     {"thread create and join", thread_join, 0, 0},
     {"pipe ping-pong, processes", pipe_ping_pong, start_echo, end_other},
     {"futex ping-pong, processes", futex_ping_pong, start_futex, end_other},
+    {"pipe ping-pong, one CPU", pipe_ping_pong, start_echo_on_one_cpu, end_other_on_one_cpu},
+    {"futex ping-pong, one CPU", futex_ping_pong, start_futex_on_one_cpu, end_other_on_one_cpu},
 };
 
 #define SAMPLES 50
