@@ -162,6 +162,7 @@ export function task_release(task: T): void {
 /** Makes `child` the youngest child of `parent` (0: a root process). Under the tasklist lock. */
 export function child_link(child: Group, parent: Group): void {
   ThreadGroup.parent.set(child, parent);
+  ThreadGroup.parent_tgid.store(child, parent === 0 ? 0 : ThreadGroup.tgid.get(parent));
   const root = kernel_root();
   const first = parent === 0 ? KernelRoot.roots.get(root) : ThreadGroup.children.get(parent);
   ThreadGroup.sibling_previous.set(child, NO_GROUP);
@@ -193,11 +194,7 @@ export function group_release(group: Group): void {
 
 /** Parent's pid, 0 for a root process (getppid). */
 export function parent_pid(group: Group): number {
-  lock_tasklist();
-  const parent = ThreadGroup.parent.get(group);
-  const result = parent === 0 ? 0 : ThreadGroup.tgid.get(parent);
-  unlock_tasklist();
-  return result;
+  return ThreadGroup.parent_tgid.load(group);
 }
 
 /**

@@ -48,6 +48,8 @@ export const ThreadGroup = l.done(
     flags: l.atomic(),
 
     parent: l.ptr('ThreadGroup', 'guarded by tasklist'),
+    /** The parent's tgid, 0 for a root process. Written under tasklist, read without: a parent may end meanwhile. */
+    parent_tgid: l.atomic(),
     /** The thread that made this process: pdeathsig follows it. */
     parent_task: l.i32('guarded by tasklist'),
     children: l.ptr('ThreadGroup', 'guarded by tasklist'),

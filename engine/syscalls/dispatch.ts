@@ -95,7 +95,7 @@ function run_handler(task: Ptr<'Task'>, number: number): number {
   }
   const at = current_cpu >> 2;
   U32[at] = result;
-  U32[at + 1] = Math.floor(result / 4294967296);
+  U32[at + 1] = (result | 0) === result ? result >> 31 : Math.floor(result / 4294967296);
   if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK) return SYSCALL_WORK;
   Task.syscall_number.set(task, -1);
   return Task.pending_work.load(task) === 0 ? SYSCALL_RESUME : SYSCALL_WORK;
