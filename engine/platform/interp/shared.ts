@@ -294,51 +294,122 @@ function copy_split(c: Code, size: number, out: boolean): void {
 }
 
 /**
- * cas(vcpu, pointer, expected, value): 1 when the word at the pointer was `expected` and is now `value`. Aligned
- * words by an atomic instruction; others, and those in the bounce buffer, under the machine's bus lock.
+ * swap_part(word, mask, expected, value): 1 when the bits of `mask` in an aligned word were `expected` and are now
+ * `value`. The other bits stay what whoever else writes them makes of them.
  */
-function define_cas(m: ModuleBuilder, size: number, commit: FunctionRef): FunctionRef {
+function define_swap_part(m: ModuleBuilder): FunctionRef {
+  const f = m.declare('swap_part', ['i32', 'i64', 'i64', 'i64'], ['i32']);
+  const c = m.code(f);
+  const [word, mask, expected, value] = [0, 1, 2, 3];
+  const seen = c.local('i64');
+  const again = c.loop();
+  c.get(word).op('i64.atomic.load').tee(seen).get(mask).op('i64.and').get(expected).op('i64.ne');
+  c.open_if().i32(0).return().end();
+  c.get(word).get(seen);
+  c.get(seen).get(mask).i64(-1).op('i64.xor').op('i64.and').get(value).op('i64.or');
+  c.op('i64.atomic.rmw.cmpxchg').get(seen).op('i64.ne').br_if(again);
+  c.end();
+  c.i32(1);
+  m.define(f, c);
+  return f;
+}
+
+/** Takes the machine's bus lock, which operations on more than one aligned word hold. */
+function take_bus_lock(c: Code): void {
+  const spin = c.loop();
+  c.i32(MACHINE).i32(0).i32(1).op('i32.atomic.rmw.cmpxchg', MachineHeader.bus_lock.offset).br_if(spin);
+  c.end();
+}
+
+function give_bus_lock(c: Code): void {
+  c.i32(MACHINE).i32(0).op('i32.atomic.store', MachineHeader.bus_lock.offset);
+}
+
+/** Where the bytes of `pointer` really begin, and the aligned word after the one in which they do. */
+function locate_words(c: Code, bounced: number, vcpu: number, pointer: number, second: number): void {
+  c.get(bounced).if();
+  c.get(vcpu).op('i32.load', Vcpu.split_first.offset).set(pointer);
+  c.get(vcpu).op('i32.load', Vcpu.split_second.offset).set(second);
+  c.else();
+  c.get(pointer).i32(-8).op('i32.and').i32(8).op('i32.add').set(second);
+  c.end();
+}
+
+/**
+ * cas(vcpu, pointer, expected, value): 1 when the word at the pointer was `expected` and is now `value`. An aligned word,
+ * or one inside of an aligned word of 8 bytes, by one atomic instruction. Others, and those in the bounce buffer, lie in
+ * two words, which are changed one after the other under the bus lock: should the second have changed before its turn,
+ * the first is put back. So no update of whoever uses one of the words alone is lost, but the first half may be seen.
+ */
+function define_cas(m: ModuleBuilder, size: number, swap_part: FunctionRef): FunctionRef {
   const f = m.declare(`cas${size * 8}`, ['i32', 'i32', 'i64', 'i64'], ['i32']);
   const c = m.code(f);
   const [vcpu, pointer, expected, value] = [0, 1, 2, 3];
-  const done = c.local('i32');
   const width = size === 8 ? '' : `${size * 8}`;
   const mask = size === 8 ? -1n : (1n << BigInt(size * 8)) - 1n;
-  const is_bounce = (): Code => c.get(pointer).get(vcpu).i32(Vcpu.bounce.offset).op('i32.add').op('i32.eq');
+  const bounced = c.local('i32');
   c.get(expected).i64(mask).op('i64.and').set(expected);
+  c.get(value).i64(mask).op('i64.and').set(value);
+  c.get(pointer).get(vcpu).i32(Vcpu.bounce.offset).op('i32.add').op('i32.eq').set(bounced);
   c.get(pointer)
     .i32(size - 1)
     .op('i32.and')
-    .op('i32.eqz');
-  is_bounce().op('i32.eqz').op('i32.and').if();
-  c.get(pointer).get(expected).get(value).i64(mask).op('i64.and');
+    .get(bounced)
+    .op('i32.or')
+    .op('i32.eqz')
+    .if();
+  c.get(pointer).get(expected).get(value);
   c.op(`i64.atomic.rmw${width}.cmpxchg${size === 8 ? '' : '_u'}`)
     .get(expected)
     .op('i64.eq')
     .return();
   c.end();
-  const lock = MachineHeader.bus_lock.offset;
-  const spin = c.loop();
-  c.i32(MACHINE).i32(0).i32(1).op('i32.atomic.rmw.cmpxchg', lock).br_if(spin);
-  c.end();
+  const second = c.local('i32');
+  const shift = c.local('i64');
+  const done = c.local('i32');
   const length = c.local('i32');
+  locate_words(c, bounced, vcpu, pointer, second);
+  c.get(pointer).i32(7).op('i32.and').i32(3).op('i32.shl').op('i64.extend_i32_u').set(shift);
+  const word = (): Code => c.get(pointer).i32(-8).op('i32.and');
+  const upper = (local: number): Code => c.get(local).get(shift).op('i64.shl');
+  const lower = (local: number): Code => c.get(local).i64(64).get(shift).op('i64.sub').op('i64.shr_u');
+  const first_mask = (): Code => c.i64(mask).get(shift).op('i64.shl');
+  c.get(shift)
+    .i64(64 - size * 8)
+    .op('i64.le_u')
+    .if();
+  word();
+  first_mask();
+  upper(expected);
+  upper(value).call(swap_part).return();
+  c.end();
+  take_bus_lock(c);
+  word();
+  first_mask();
+  upper(expected);
+  upper(value).call(swap_part).if();
+  c.get(second).i64(mask).i64(64).get(shift).op('i64.sub').op('i64.shr_u');
+  lower(expected);
+  lower(value).call(swap_part).tee(done).op('i32.eqz').if();
+  word();
+  first_mask();
+  upper(value);
+  upper(expected).call(swap_part).drop();
+  c.end();
+  c.end();
+  // What the next attempt begins with.
   c.i32(size).set(length);
-  is_bounce().if();
+  c.get(bounced).if();
   copy_split(c, length, false);
   c.end();
-  const load = size === 8 ? 'i64.load' : `i64.load${width}_u`;
-  c.get(pointer).op(load).get(expected).op('i64.eq').tee(done).if();
-  c.get(pointer).get(value).op(`i64.store${width}`);
-  is_bounce().open_if().get(vcpu).get(length).call(commit).end();
-  c.end();
-  c.i32(MACHINE).i32(0).op('i32.atomic.store', lock);
+  give_bus_lock(c);
   c.get(done);
   m.define(f, c);
   return f;
 }
 
-/** swap_16(cpu, pointer): cmpxchg16b under the bus lock; 1 when equal. */
-function define_swap_16(m: ModuleBuilder): FunctionRef {
+/** swap_16(cpu, pointer): cmpxchg16b, as two words of a `cas`; 1 when equal. */
+function define_swap_16(m: ModuleBuilder, swap_part: FunctionRef): FunctionRef {
   const f = m.declare('swap_16', ['i32', 'i32'], ['i32']);
   const c = m.code(f);
   const [cpu, pointer] = [0, 1];
@@ -346,20 +417,26 @@ function define_swap_16(m: ModuleBuilder): FunctionRef {
   const high = c.local('i64');
   const equal = c.local('i32');
   const gpr = (number: number): number => CpuState.gpr.offset + number * 8;
-  const lock = MachineHeader.bus_lock.offset;
-  const spin = c.loop();
-  c.i32(MACHINE).i32(0).i32(1).op('i32.atomic.rmw.cmpxchg', lock).br_if(spin);
-  c.end();
+  const reg = (number: number): Code => c.get(cpu).op('i64.load', gpr(number));
+  take_bus_lock(c);
+  const again = c.loop();
   c.get(pointer).op('i64.atomic.load').set(low).get(pointer).op('i64.atomic.load', 8).set(high);
-  c.get(low).get(cpu).op('i64.load', gpr(RAX)).op('i64.eq');
-  c.get(high).get(cpu).op('i64.load', gpr(RDX)).op('i64.eq').op('i32.and').tee(equal).if();
-  c.get(pointer).get(cpu).op('i64.load', gpr(RBX)).op('i64.atomic.store');
-  c.get(pointer).get(cpu).op('i64.load', gpr(RCX)).op('i64.atomic.store', 8);
+  c.get(low);
+  reg(RAX).op('i64.eq').get(high);
+  reg(RDX).op('i64.eq').op('i32.and').tee(equal).if();
+  c.get(pointer).i64(-1).get(low);
+  reg(RBX).call(swap_part).op('i32.eqz').br_if(again);
+  c.get(pointer).i32(8).op('i32.add').i64(-1).get(high);
+  reg(RCX).call(swap_part).op('i32.eqz').if();
+  c.get(pointer).i64(-1);
+  reg(RBX).get(low).call(swap_part).drop().br(again);
+  c.end();
   c.else();
   c.get(cpu).get(low).op('i64.store', gpr(RAX));
   c.get(cpu).get(high).op('i64.store', gpr(RDX));
   c.end();
-  c.i32(MACHINE).i32(0).op('i32.atomic.store', lock);
+  c.end();
+  give_bus_lock(c);
   c.get(equal);
   m.define(f, c);
   return f;
@@ -577,18 +654,19 @@ export function define_shared(m: ModuleBuilder, imports: Imports): Shared {
   const jump = define_jump(m, 'jump', leave, enter);
   const enter_switch = define_enter(m, imports, sync, warm, handler_type, true);
   const commit = define_commit(m);
+  const swap_part = define_swap_part(m);
   return {
     imports,
     handler_type,
     resolve: define_resolve(m, imports),
     commit,
     cas: {
-      1: define_cas(m, 1, commit),
-      2: define_cas(m, 2, commit),
-      4: define_cas(m, 4, commit),
-      8: define_cas(m, 8, commit),
+      1: define_cas(m, 1, swap_part),
+      2: define_cas(m, 2, swap_part),
+      4: define_cas(m, 4, swap_part),
+      8: define_cas(m, 8, swap_part),
     },
-    swap_16: define_swap_16(m),
+    swap_16: define_swap_16(m, swap_part),
     fault: define_exit(m, sync, 'fault', EXIT_FAULT, false),
     exception: define_exit(m, sync, 'exception', EXIT_EXCEPTION, false),
     exception_behind: define_exit(m, sync, 'exception_behind', EXIT_EXCEPTION, true),
