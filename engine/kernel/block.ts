@@ -22,7 +22,7 @@ import { Timer } from '../time/time.layout.ts';
 import { register_timer, TIMER_TASK_DEADLINE, timer_arm, timer_cancel } from '../time/timer.ts';
 import { current } from './current.ts';
 import { wake_task } from './scheduler.ts';
-import { TASK_WOKEN, Task, WORK_EXIT, WORK_SIGNAL } from './task.layout.ts';
+import { CALL_WAITS, TASK_WOKEN, Task, WORK_EXIT, WORK_SIGNAL } from './task.layout.ts';
 
 register_timer(TIMER_TASK_DEADLINE, (owner) => {
   wake_task(owner as Ptr<'Task'>);
@@ -72,6 +72,7 @@ export function enrol_on(queue: Ptr<'WaitQueue'>, events: number, exclusive = fa
   if (entry === 0) return -ENOMEM;
   WaitEntry.sibling.set(entry, Task.wait_head.get(current));
   Task.wait_head.set(current, entry);
+  note_wait();
   // A wake from before this call says nothing about it; the caller looks at its condition after this.
   Task.state.and(current, ~TASK_WOKEN);
   return 1;
@@ -86,6 +87,11 @@ export function wait_enrolled(enrolled_now: boolean): number {
   return enrolled_now ? RETRY : commit_wait();
 }
 
+/** The dispatcher is to call `waits_done`. */
+function note_wait(): void {
+  Task.call_leftovers.set(current, Task.call_leftovers.get(current) | CALL_WAITS);
+}
+
 function commit_wait(): number {
   const deadline = Task.syscall_deadline.get(current);
   const timer = Task.deadline_timer.at(current);
@@ -96,13 +102,14 @@ function commit_wait(): number {
 
 /** Sets the call's deadline, in monotonic ns, unless an earlier entry has; a deadline in the past is kept as one. */
 export function set_deadline(deadline: number): void {
-  if (Task.syscall_deadline.get(current) === 0) Task.syscall_deadline.set(current, Math.max(1, deadline));
+  if (Task.syscall_deadline.get(current) !== 0) return;
+  Task.syscall_deadline.set(current, Math.max(1, deadline));
+  note_wait();
 }
 
 /** Sets the call's deadline `ns` from now, unless an earlier entry has. */
 export function set_timeout(ns: number): void {
-  if (Task.syscall_deadline.get(current) === 0)
-    Task.syscall_deadline.set(current, Math.max(1, Math.min(monotonic_ns() + ns, Number.MAX_SAFE_INTEGER)));
+  if (Task.syscall_deadline.get(current) === 0) set_deadline(Math.min(monotonic_ns() + ns, Number.MAX_SAFE_INTEGER));
 }
 
 /** Sleeps until a wake that the handler has arranged itself, the deadline or a signal: BLOCKED or -ERESTARTSYS. */

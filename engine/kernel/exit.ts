@@ -11,6 +11,7 @@ import type { Ptr } from '../base/types.ts';
 import { wake } from '../heap/wait_queue.ts';
 import { register_timer, TIMER_MACHINE_LIMIT, timer_cancel } from '../time/timer.ts';
 import { waits_done } from './block.ts';
+import { release_arguments } from './call_arguments.ts';
 import { account_stop } from './cpu_time.ts';
 import { current } from './current.ts';
 import { release_held_files } from './fd_table.ts';
@@ -97,6 +98,7 @@ export function exit_task(wait_status: number): void {
   const group = Task.group.get(task);
   waits_done();
   if (Task.held_count.get(task) !== 0) release_held_files(task);
+  release_arguments();
   exit_memory(task);
   release_resource('files', task_replace_files(task, 0 as Ptr<'Files'>));
   release_resource('fs', task_replace_fs(task, 0 as Ptr<'FsContext'>));

@@ -11,7 +11,7 @@
  * the task takes a reference and keeps it until its call ends. A handler that is about to block calls
  * `hold_file` first, so that the file outlives a close by another thread; on re-entry `fd_file` answers
  * the same file for the same descriptor, whatever the table says by then. The dispatcher calls
- * `release_held_files` when the call ends (Task.held_count is not zero).
+ * `release_held_files` when the call ends (CALL_FILES).
  *
  * Lock order: files, then nothing: references are dropped after the lock is released.
  */
@@ -41,7 +41,7 @@ import {
   NR_OPEN,
 } from './files.layout.ts';
 import { rlimit } from './limits.ts';
-import { Task } from './task.layout.ts';
+import { CALL_FILES, Task } from './task.layout.ts';
 
 export const files_slab = slab(Files);
 export const held_files_slab = slab(HeldFiles);
@@ -332,6 +332,7 @@ function keep(task: Ptr<'Task'>, fd: number, file: Ptr<'File'>): boolean {
     HeldFiles.count.set(chunk, n + 1);
   }
   Task.held_count.set(task, count + 1);
+  Task.call_leftovers.set(task, Task.call_leftovers.get(task) | CALL_FILES);
   return true;
 }
 

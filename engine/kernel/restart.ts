@@ -4,6 +4,7 @@
  */
 import { EINTR, ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
 import { assert } from '../base/assert.ts';
+import { set_deadline } from './block.ts';
 import { current } from './current.ts';
 import { Task } from './task.layout.ts';
 
@@ -31,6 +32,7 @@ export function restart_later(kind: number): number {
 export function sys_restart_syscall(): number {
   const handler = handlers[Task.restart_kind.get(current)];
   if (handler === undefined) return -EINTR;
-  if (Task.syscall_entries.get(current) === 0) Task.syscall_deadline.set(current, Task.restart_deadline.get(current));
+  const deadline = Task.restart_deadline.get(current);
+  if (Task.syscall_entries.get(current) === 0 && deadline !== 0) set_deadline(deadline);
   return handler();
 }

@@ -29,6 +29,11 @@ export const WORK_EXIT = 2;
 export const WORK_STOP = 4;
 export const WORK_RESCHEDULE = 8;
 
+/** Bits of `call_leftovers`: what the dispatcher gives back when the call ends. */
+export const CALL_WAITS = 1;
+export const CALL_FILES = 2;
+export const CALL_ARGUMENTS = 4;
+
 /** Values of `resume`: what the task does when a vCPU picks it up. */
 export const RESUME_GUEST = 0;
 /** Enter the blocked call's handler again. */
@@ -74,6 +79,10 @@ export const Task = l.done(
     restart_deadline: l.f64('owner'),
     deadline_timer: l.embed(Timer),
     wait_head: l.ptr('WaitEntry', 'owner'),
+    /** CALL_*: what the call in progress may hold: queue entries or a deadline, files, arguments. */
+    call_leftovers: l.u32('owner'),
+    /** What the call read from user memory before it slept (kernel/call_arguments.ts). */
+    kept_arguments: l.ptr('KeptArgument', 'owner'),
 
     /** Written by the task under the group's lock; senders read it under that lock. */
     blocked_signals: l.u64('guarded by sighand'),

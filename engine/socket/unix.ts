@@ -462,6 +462,15 @@ export function is_full(socket: S): boolean {
   return UnixSocket.queued.get(socket) > UnixSocket.backlog.get(socket);
 }
 
+/** Whether a datagram from `socket` to `target` (0: its peer) waits for room in the target's queue. */
+export function waits_for_target(socket: S, target: S): boolean {
+  lock_sockets();
+  const to = target === 0 ? UnixSocket.peer.get(socket) : target;
+  const waits = UnixSocket.type.get(socket) === SOCK_DGRAM && to !== 0 && is_full(to);
+  unlock_sockets();
+  return waits;
+}
+
 /** Events as unix_poll and unix_dgram_poll give them. */
 export function socket_poll(file: Ptr<'File'>): number {
   const socket = socket_of(file);

@@ -25,7 +25,7 @@ import { file_operations, file_put } from '../vfs/file.ts';
 import { full, type SyscallRow } from './row.ts';
 import { begin_mask, end_mask } from './temporary_mask.ts';
 import { io } from './transfer.ts';
-import { read_timespec } from './user_time.ts';
+import { first_timeout } from './user_time.ts';
 
 /** Bound of Linux (EP_MAX_EVENTS). */
 const MAX_EVENTS = Math.floor(0x7fff_ffff / EPOLL_EVENT_SIZE);
@@ -119,7 +119,7 @@ function sys_epoll_pwait(): number {
 }
 
 function sys_epoll_pwait2(): number {
-  const timeout = arg_u64(3) === 0 ? Number.POSITIVE_INFINITY : read_timespec(arg_u64(3));
+  const timeout = first_timeout(arg_u64(3), true);
   if (timeout < 0) return timeout;
   const masked = begin_mask(arg_u64(4), arg_u64(5));
   return masked < 0 ? masked : end_mask(wait_for_events(timeout));

@@ -1,7 +1,7 @@
 /**
  * open(2), openat(2), openat2(2), creat(2).
  */
-import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL } from '../abi/errno.ts';
+import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, RETRY } from '../abi/errno.ts';
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_TRUNC, O_WRONLY } from '../abi/fcntl.ts';
 import {
   O_TMPFILE_BIT,
@@ -32,7 +32,7 @@ const SCOPED = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
 
 function do_open(dirfd: number, address: number, flags: number, mode: number, resolve: number): number {
   const waiting = Task.syscall_phase.get(current) as Ptr<'File'>;
-  if (waiting !== 0) return open_again(waiting, flags);
+  if (waiting !== 0) return open_again(waiting);
   const path = take_path(address);
   if (path < 0) return path;
   const files = Task.files.get(current);
@@ -48,15 +48,19 @@ function do_open(dirfd: number, address: number, flags: number, mode: number, re
     file = vfs_open(context, path, flags, mode & ~current_umask());
   }
   drop_path(path);
+  if (file === RETRY) Task.syscall_progress.set(current, flags);
   return give_descriptor(fd, file, flags);
 }
 
-/** An open that waited goes on where it was (fs/anon/fifo.ts): it has walked its path and has the permission. */
-function open_again(place: Ptr<'File'>, flags: number): number {
+/**
+ * An open that waited goes on where it was (fs/anon/fifo.ts): it has walked its path and has the permission. What its
+ * descriptor is to be is in syscall_progress.
+ */
+function open_again(place: Ptr<'File'>): number {
   const fd = fd_reserve(Task.files.get(current), 0);
   const { mount, dentry, flags: asked } = File;
   const file = fd < 0 ? fd : open_dentry(mount.get(place), dentry.get(place), FILE_KIND_REGULAR, asked.get(place));
-  return give_descriptor(fd, file, flags);
+  return give_descriptor(fd, file, Task.syscall_progress.get(current));
 }
 
 /** The reserved descriptor for what was opened; where nothing was, it is free again. */
@@ -95,6 +99,8 @@ const HOW_SIZE = 24;
 
 /** openat2(2): unknown flags are errors, and a longer structure must end in zeros. */
 function sys_openat2(): number {
+  const waiting = Task.syscall_phase.get(current) as Ptr<'File'>;
+  if (waiting !== 0) return open_again(waiting);
   const address = arg_u64(2);
   const size = arg_u64(3);
   if (size < HOW_SIZE) return -EINVAL;

@@ -1,9 +1,11 @@
 /**
  * Futexes: futex(2), futex_waitv(2), set_robust_list(2).
  */
-import { EAGAIN, EFAULT, EINVAL, ENOSYS, EPERM, ERESTARTSYS, ESRCH, ETIMEDOUT } from '../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ERESTARTSYS, ESRCH, ETIMEDOUT } from '../abi/errno.ts';
 import { CLOCK_MONOTONIC, CLOCK_REALTIME } from '../abi/time.ts';
 import type { Ptr } from '../base/types.ts';
+import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
+import { U32 } from '../heap/memory.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
 import { deadline_passed, set_deadline, set_timeout, signal_pending, wait_armed } from '../kernel/block.ts';
 import { absolute_to_monotonic } from '../kernel/clock_id.ts';
@@ -14,9 +16,9 @@ import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
 import { may_signal } from '../kernel/kill.ts';
 import { find_task } from '../kernel/pid.ts';
 import { RESTART_FUTEX, register_restart } from '../kernel/restart.ts';
-import { put_long, stage_i64, stage_in, stage_timespec, stage_u32, stage_u64 } from '../kernel/stage.ts';
+import { put_long, stage_i64, stage_in, stage_timespec } from '../kernel/stage.ts';
 import { TASK_WOKEN, Task } from '../kernel/task.layout.ts';
-import { get_user_u32 } from '../mm/uaccess.ts';
+import { copy_in, get_user_u32 } from '../mm/uaccess.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 
 const FUTEX_WAIT = 0;
@@ -95,33 +97,47 @@ function sys_futex_waitv(): number {
   return passed ? -ETIMEDOUT : -ERESTARTSYS;
 }
 
-/** Queues a waiter for each word, last first, then compares the words: 0, or the result of a call that ends at once. */
+/**
+ * Reads the structs futex_waitv, once, to a heap page, queues a waiter for each word, last first, then compares the words:
+ * 0, or the result of a call that ends at once.
+ */
 function start_waitv(count: number): number {
+  const page = heap_page_alloc();
+  if (page === 0) return -ENOMEM;
   Task.state.and(current, ~TASK_WOKEN);
   Task.syscall_phase.set(current, 1);
-  let error = 0;
-  for (let i = count - 1; i >= 0 && error === 0; i--) {
-    if (stage_in(arg_u64(0) + i * WAITV_BYTES, WAITV_BYTES) < 0) error = -EFAULT;
-    else error = queue_one();
-  }
+  let error = take_waitv(page, count);
+  for (let i = count - 1; i >= 0 && error === 0; i--) error = queue_one(page + i * WAITV_BYTES);
   for (let i = 0; i < count && error === 0; i++) {
-    if (stage_in(arg_u64(0) + i * WAITV_BYTES, WAITV_BYTES) < 0) error = -EFAULT;
-    else {
-      const word = get_user_u32(stage_u64(8));
-      if (word !== stage_u32(0)) error = word < 0 ? -EFAULT : -EAGAIN;
-    }
+    const word = get_user_u32(word_address(page + i * WAITV_BYTES));
+    if (word !== U32[(page + i * WAITV_BYTES) >> 2]) error = word < 0 ? -EFAULT : -EAGAIN;
   }
+  heap_page_free(page);
   if (error === 0) return 0;
   const woken = end_waitv();
   return woken >= 0 ? woken : error;
 }
 
-/** Queues the waiter described in the staging area. */
-function queue_one(): number {
-  const flags = stage_u32(16);
+/** Copies the structs futex_waitv (value 8, address 8, flags 4, reserved 4) to a heap page: 0, -EFAULT, -EINVAL. */
+function take_waitv(page: number, count: number): number {
   const known = FUTEX_PRIVATE_FLAG | FUTEX2_SIZE_U32;
-  if ((flags & ~known) !== 0 || (flags & FUTEX2_SIZE_U32) === 0 || stage_u32(20) !== 0) return -EINVAL;
-  const queued = futex_enqueue(stage_u64(8), (flags & FUTEX_PRIVATE_FLAG) === 0, MATCH_ANY);
+  for (let i = 0; i < count; i++) {
+    const at = page + i * WAITV_BYTES;
+    if (copy_in(at, arg_u64(0) + i * WAITV_BYTES, WAITV_BYTES) < 0) return -EFAULT;
+    const flags = U32[(at >> 2) + 4] as number;
+    if ((flags & ~known) !== 0 || (flags & FUTEX2_SIZE_U32) === 0 || U32[(at >> 2) + 5] !== 0) return -EINVAL;
+  }
+  return 0;
+}
+
+function word_address(at: number): number {
+  return (U32[(at >> 2) + 3] as number) * 4294967296 + (U32[(at >> 2) + 2] as number);
+}
+
+/** Queues the waiter described at a machine address. */
+function queue_one(at: number): number {
+  const shared = ((U32[(at >> 2) + 4] as number) & FUTEX_PRIVATE_FLAG) === 0;
+  const queued = futex_enqueue(word_address(at), shared, MATCH_ANY);
   if (queued < 0) return queued;
   FutexWaiter.sibling.set(queued as Ptr<'FutexWaiter'>, Task.syscall_aux.get(current) as Ptr<'FutexWaiter'>);
   Task.syscall_aux.set(current, queued);

@@ -1,6 +1,6 @@
 /** System V message queues: msgget(2), msgop(2), msgctl(2). */
 import { CAP_SYS_RESOURCE } from '../abi/capability.ts';
-import { EAGAIN, EFAULT, EIDRM, EINVAL, ENOMSG, EPERM, ERESTARTNOHAND, ERESTARTSYS } from '../abi/errno.ts';
+import { EAGAIN, EFAULT, EIDRM, EINVAL, ENOMEM, ENOMSG, EPERM, ERESTARTNOHAND, ERESTARTSYS } from '../abi/errno.ts';
 import {
   IPC_INFO,
   IPC_NOWAIT,
@@ -16,8 +16,10 @@ import {
   MSGMNB,
 } from '../abi/ipc.ts';
 import type { Ptr } from '../base/types.ts';
+import { U32 } from '../heap/memory.ts';
 import { arg_i32, arg_i64, arg_u64 } from '../kernel/args.ts';
 import { wait_on } from '../kernel/block.ts';
+import { KEPT_MESSAGE, keep_at, kept_at, register_kept_release } from '../kernel/call_arguments.ts';
 import { capable } from '../kernel/credentials.ts';
 import { current } from '../kernel/current.ts';
 import {
@@ -90,13 +92,31 @@ function wait_for_queue(id: number): number {
   return waiting === -ERESTARTSYS ? -ERESTARTNOHAND : waiting;
 }
 
-/** struct msgbuf: the type, a positive long, then the text. */
+/** The message to send, from struct msgbuf (the type, a positive long, then the text) at the call's first entry; -errno. */
+function message_to_send(id: number, length: number): number {
+  const kept = Task.kept_arguments.get(current) === 0 ? 0 : kept_at(KEPT_MESSAGE);
+  if (kept !== 0) return U32[kept >> 2] as number;
+  if (stage_in(arg_u64(1), 8) < 0) return -EFAULT;
+  if (id < 0 || length < 0 || length > MSGMAX || stage_i64(0) < 1) return -EINVAL;
+  return message_create(stage_u32(0), stage_u32(4), arg_u64(1) + 8, length);
+}
+
+/** Before a wait: keeps the message (0: gives it up). False when the heap is exhausted. */
+function keep_message(message: number): boolean {
+  const kept = kept_at(KEPT_MESSAGE) || (message === 0 ? 0 : keep_at(KEPT_MESSAGE, 4));
+  if (kept !== 0) U32[kept >> 2] = message;
+  return kept !== 0;
+}
+
+register_kept_release(KEPT_MESSAGE, (data) => {
+  const message = U32[data >> 2] as M;
+  if (message !== 0) message_free(message);
+});
+
 function sys_msgsnd(): number {
   const id = arg_i32(0);
   const length = arg_i64(2);
-  if (stage_in(arg_u64(1), 8) < 0) return -EFAULT;
-  if (id < 0 || length < 0 || length > MSGMAX || stage_i64(0) < 1) return -EINVAL;
-  const message = message_create(stage_u32(0), stage_u32(4), arg_u64(1) + 8, length);
+  const message = message_to_send(id, length);
   if (message < 0) return message;
   lock_ipc();
   const found = queue_for(id, 0o222);
@@ -104,12 +124,15 @@ function sys_msgsnd(): number {
   if (fits) msg_append(found as Q, message as M);
   unlock_ipc();
   if (fits) {
+    keep_message(0);
     ipc_wake(id);
     return 0;
   }
+  const waits = found >= 0 && (arg_i32(3) & IPC_NOWAIT) === 0;
+  if (waits && keep_message(message)) return wait_for_queue(id);
+  keep_message(0);
   message_free(message as M);
-  if (found < 0) return found;
-  return (arg_i32(3) & IPC_NOWAIT) !== 0 ? -EAGAIN : wait_for_queue(id);
+  return waits ? -ENOMEM : found < 0 ? found : -EAGAIN;
 }
 
 function sys_msgrcv(): number {

@@ -22,9 +22,10 @@ import {
 } from '../abi/ipc.ts';
 import type { Ptr } from '../base/types.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
-import { U16 } from '../heap/memory.ts';
+import { U8, U16 } from '../heap/memory.ts';
 import { arg_i32, arg_u64 } from '../kernel/args.ts';
 import { deadline_passed, set_timeout, wait_on } from '../kernel/block.ts';
+import { KEPT_OPERATIONS, keep_bytes, kept_piece, recall_bytes } from '../kernel/call_arguments.ts';
 import { current } from '../kernel/current.ts';
 import {
   ipc_at,
@@ -126,7 +127,7 @@ function give_up(id: number, error: number): number {
   return error;
 }
 
-/** semop(2): the operations are read again at each entry. A signal ends it with EINTR, always. */
+/** semop(2). A signal ends it with EINTR, always. */
 function semop(timeout_at: number): number {
   const id = arg_i32(0);
   const count = arg_u64(2);
@@ -134,7 +135,8 @@ function semop(timeout_at: number): number {
   if (count > SEMOPM) return -E2BIG;
   const page = heap_page_alloc();
   if (page === 0) return -ENOMEM;
-  let result = copy_in(page, arg_u64(1), count * SEMBUF_BYTES) < 0 ? -EFAULT : 0;
+  const bytes = count * SEMBUF_BYTES;
+  let result = recall_bytes(KEPT_OPERATIONS, U8, page) < 0 && copy_in(page, arg_u64(1), bytes) < 0 ? -EFAULT : 0;
   if (result === 0 && timeout_at !== 0 && Task.syscall_entries.get(current) === 0) {
     const ns = stage_in(timeout_at, 16) < 0 ? -2 : stage_timespec(0);
     if (ns < 0) result = ns === -2 ? -EFAULT : -EINVAL;
@@ -144,8 +146,10 @@ function semop(timeout_at: number): number {
     lock_ipc();
     result = try_operations(id, page, count);
     unlock_ipc();
-  } else if (Task.syscall_phase.get(current) === 1) result = give_up(id, result);
+  }
+  const kept = result !== 1 || kept_piece(KEPT_OPERATIONS) !== 0 || keep_bytes(KEPT_OPERATIONS, U8, page, bytes);
   heap_page_free(page);
+  if (!kept) return give_up(id, -ENOMEM);
   if (result !== 1) {
     if (result === 0) ipc_wake(id);
     return result;

@@ -2,13 +2,13 @@
  * Waiting for several files: poll(2), ppoll(2), select(2), pselect(2).
  *
  * Each entry of a handler scans all files. The first scan that finds nothing enrols on every queue and
- * keeps every file (syscall_phase 1); later ones only scan. A descriptor that is closed meanwhile is
- * reported as such by the next scan.
+ * keeps every file, and what the caller asked for (syscall_phase 1); later ones only scan. A descriptor that is closed
+ * meanwhile is reported as such by the next scan.
  */
 import { EBADF, EFAULT, EINVAL, ENOMEM, ERESTARTNOHAND, ERESTARTSYS } from '../abi/errno.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, READABLE, WRITABLE } from '../abi/poll.ts';
 import type { Ptr } from '../base/types.ts';
-import { I32, U16, U32 } from '../heap/memory.ts';
+import { I32, U8, U16, U32 } from '../heap/memory.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
 import {
   deadline_passed,
@@ -18,24 +18,37 @@ import {
   wait_enrolled,
   wait_until_deadline,
 } from '../kernel/block.ts';
+import { KeptArgument } from '../kernel/call_arguments.layout.ts';
+import {
+  KEPT_POLL,
+  KEPT_SETS,
+  keep_bytes,
+  keep_piece,
+  kept_piece,
+  next_piece,
+  PIECE_BYTES,
+  recall_bytes,
+} from '../kernel/call_arguments.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_file, files_lookup, hold_file, nofile_limit } from '../kernel/fd_table.ts';
 import { Files } from '../kernel/files.layout.ts';
 import { RESTART_POLL, register_restart, restart_later } from '../kernel/restart.ts';
+import { STAGE_BYTES, stage, stage_in } from '../kernel/stage.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
-import { copy_in, copy_out } from '../mm/uaccess.ts';
+import { copy_in, copy_out, put_user_u16 } from '../mm/uaccess.ts';
 import { file_operations, file_put } from '../vfs/file.ts';
 import { full, type SyscallRow } from './row.ts';
 import { begin_mask, end_mask } from './temporary_mask.ts';
-import { read_timespec, read_timeval, time_result, write_timespec, write_timeval } from './user_time.ts';
+import { first_timeout, time_result, write_timespec, write_timeval } from './user_time.ts';
 
 /** Value of syscall_phase once every queue was enrolled on. */
 const PHASE_ENROLLED = 1;
 
 const POLLFD_SIZE = 8;
-/** struct pollfd read at a time: what fits the scratch area. */
-const BATCH = 32;
+/** Most structs pollfd that a call reads to the staging area; more of them it keeps from the start. */
+const STAGED = STAGE_BYTES / POLLFD_SIZE;
+const PIECE_POLLFDS = Math.floor(PIECE_BYTES / POLLFD_SIZE);
 const ALWAYS = POLLERR | POLLHUP;
 
 /** What enrolling did in this entry: -ENOMEM, or whether there was anything. */
@@ -55,31 +68,69 @@ function probe(fd: number, interest: number, enrol: boolean): number {
   return events;
 }
 
-/** Scans an array of struct pollfd and writes every revents: ready ones, or -EFAULT. */
-function scan_pollfds(address: number, count: number, enrol: boolean): number {
-  const scratch = Vcpu.scratch.at(current_vcpu);
+/** Fills in revents of `count` structs pollfd at a machine address: ready ones. */
+function scan_run(at: number, count: number, enrol: boolean): number {
   let ready = 0;
-  for (let first = 0; first < count; first += BATCH) {
-    const n = Math.min(BATCH, count - first);
-    const at = address + first * POLLFD_SIZE;
-    if (copy_in(scratch, at, n * POLLFD_SIZE) < 0) return -EFAULT;
-    for (let i = 0; i < n; i++) {
-      const entry = scratch + i * POLLFD_SIZE;
-      const fd = I32[entry >> 2] as number;
-      const events = fd < 0 ? 0 : probe(fd, U16[(entry + 4) >> 1] as number, enrol);
-      U16[(entry + 6) >> 1] = events;
-      if (events !== 0) ready++;
-    }
-    if (copy_out(at, scratch, n * POLLFD_SIZE) < 0) return -EFAULT;
+  for (let entry = at; entry < at + count * POLLFD_SIZE; entry += POLLFD_SIZE) {
+    const fd = I32[entry >> 2] as number;
+    const events = fd < 0 ? 0 : probe(fd, U16[(entry + 4) >> 1] as number, enrol);
+    U16[(entry + 6) >> 1] = events;
+    if (events !== 0) ready++;
   }
   return ready;
 }
 
+/** Scans the call's structs pollfd, kept or in the staging area: ready ones. */
+function scan_pollfds(count: number, enrol: boolean): number {
+  let piece = kept_piece(KEPT_POLL);
+  if (piece === 0) return scan_run(stage(), count, enrol);
+  let ready = 0;
+  for (; piece !== 0; piece = next_piece(piece))
+    ready += scan_run(KeptArgument.data.at(piece), KeptArgument.length.get(piece) / POLLFD_SIZE, enrol);
+  return ready;
+}
+
+/** Reads the structs pollfd, at the call's first entry: 0, -EFAULT, -ENOMEM. */
+function take_pollfds(address: number, count: number): number {
+  if (count <= STAGED) return stage_in(address, count * POLLFD_SIZE);
+  let piece = 0 as Ptr<'KeptArgument'>;
+  for (let first = 0; first < count; first += PIECE_POLLFDS) {
+    const bytes = Math.min(PIECE_POLLFDS, count - first) * POLLFD_SIZE;
+    piece = keep_piece(KEPT_POLL, bytes, piece);
+    if (piece === 0) return -ENOMEM;
+    if (copy_in(KeptArgument.data.at(piece), address + first * POLLFD_SIZE, bytes) < 0) return -EFAULT;
+  }
+  return 0;
+}
+
+/** Before a wait: keeps the structs pollfd. False when the heap is exhausted. */
+function keep_pollfds(count: number): boolean {
+  return count === 0 || kept_piece(KEPT_POLL) !== 0 || keep_bytes(KEPT_POLL, U8, stage(), count * POLLFD_SIZE);
+}
+
+/** Writes every revents to user memory, as Linux does also when a signal ends the call: 0 or -EFAULT. */
+function write_revents(address: number, count: number): number {
+  let piece = kept_piece(KEPT_POLL);
+  if (piece === 0) return copy_out(address, stage(), count * POLLFD_SIZE);
+  let to = address + 6;
+  for (; piece !== 0; piece = next_piece(piece)) {
+    const end = KeptArgument.data.at(piece) + KeptArgument.length.get(piece);
+    for (let at: number = KeptArgument.data.at(piece); at < end; at += POLLFD_SIZE, to += POLLFD_SIZE)
+      if (put_user_u16(to, U16[(at + 6) >> 1] as number) < 0) return -EFAULT;
+  }
+  return 0;
+}
+
 /**
- * The wait common to all: `scan(enrol)` answers ready files or -errno. `timeout_ns` is 0 for no wait,
- * Infinity for no limit.
+ * The wait common to all: `scan(enrol)` answers ready files or -errno; `keep(size)` keeps what it reads, before a wait.
+ * `timeout_ns` is 0 for no wait, Infinity for no limit.
  */
-function wait_for_any(scan: (enrol: boolean) => number, timeout_ns: number): number {
+function wait_for_any(
+  scan: (enrol: boolean) => number,
+  keep: (size: number) => boolean,
+  size: number,
+  timeout_ns: number,
+): number {
   const ready = scan(false);
   if (ready !== 0 || timeout_ns === 0) return ready;
   if (Task.syscall_phase.get(current) === PHASE_ENROLLED) {
@@ -89,7 +140,7 @@ function wait_for_any(scan: (enrol: boolean) => number, timeout_ns: number): num
   if (timeout_ns !== Number.POSITIVE_INFINITY) set_timeout(timeout_ns);
   enrol_failed = false;
   const again = scan(true);
-  if (enrol_failed) return -ENOMEM;
+  if (enrol_failed || !keep(size)) return -ENOMEM;
   if (again !== 0) return again;
   Task.syscall_phase.set(current, PHASE_ENROLLED);
   return interrupted(wait_enrolled(true));
@@ -103,8 +154,14 @@ function interrupted(result: number): number {
 function poll_fds(timeout_ns: number): number {
   const address = arg_u64(0);
   const count = arg_u32(1);
-  if (count > nofile_limit()) return -EINVAL;
-  return wait_for_any((enrol) => scan_pollfds(address, count, enrol), timeout_ns);
+  if (Task.syscall_phase.get(current) === 0) {
+    if (count > nofile_limit()) return -EINVAL;
+    const taken = take_pollfds(address, count);
+    if (taken < 0) return taken;
+  }
+  const result = wait_for_any((enrol) => scan_pollfds(count, enrol), keep_pollfds, count, timeout_ns);
+  if (result === -ENOMEM || !time_result(result)) return result;
+  return write_revents(address, count) < 0 ? -EFAULT : result;
 }
 
 /** After a signal without handler, poll goes on under its first deadline. */
@@ -125,13 +182,6 @@ function sys_ppoll(): number {
   return end_mask(result);
 }
 
-/** The timeout at `address`: ns, Infinity for a null pointer, or -errno. On re-entry only whether there is one. */
-function first_timeout(address: number, is_timespec: boolean): number {
-  if (address === 0) return Number.POSITIVE_INFINITY;
-  if (Task.syscall_deadline.get(current) !== 0) return deadline_remaining() + 1;
-  return is_timespec ? read_timespec(address) : read_timeval(address);
-}
-
 /** Linux tells how much time was left, unless the personality keeps it from it; a failure to do so changes nothing. */
 function write_remaining(address: number, is_timespec: boolean): void {
   if (address === 0 || (Task.personality.get(current) & STICKY_TIMEOUTS) !== 0) return;
@@ -142,6 +192,7 @@ function write_remaining(address: number, is_timespec: boolean): void {
 
 /** Words of the three sets of a select call, in and out: a cache of this thread for one entry. */
 let sets = new Uint32Array(6 * 32);
+let set_bytes = new Uint8Array(sets.buffer);
 
 const SELECT_IN = READABLE | 0x80 | POLLHUP | POLLERR;
 const SELECT_OUT = WRITABLE | 0x200 | POLLERR;
@@ -201,15 +252,37 @@ function scan_sets(limit: number, words: number, enrol: boolean): number {
   return ready;
 }
 
+/** Before a wait: keeps the sets. False when the heap is exhausted. */
+function keep_sets(words: number): boolean {
+  return keep_bytes(KEPT_SETS, set_bytes, 0, 3 * words * 4);
+}
+
+/** The sets that the call has kept: words of each. */
+function recall_sets(): number {
+  let bytes = 0;
+  for (let piece = kept_piece(KEPT_SETS); piece !== 0; piece = next_piece(piece))
+    bytes += KeptArgument.length.get(piece);
+  if (set_bytes.length < bytes * 2) {
+    sets = new Uint32Array(bytes / 2);
+    set_bytes = new Uint8Array(sets.buffer);
+  }
+  return recall_bytes(KEPT_SETS, set_bytes, 0) / 12;
+}
+
 function select_sets(timeout_ns: number): number {
   const count = arg_i32(0);
   if (count < 0) return -EINVAL;
   // Descriptors that no table of this size holds are not looked at, as in Linux.
-  const limit = Math.min(count, Math.ceil(Math.max(Files.end.get(Task.files.get(current)), 64) / 64) * 64);
-  const words = Math.ceil(limit / 64) * 2;
-  if (sets.length < words * 6) sets = new Uint32Array(words * 6);
-  for (let k = 0; k < 3; k++) if (read_set(arg_u64(1 + k), k * words, words) < 0) return -EFAULT;
-  const result = wait_for_any((enrol) => scan_sets(limit, words, enrol), timeout_ns);
+  const again = Task.syscall_phase.get(current) !== 0;
+  const end = Math.ceil(Math.max(Files.end.get(Task.files.get(current)), 64) / 64) * 64;
+  const words = again ? recall_sets() : Math.ceil(Math.min(count, end) / 64) * 2;
+  const limit = Math.min(count, words * 32);
+  if (sets.length < words * 6) {
+    sets = new Uint32Array(words * 6);
+    set_bytes = new Uint8Array(sets.buffer);
+  }
+  for (let k = 0; k < 3 && !again; k++) if (read_set(arg_u64(1 + k), k * words, words) < 0) return -EFAULT;
+  const result = wait_for_any((enrol) => scan_sets(limit, words, enrol), keep_sets, words, timeout_ns);
   if (result < 0) return result;
   for (let k = 0; k < 3; k++) if (write_set(arg_u64(1 + k), (k + 3) * words, words) < 0) return -EFAULT;
   return result;
@@ -230,7 +303,7 @@ function sys_pselect6(): number {
   const pair = arg_u64(5);
   let mask = 0;
   let size = 0;
-  if (pair !== 0) {
+  if (pair !== 0 && Task.syscall_entries.get(current) === 0) {
     const scratch = Vcpu.scratch.at(current_vcpu);
     if (copy_in(scratch, pair, 16) < 0) return -EFAULT;
     mask = (U32[(scratch >> 2) + 1] as number) * 4294967296 + (U32[scratch >> 2] as number);

@@ -13,9 +13,10 @@ import {
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../abi/path.ts';
 import { POLLOUT } from '../abi/poll.ts';
 import type { Ptr } from '../base/types.ts';
-import { I32, U16, U32 } from '../heap/memory.ts';
+import { F64, I32, U16, U32 } from '../heap/memory.ts';
 import { arg_u64 } from '../kernel/args.ts';
 import { wait_on } from '../kernel/block.ts';
+import { KEPT_LOCK, keep_at, kept_at, kept_piece } from '../kernel/call_arguments.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { files_lookup, hold_file } from '../kernel/fd_table.ts';
 import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
@@ -55,6 +56,29 @@ function set_word64(at: number, value: number): void {
 function inode_size(file: Ptr<'File'>): number {
   const inode = File.inode.get(file);
   return inode === 0 ? 0 : Inode.size.get(inode);
+}
+
+/** The range asked for, from user memory at the call's first entry: 0 or -errno. */
+function take_range(file: Ptr<'File'>, scratch: number): number {
+  const kept = (Task.kept_arguments.get(current) === 0 ? 0 : kept_at(KEPT_LOCK)) >> 3;
+  if (kept === 0) return copy_in(scratch, arg_u64(2), FLOCK_SIZE) < 0 ? -EFAULT : decode(file, scratch);
+  range.type = F64[kept] as number;
+  range.start = F64[kept + 1] as number;
+  range.end = F64[kept + 2] as number;
+  range.pid = F64[kept + 3] as number;
+  return 0;
+}
+
+/** Before a wait: keeps the range. False when the heap is exhausted. */
+function keep_range(): boolean {
+  if (kept_piece(KEPT_LOCK) !== 0) return true;
+  const at = keep_at(KEPT_LOCK, 32) >> 3;
+  if (at === 0) return false;
+  F64[at] = range.type;
+  F64[at + 1] = range.start;
+  F64[at + 2] = range.end;
+  F64[at + 3] = range.pid;
+  return true;
 }
 
 /** Decodes the struct flock in the scratch area: 0, -EINVAL, -EOVERFLOW. */
@@ -125,12 +149,11 @@ export function record_lock(fd: number, file: Ptr<'File'>, command: number): num
   const ofd = command === F_OFD_GETLK || command === F_OFD_SETLK || command === F_OFD_SETLKW;
   if (!ofd && command !== F_GETLK && command !== F_SETLK && command !== F_SETLKW) return -EINVAL;
   const scratch = Vcpu.scratch.at(current_vcpu);
-  if (copy_in(scratch, arg_u64(2), FLOCK_SIZE) < 0) return -EFAULT;
   const inode = File.inode.get(file);
-  const decoded = decode(file, scratch);
-  if (decoded < 0) return decoded;
+  const taken = take_range(file, scratch);
+  if (taken < 0) return taken;
   // An OFD lock has no process (fcntl(2): l_pid must be zero).
-  const misplaced_pid = ofd && I32[(scratch + 24) >> 2] !== 0;
+  const misplaced_pid = ofd && Task.syscall_entries.get(current) === 0 && I32[(scratch + 24) >> 2] !== 0;
   if (!ofd) Task.lock_blocker.store(current, 0);
   const flavor = ofd ? LOCK_OFD : LOCK_POSIX;
   const owner = ofd ? file : Task.files.get(current);
@@ -158,5 +181,5 @@ export function record_lock(fd: number, file: Ptr<'File'>, command: number): num
   }
   const queue = lock_queue(inode);
   if (queue === 0) return -ENOLCK;
-  return hold_file(fd, file) ? wait_on(queue, POLLOUT) : -ENOMEM;
+  return keep_range() && hold_file(fd, file) ? wait_on(queue, POLLOUT) : -ENOMEM;
 }

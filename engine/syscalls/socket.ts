@@ -8,6 +8,7 @@ import {
   EBADF,
   EFAULT,
   EINVAL,
+  ENOMEM,
   ENOTSOCK,
   EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
@@ -54,7 +55,15 @@ import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_SOCKET, file_put } from '../vfs/file.ts';
 import { install_new } from './eventfd.ts';
 import { partial, type SyscallRow } from './row.ts';
-import { bind_taken, drop_address, find_taken, put_address, take_address, taken } from './socket_address.ts';
+import {
+  bind_taken,
+  drop_address,
+  find_taken,
+  keep_address,
+  put_address,
+  take_address,
+  taken,
+} from './socket_address.ts';
 import { wait_for_socket } from './socket_wait.ts';
 import { is_nonblocking } from './transfer.ts';
 
@@ -157,8 +166,11 @@ function sys_connect(): number {
   if (got < 0) return got;
   const socket = socket_of(file);
   const result = connect_taken(socket);
+  const waits = result === -EAGAIN && !is_nonblocking(file);
+  const kept = !waits || keep_address();
   drop_address();
-  if (result !== -EAGAIN || is_nonblocking(file)) return result;
+  if (!waits) return result;
+  if (!kept) return -ENOMEM;
   const room = SocketRoot.room.at(socket_root());
   return wait_for_socket(fd, file, room, WRITABLE, UnixSocket.send_timeout.get(socket));
 }

@@ -3,10 +3,12 @@ import { EADDRINUSE, ECONNREFUSED, EEXIST, EFAULT, EINVAL, ENOMEM } from '../abi
 import { AT_FDCWD } from '../abi/fcntl.ts';
 import { AF_UNIX, SOCKADDR_STORAGE_SIZE, SOCKADDR_UN_SIZE, UNIX_PATH_MAX } from '../abi/socket.ts';
 import { S_IFMT, S_IFSOCK } from '../abi/stat.ts';
+import { register_transient } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_length, bytes_write } from '../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { U8, U16 } from '../heap/memory.ts';
+import { KEPT_NAME, keep_bytes, kept_piece, recall_bytes } from '../kernel/call_arguments.ts';
 import { stage, stage_out, stage_set_u32 } from '../kernel/stage.ts';
 import { copy_in, copy_out, get_user_i32, put_user_u32 } from '../mm/uaccess.ts';
 import { SocketAddress } from '../socket/socket.layout.ts';
@@ -23,15 +25,19 @@ const place = new PathRef();
 /** The address of the call in progress: a heap page with the sockaddr, its length, and that of the path in it. */
 export const taken = { page: 0, length: 0, family: 0, path_length: 0 };
 
+register_transient(() => {
+  taken.page = 0;
+});
+
 /**
- * Copies an address from the guest into a heap page, which `drop_address` frees: 0, -EINVAL for an impossible length,
- * -EFAULT, -ENOMEM. A path's NUL ends it.
+ * Copies an address, from the guest at the call's first entry, into a heap page, which `drop_address` frees: 0, -EINVAL
+ * for an impossible length, -EFAULT, -ENOMEM. A path's NUL ends it.
  */
 export function take_address(address: number, length: number): number {
   if (length < 0 || length > SOCKADDR_STORAGE_SIZE) return -EINVAL;
   const page = heap_page_alloc();
   if (page === 0) return -ENOMEM;
-  if (copy_in(page, address, length) < 0) {
+  if (recall_bytes(KEPT_NAME, U8, page) < 0 && copy_in(page, address, length) < 0) {
     heap_page_free(page);
     return -EFAULT;
   }
@@ -45,9 +51,15 @@ export function take_address(address: number, length: number): number {
   return 0;
 }
 
-/** Frees what `take_address` took. */
+/** Frees what `take_address` took, if anything. */
 export function drop_address(): void {
-  heap_page_free(taken.page);
+  if (taken.page !== 0) heap_page_free(taken.page);
+  taken.page = 0;
+}
+
+/** Before a wait: keeps the address taken, if any. False when the heap is exhausted. */
+export function keep_address(): boolean {
+  return taken.page === 0 || kept_piece(KEPT_NAME) !== 0 || keep_bytes(KEPT_NAME, U8, taken.page, taken.length);
 }
 
 /** Whether the address taken can name a local socket: 0 or -EINVAL. */

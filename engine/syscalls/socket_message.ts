@@ -1,5 +1,5 @@
 /** Messages: sendto(2), sendmsg(2), sendmmsg(2) and their receiving kin. */
-import { EAGAIN, EFAULT, EINVAL, EISCONN, EMSGSIZE, EOPNOTSUPP, EPIPE } from '../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, EISCONN, EMSGSIZE, ENOMEM, EOPNOTSUPP, EPIPE } from '../abi/errno.ts';
 import { READABLE, WRITABLE } from '../abi/poll.ts';
 import { SIGPIPE } from '../abi/signal.ts';
 import {
@@ -13,7 +13,17 @@ import {
   SOCK_STREAM,
 } from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
+import { F64, U32 } from '../heap/memory.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
+import {
+  KEPT_ATTACHED,
+  KEPT_HEADER,
+  keep_at,
+  kept_at,
+  kept_piece,
+  register_kept_release,
+  release_arguments,
+} from '../kernel/call_arguments.ts';
 import { current } from '../kernel/current.ts';
 import { siginfo_user } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
@@ -21,16 +31,28 @@ import { stage_in, stage_timespec, stage_u32, stage_u64 } from '../kernel/stage.
 import { Task } from '../kernel/task.layout.ts';
 import { IOV_MAX } from '../mm/iov.ts';
 import { put_user_u32, put_user_u64 } from '../mm/uaccess.ts';
+import { put_files } from '../socket/message.ts';
 import { socket_root } from '../socket/root.ts';
 import { SOCKET_CONNECTED, SocketRoot, UnixSocket } from '../socket/socket.layout.ts';
-import { is_full, socket_forget, socket_of } from '../socket/unix.ts';
+import { socket_forget, socket_of, waits_for_target } from '../socket/unix.ts';
 import { discard_incoming, incoming, outgoing, plain_message, socket_receive, socket_send } from '../socket/unix_io.ts';
 import { partial, type SyscallRow } from './row.ts';
 import { FAMILY_NOTE, socket_file_of } from './socket.ts';
-import { drop_address, find_taken, put_address, put_sender, take_address } from './socket_address.ts';
+import { drop_address, find_taken, keep_address, put_address, put_sender, take_address } from './socket_address.ts';
 import { control, drop_outgoing, put_control, take_control } from './socket_control.ts';
 import { wait_for_socket } from './socket_wait.ts';
-import { import_iovec, io, is_nonblocking, pin_from, single_buffer, transfer_length } from './transfer.ts';
+import {
+  import_iovec,
+  io,
+  is_nonblocking,
+  keep_text,
+  keep_vector,
+  pin_from,
+  push_text,
+  single_buffer,
+  transfer_is_vector,
+  transfer_length,
+} from './transfer.ts';
 
 /** Bytes pinned at a time: more than any message has. */
 const CHUNK = 0x10_0000;
@@ -41,8 +63,9 @@ const MMSG_LIMIT = 1024;
 /** A struct msghdr from the guest. */
 const header = { name: 0, name_length: 0, iov: 0, iov_count: 0, control: 0, control_length: 0 };
 
-/** Reads a struct msghdr and its vector: 0 or -errno. */
+/** Reads a struct msghdr and its vector, at the call's first entry: 0 or -errno. */
 function take_header(address: number): number {
+  if (Task.kept_arguments.get(current) !== 0 && recall_header()) return import_iovec(header.iov, header.iov_count);
   if (stage_in(address, MSGHDR_SIZE) < 0) return -EFAULT;
   header.name = stage_u64(0);
   header.name_length = header.name === 0 ? 0 : stage_u32(8);
@@ -55,6 +78,67 @@ function take_header(address: number): number {
   return import_iovec(header.iov, header.iov_count);
 }
 
+/** The header that the call has kept; false when it has kept none. */
+function recall_header(): boolean {
+  const kept = kept_at(KEPT_HEADER) >> 3;
+  if (kept === 0) return false;
+  header.name = F64[kept] as number;
+  header.name_length = F64[kept + 1] as number;
+  header.iov = F64[kept + 2] as number;
+  header.iov_count = F64[kept + 3] as number;
+  header.control = F64[kept + 4] as number;
+  header.control_length = F64[kept + 5] as number;
+  return true;
+}
+
+/** Before a wait: keeps the message's header and vector, if it has them. False when the heap is exhausted. */
+function keep_header(): boolean {
+  if (!transfer_is_vector() || kept_piece(KEPT_HEADER) !== 0) return true;
+  const at = keep_at(KEPT_HEADER, 48) >> 3;
+  if (at === 0) return false;
+  F64[at] = header.name;
+  F64[at + 1] = header.name_length;
+  F64[at + 2] = header.iov;
+  F64[at + 3] = header.iov_count;
+  F64[at + 4] = header.control;
+  F64[at + 5] = header.control_length;
+  return keep_vector();
+}
+
+/** Fills `outgoing`, from control data at the call's first entry: 0 or -errno. A stream's files go with its first bytes. */
+function take_attached(control_at: number, size: number): number {
+  plain_message();
+  const kept = Task.kept_arguments.get(current) === 0 ? 0 : kept_at(KEPT_ATTACHED) >> 2;
+  if (kept === 0) return take_control(control_at, size);
+  outgoing.files = U32[kept] as number;
+  outgoing.file_count = U32[kept + 1] as number;
+  outgoing.pid = U32[kept + 2] as number;
+  outgoing.uid = U32[kept + 3] as number;
+  outgoing.gid = U32[kept + 4] as number;
+  U32[kept] = 0;
+  return 0;
+}
+
+/** Before a wait: keeps what goes with the message, and the references to files with it. False when the heap is exhausted. */
+function keep_attached(size: number): boolean {
+  if (size === 0) return true;
+  const at = (kept_at(KEPT_ATTACHED) || keep_at(KEPT_ATTACHED, 20)) >> 2;
+  if (at === 0) return false;
+  U32[at] = outgoing.files;
+  U32[at + 1] = outgoing.file_count;
+  U32[at + 2] = outgoing.pid;
+  U32[at + 3] = outgoing.uid;
+  U32[at + 4] = outgoing.gid;
+  outgoing.files = 0;
+  outgoing.file_count = 0;
+  return true;
+}
+
+register_kept_release(KEPT_ATTACHED, (data) => {
+  const files = U32[data >> 2] as number;
+  if (files !== 0) put_files(files, U32[(data >> 2) + 1] as number);
+});
+
 /** Sends the transfer described, to the address at `name` if there is one, with control data: bytes or -errno. */
 function send(fd: number, flags: number, name: number, name_length: number, control_at: number, size: number): number {
   const found = socket_file_of(fd);
@@ -64,16 +148,15 @@ function send(fd: number, flags: number, name: number, name_length: number, cont
   const socket = socket_of(file);
   const type = UnixSocket.type.get(socket);
   const done = Task.syscall_progress.get(current);
-  plain_message();
-  // A stream's descriptors go with its first bytes.
-  const attached = done > 0 ? 0 : take_control(control_at, size);
+  const attached = take_attached(control_at, size);
   if (attached < 0) return attached;
   const named = name !== 0 && name_length > 0 ? find_target(socket, type, name, name_length) : 0;
   const n = named < 0 ? named : send_from(socket, type, done);
   const { target } = outgoing;
+  const waits = n === -EAGAIN && !is_nonblocking(file) && (flags & MSG_DONTWAIT) === 0;
+  const waiting = waits ? wait_to_send(fd, file, socket, target, size) : n;
+  drop_address();
   drop_outgoing();
-  const result = n === -EAGAIN && !is_nonblocking(file) && (flags & MSG_DONTWAIT) === 0;
-  const waiting = result ? wait_to_send(fd, file, socket, target) : n;
   socket_forget(target);
   const sent = Task.syscall_progress.get(current);
   if (waiting === -EPIPE && sent === 0 && type === SOCK_STREAM && (flags & MSG_NOSIGNAL) === 0)
@@ -82,14 +165,13 @@ function send(fd: number, flags: number, name: number, name_length: number, cont
   return waiting < 0 && waiting > -0x10000 && sent > 0 ? sent : waiting;
 }
 
-/** The socket that an address names, into `outgoing.target` with a hold: 0 or -errno. */
+/** The socket that an address names, into `outgoing.target` with a hold: 0 or -errno. The address stays taken. */
 function find_target(socket: Ptr<'UnixSocket'>, type: number, name: number, length: number): number {
   if (type === SOCK_STREAM) return UnixSocket.state.get(socket) === SOCKET_CONNECTED ? -EISCONN : -EOPNOTSUPP;
   if (type !== SOCK_DGRAM) return 0;
   const got = take_address(name, length);
   if (got < 0) return got;
   const target = find_taken(type);
-  drop_address();
   if (target < 0) return target;
   outgoing.target = target as Ptr<'UnixSocket'>;
   return 0;
@@ -98,6 +180,7 @@ function find_target(socket: Ptr<'UnixSocket'>, type: number, name: number, leng
 /** Sends what follows the first `done` bytes: all bytes sent, or -errno; a stream's progress is kept. */
 function send_from(socket: Ptr<'UnixSocket'>, type: number, done: number): number {
   const total = transfer_length();
+  if (Task.kept_arguments.get(current) !== 0 && push_text()) return socket_send(socket, io);
   for (;;) {
     const wanted = Math.min(CHUNK, total - done);
     if (total > 0 && pin_from(done, wanted, false) < 0) return done > 0 ? done : -EFAULT;
@@ -116,10 +199,21 @@ function send_from(socket: Ptr<'UnixSocket'>, type: number, done: number): numbe
   }
 }
 
-/** Waits for room in the socket's own buffer, or in the queue of a datagram's target. */
-function wait_to_send(fd: number, file: Ptr<'File'>, socket: Ptr<'UnixSocket'>, target: Ptr<'UnixSocket'>): number {
-  const to = target === 0 ? UnixSocket.peer.get(socket) : target;
-  const theirs = UnixSocket.type.get(socket) === SOCK_DGRAM && to !== 0 && is_full(to);
+/**
+ * Waits for room in the socket's own buffer, or in the queue of a datagram's target. Linux has copied the datagram then,
+ * but not while it waits for its own buffer. `control_size`: bytes of control data.
+ */
+function wait_to_send(
+  fd: number,
+  file: Ptr<'File'>,
+  socket: Ptr<'UnixSocket'>,
+  target: Ptr<'UnixSocket'>,
+  control_size: number,
+): number {
+  const theirs = waits_for_target(socket, target);
+  const text = theirs ? keep_text() : 0;
+  if (text < 0) return text;
+  if (!keep_header() || !keep_address() || !keep_attached(control_size)) return -ENOMEM;
   const queue = theirs ? SocketRoot.room.at(socket_root()) : UnixSocket.queue.at(socket);
   return wait_for_socket(fd, file, queue, WRITABLE, UnixSocket.send_timeout.get(socket));
 }
@@ -143,6 +237,7 @@ function receive(fd: number, file: Ptr<'File'>, flags: number): number {
     if (n !== -EAGAIN) return n < 0 && done === 0 ? n : done;
     if (is_nonblocking(file) || (flags & MSG_DONTWAIT) !== 0) return done > 0 ? done : n;
     Task.syscall_progress.set(current, done);
+    if (!keep_header()) return done > 0 ? done : -ENOMEM;
     const queue = UnixSocket.queue.at(socket);
     const waiting = wait_for_socket(fd, file, queue, READABLE, UnixSocket.receive_timeout.get(socket));
     return waiting > -0x10000 && done > 0 ? done : waiting;
@@ -224,6 +319,7 @@ function each_message(one: (fd: number, at: number, flags: number) => number, fl
     if (n < 0) return i > 0 ? i : n;
     if (put_user_u32(at + MSGHDR_SIZE, n) < 0) return i > 0 ? i : -EFAULT;
     Task.syscall_progress.set(current, 0);
+    if (i === 0) release_arguments();
   }
   return count;
 }
@@ -233,7 +329,7 @@ function sys_sendmmsg(): number {
 }
 
 function sys_recvmmsg(): number {
-  if (arg_u64(4) !== 0) {
+  if (arg_u64(4) !== 0 && Task.syscall_entries.get(current) === 0) {
     if (stage_in(arg_u64(4), 16) < 0) return -EFAULT;
     if (stage_timespec(0) < 0) return -EINVAL;
   }

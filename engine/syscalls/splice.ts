@@ -3,18 +3,19 @@
  *
  * Bytes go through frames of the kernel's own. What comes from a pipe is only looked at until the other
  * side has taken it, so that nothing is lost when that side takes less; what comes from a file is read at
- * an offset that moves by what was written. Progress over blocks is in Task.syscall_progress.
+ * an offset that moves by what was written. Progress over blocks is in Task.syscall_progress, the offsets are kept.
  */
 
-import { EAGAIN, EBADF, EFAULT, EINVAL, EISDIR, ENOMEM, EPIPE, ESPIPE } from '../abi/errno.ts';
+import { EAGAIN, EBADF, EFAULT, EINVAL, EISDIR, ENOMEM, EPIPE, ESPIPE, RETRY } from '../abi/errno.ts';
 import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_NONBLOCK } from '../abi/fcntl.ts';
 import { IN_ACCESS } from '../abi/inotify.ts';
 import { POLLERR, POLLIN, POLLOUT } from '../abi/poll.ts';
 import { SIGPIPE } from '../abi/signal.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { pipe_claim, pipe_read, pipe_settle } from '../fs/anon/pipe.ts';
-import { I32, U32 } from '../heap/memory.ts';
+import { F64, I32, U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
+import { KEPT_OFFSETS, keep_at, kept_at, kept_piece } from '../kernel/call_arguments.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_file } from '../kernel/fd_table.ts';
 import { siginfo_user } from '../kernel/siginfo.ts';
@@ -40,6 +41,10 @@ import {
 } from './transfer.ts';
 
 type F = Ptr<'File'>;
+
+/** The ends of a move, as places among the kept offsets. */
+const FROM = 0;
+const TO = 1;
 
 const SPLICE_F_NONBLOCK = 2;
 const SPLICE_F_ALL = 15;
@@ -102,7 +107,18 @@ function move(from: Side, to: Side, count: number, nonblocking: boolean, keep: b
   }
   const result = frames.length === 0 && count > 0 ? -ENOMEM : move_through(frames, from, to, count, nonblocking, keep);
   for (const frame of frames) frame_put(frame as FrameAddr);
+  if (result === RETRY && !keep_offsets(from.offset, to.offset)) return Task.syscall_progress.get(current) || -ENOMEM;
   return result;
+}
+
+/** Before a wait: keeps the offsets that the call began at. False when the heap is exhausted. */
+function keep_offsets(from: number, to: number): boolean {
+  if ((from === AT_POSITION && to === AT_POSITION) || kept_piece(KEPT_OFFSETS) !== 0) return true;
+  const at = keep_at(KEPT_OFFSETS, 16) >> 3;
+  if (at === 0) return false;
+  F64[at] = from;
+  F64[at + 1] = to;
+  return true;
 }
 
 function move_through(
@@ -140,9 +156,14 @@ function pause(side: Side, events: number, done: number, nonblocking: boolean): 
   return waited > -0x10000 && done > 0 ? done : waited;
 }
 
-/** The offset at a user address, or AT_POSITION for none: -EFAULT, -EINVAL for a negative one. */
-function offset_at(address: number): number {
+/**
+ * The offset at a user address, at the call's first entry, or AT_POSITION for none: -EFAULT, -EINVAL for a negative one.
+ * `end`: FROM or TO.
+ */
+function offset_at(address: number, end: number): number {
   if (address === 0) return AT_POSITION;
+  const kept = Task.kept_arguments.get(current) === 0 ? 0 : kept_at(KEPT_OFFSETS);
+  if (kept !== 0) return F64[(kept >> 3) + end] as number;
   const scratch = Vcpu.scratch.at(current_vcpu);
   if (copy_in(scratch, address, 8) < 0) return -EFAULT;
   const offset = (I32[(scratch >> 2) + 1] as number) * 4294967296 + (U32[scratch >> 2] as number);
@@ -166,7 +187,7 @@ function side(fd: number, mode: number, offset: number): Side | null {
 
 function sys_sendfile(): number {
   const address = arg_u64(2);
-  const from = side(arg_i32(1), FMODE_READ, offset_at(address));
+  const from = side(arg_i32(1), FMODE_READ, offset_at(address, FROM));
   if (from === null) return error;
   const unplaced = (File.mode.get(from.file) & FMODE_STREAM) !== 0;
   if (unplaced && address !== 0) return -ESPIPE;
@@ -186,9 +207,9 @@ function sys_splice(): number {
   const flags = arg_lo(5);
   if ((flags & ~SPLICE_F_ALL) !== 0) return -EINVAL;
   if (arg_u64(4) === 0) return 0;
-  const from = side(arg_i32(0), FMODE_READ, offset_at(in_address));
+  const from = side(arg_i32(0), FMODE_READ, offset_at(in_address, FROM));
   if (from === null) return error;
-  const to = side(arg_i32(2), FMODE_WRITE, offset_at(out_address));
+  const to = side(arg_i32(2), FMODE_WRITE, offset_at(out_address, TO));
   if (to === null) return error;
   const pipes = (is_pipe(from.file) ? 1 : 0) + (is_pipe(to.file) ? 1 : 0);
   if (pipes === 0) return -EINVAL;
@@ -240,9 +261,9 @@ function overlaps(from: Side, to: Side, count: number): boolean {
 function sys_copy_file_range(): number {
   const in_address = arg_u64(1);
   const out_address = arg_u64(3);
-  const from = side(arg_i32(0), FMODE_READ, offset_at(in_address));
+  const from = side(arg_i32(0), FMODE_READ, offset_at(in_address, FROM));
   if (from === null) return error;
-  const to = side(arg_i32(2), FMODE_WRITE, offset_at(out_address));
+  const to = side(arg_i32(2), FMODE_WRITE, offset_at(out_address, TO));
   if (to === null) return error;
   if (arg_lo(5) !== 0) return -EINVAL;
   for (const { file } of [from, to]) {

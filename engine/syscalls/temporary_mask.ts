@@ -1,14 +1,18 @@
 /** The signal mask that ppoll, pselect6 and epoll_pwait set for the duration of the call. */
 import { BLOCKED, EFAULT, EINTR, EINVAL, ERESTARTNOHAND, RETRY } from '../abi/errno.ts';
 import { U32 } from '../heap/memory.ts';
-import { current_vcpu } from '../kernel/current.ts';
+import { current, current_vcpu } from '../kernel/current.ts';
 import { end_temporary_mask, set_temporary_mask } from '../kernel/signal_delivery.ts';
+import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in } from '../mm/uaccess.ts';
 
-/** Applies the mask at `address` (0: none): 0, -EINVAL for a size other than 8, -EFAULT. On every entry. */
+/**
+ * Applies the mask at `address` (0: none): 0, -EINVAL for a size other than 8, -EFAULT. It stays for the later entries of
+ * the call.
+ */
 export function begin_mask(address: number, size: number): number {
-  if (address === 0) return 0;
+  if (address === 0 || Task.syscall_entries.get(current) !== 0) return 0;
   if (size !== 8) return -EINVAL;
   const scratch = Vcpu.scratch.at(current_vcpu);
   if (copy_in(scratch, address, 8) < 0) return -EFAULT;

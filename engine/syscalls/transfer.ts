@@ -5,7 +5,7 @@
  *
  * A transfer is a list of buffers (one for read, many for readv), an offset or the file's position, and
  * the file. Bytes before an unreadable page are transferred, as in Linux; the error comes only when
- * nothing was. A blocked write keeps its progress in Task.syscall_progress.
+ * nothing was. A blocked write keeps its progress in Task.syscall_progress, and a vector is kept while its call sleeps.
  */
 
 import { EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EIO, ENOMEM, EPIPE } from '../abi/errno.ts';
@@ -18,6 +18,17 @@ import type { FrameAddr, Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_POSITION_LOCK } from '../heap/lock_order.ts';
 import { wait_on } from '../kernel/block.ts';
+import { KeptArgument } from '../kernel/call_arguments.layout.ts';
+import {
+  KEPT_TEXT,
+  KEPT_VECTOR,
+  keep_bytes,
+  keep_piece,
+  kept_piece,
+  next_piece,
+  PIECE_BYTES,
+  recall_bytes,
+} from '../kernel/call_arguments.ts';
 import { current } from '../kernel/current.ts';
 import { fd_file, hold_file } from '../kernel/fd_table.ts';
 import { rlimit } from '../kernel/limits.ts';
@@ -29,9 +40,10 @@ import { IoCursor } from '../machine/io.ts';
 import { IOV_MAX, IOVEC_BYTES, load_iovec, loaded_base, loaded_length, MAX_RW_COUNT } from '../mm/iov.ts';
 import { copy_in, pin } from '../mm/uaccess.ts';
 import { UnixSocket } from '../socket/socket.layout.ts';
-import { is_packet, socket_of } from '../socket/unix.ts';
+import { is_packet, socket_of, waits_for_target } from '../socket/unix.ts';
 import { File } from '../vfs/file.layout.ts';
 import {
+  FILE_KIND_EVENTFD,
   FILE_KIND_PIPE,
   FILE_KIND_REGULAR,
   FILE_KIND_SOCKET,
@@ -49,40 +61,69 @@ const FILE_CHUNK = 0x10_0000;
 /** A pipe's write of at most this many bytes is atomic (PIPE_BUF), and this many buffers fit into a cursor. */
 const GATHER_BYTES = 4096;
 const GATHER_BUFFERS = 120;
+const NO_SOCKET = 0 as Ptr<'UnixSocket'>;
 /** `offset` of a transfer at the file's own position. */
 export const AT_POSITION = -1;
 
 /** This thread's cursor; it does not live across a block. */
 export const io = new IoCursor();
 
-const bases = new Float64Array(IOV_MAX);
-const lengths = new Float64Array(IOV_MAX);
+/** The buffers of the transfer: pairs of base and length. */
+const pairs = new Float64Array(2 * IOV_MAX);
+const pair_bytes = new Uint8Array(pairs.buffer);
+const PAIR_BYTES = 16;
 let buffers = 0;
 let total = 0;
+/** Whether the buffers were described in user memory. */
+let is_vector = false;
 
 /** Describes a transfer with one buffer. */
 export function single_buffer(address: number, length: number): void {
-  bases[0] = address;
-  lengths[0] = Math.min(length, MAX_RW_COUNT);
+  total = Math.min(length, MAX_RW_COUNT);
+  pairs[0] = address;
+  pairs[1] = total;
   buffers = 1;
-  total = lengths[0] as number;
+  is_vector = false;
 }
 
-/** Reads an array of struct iovec: 0, -EINVAL for bad lengths or too many, -EFAULT. */
+/** Reads an array of struct iovec, at the call's first entry: 0, -EINVAL for bad lengths or too many, -EFAULT. */
 export function import_iovec(address: number, count: number): number {
   if (count < 0 || count > IOV_MAX) return -EINVAL;
+  is_vector = true;
+  if (Task.kept_arguments.get(current) !== 0 && recall_vector()) return 0;
   buffers = 0;
   total = 0;
   for (let i = 0; i < count; i++) {
     if (!load_iovec(address + i * IOVEC_BYTES)) return -EFAULT;
-    const length = loaded_length();
-    if (length >= 2 ** 63) return -EINVAL;
-    bases[i] = loaded_base();
-    lengths[i] = Math.min(length, MAX_RW_COUNT - total);
-    total += lengths[i] as number;
+    const wanted = loaded_length();
+    if (wanted >= 2 ** 63) return -EINVAL;
+    const length = Math.min(wanted, MAX_RW_COUNT - total);
+    pairs[2 * i] = loaded_base();
+    pairs[2 * i + 1] = length;
+    total += length;
     buffers++;
   }
   return 0;
+}
+
+/** The vector that the call has kept; false when it has kept none. */
+function recall_vector(): boolean {
+  const bytes = recall_bytes(KEPT_VECTOR, pair_bytes, 0);
+  if (bytes < 0) return false;
+  buffers = bytes / PAIR_BYTES;
+  total = 0;
+  for (let i = 0; i < buffers; i++) total += pairs[2 * i + 1] as number;
+  return true;
+}
+
+/** Before a wait: keeps the vector, if there is one. False when the heap is exhausted. */
+export function keep_vector(): boolean {
+  return !is_vector || kept_piece(KEPT_VECTOR) !== 0 || keep_bytes(KEPT_VECTOR, pair_bytes, 0, buffers * PAIR_BYTES);
+}
+
+/** Whether the transfer described last came from an array of struct iovec. */
+export function transfer_is_vector(): boolean {
+  return is_vector;
 }
 
 /** Bytes of the transfer described last. */
@@ -95,7 +136,7 @@ export function pin_from(done: number, limit: number, write: boolean): number {
   io.reset();
   let skip = done;
   for (let i = 0; i < buffers && io.remaining < limit; i++) {
-    const length = lengths[i] as number;
+    const length = pairs[2 * i + 1] as number;
     if (skip >= length) {
       skip -= length;
       continue;
@@ -104,7 +145,7 @@ export function pin_from(done: number, limit: number, write: boolean): number {
     const n = Math.min(length - skip, limit - io.remaining, room);
     if (n <= 0) break;
     const before = io.remaining;
-    const failed = pin(io, (bases[i] as number) + skip, n, write) < 0;
+    const failed = pin(io, (pairs[2 * i] as number) + skip, n, write) < 0;
     if (failed || io.remaining - before < n) break;
     skip = 0;
     if (n < length && io.remaining >= limit) break;
@@ -178,8 +219,8 @@ function gather(): number {
   const frame = frame_alloc_uninitialized();
   let done = 0;
   for (let i = 0; i < buffers && frame !== 0; i++) {
-    const length = lengths[i] as number;
-    const copied = copy_in(frame + done, bases[i] as number, length);
+    const length = pairs[2 * i + 1] as number;
+    const copied = copy_in(frame + done, pairs[2 * i] as number, length);
     if (copied < 0) break;
     done += length;
   }
@@ -199,8 +240,52 @@ function gathered_transfer(fd: number, file: Ptr<'File'>, nonblocking: boolean):
   return n !== -EAGAIN || nonblocking ? n : block(fd, file, operations, POLLOUT);
 }
 
+/**
+ * Before a wait: keeps the bytes of the whole transfer, of which the file has taken none: 0, -ENOMEM, -EFAULT. Later
+ * entries write them by `push_text`.
+ */
+export function keep_text(): number {
+  if (kept_piece(KEPT_TEXT) !== 0) return 0;
+  let piece = 0 as Ptr<'KeptArgument'>;
+  let done = 0;
+  do {
+    io.reset();
+    if (total > 0 && pin_from(done, PIECE_BYTES, false) < 0) return -EFAULT;
+    const n = Math.min(io.remaining, total - done, PIECE_BYTES);
+    piece = keep_piece(KEPT_TEXT, n, piece);
+    if (piece === 0) return -ENOMEM;
+    io.drain_to(KeptArgument.data.at(piece), n);
+    done += n;
+  } while (done < total);
+  return 0;
+}
+
+/** Points the cursor at the bytes that the call has kept; false when it has kept none. */
+export function push_text(): boolean {
+  let piece = kept_piece(KEPT_TEXT);
+  if (piece === 0) return false;
+  io.reset();
+  for (; piece !== 0; piece = next_piece(piece)) io.push(KeptArgument.data.at(piece), KeptArgument.length.get(piece));
+  return true;
+}
+
+/** Whether Linux has copied the bytes of a write that has to wait: an eventfd's number, a datagram for a full queue. */
+function is_copied_first(file: Ptr<'File'>): boolean {
+  const kind = File.kind.get(file);
+  return kind === FILE_KIND_EVENTFD || (kind === FILE_KIND_SOCKET && waits_for_target(socket_of(file), NO_SOCKET));
+}
+
+/** A write that goes on with the bytes it has kept. */
+function kept_transfer(fd: number, file: Ptr<'File'>, nonblocking: boolean): number {
+  const operations = file_operations(file);
+  const n = operations.write(file, io, -1);
+  if (n === -EPIPE) broken_pipe(file);
+  return n !== -EAGAIN || nonblocking ? n : block(fd, file, operations, POLLOUT);
+}
+
 /** Transfers from the buffers described to the file: bytes, -errno, or what `wait_on` answers. */
 export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, nonblocking: boolean): number {
+  if (Task.kept_arguments.get(current) !== 0 && push_text()) return kept_transfer(fd, file, nonblocking);
   const operations = file_operations(file);
   const chunk = chunk_of(file);
   if (buffers > GATHER_BUFFERS && total > 0 && total <= GATHER_BYTES && File.kind.get(file) === FILE_KIND_PIPE)
@@ -216,6 +301,8 @@ export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, no
     if (n === -EPIPE) broken_pipe(file);
     if (n !== -EAGAIN || nonblocking) return done > 0 ? done : n;
     Task.syscall_progress.set(current, done);
+    const kept = is_copied_first(file) ? keep_text() : 0;
+    if (kept < 0) return kept;
     const waited = block(fd, file, operations, POLLOUT);
     return waited > -0x10000 && done > 0 ? done : waited;
   }
@@ -225,6 +312,7 @@ export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, no
 export function block(fd: number, file: Ptr<'File'>, operations: FileOperations, events: number): number {
   const queue = operations.queue(file);
   if (queue === 0) return -EIO;
+  if (!keep_vector()) return -ENOMEM;
   if (File.kind.get(file) === FILE_KIND_SOCKET) {
     const timeout = events === POLLIN ? UnixSocket.receive_timeout : UnixSocket.send_timeout;
     return wait_for_socket(fd, file, queue, events, timeout.get(socket_of(file)));

@@ -1,7 +1,9 @@
 /** Time structures of the guest: struct timespec and struct timeval, as nanoseconds. */
 import { BLOCKED, EFAULT, EINVAL, RETRY } from '../abi/errno.ts';
 import { I32, U32 } from '../heap/memory.ts';
-import { current_vcpu } from '../kernel/current.ts';
+import { deadline_remaining } from '../kernel/block.ts';
+import { current, current_vcpu } from '../kernel/current.ts';
+import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out } from '../mm/uaccess.ts';
 
@@ -34,6 +36,16 @@ export function read_timespec(address: number): number {
 /** Nanoseconds of the struct timeval at `address`, capped; -EINVAL when negative, -EFAULT. */
 export function read_timeval(address: number): number {
   return read_pair(address, 1000, Number.POSITIVE_INFINITY);
+}
+
+/**
+ * The timeout of a call at `address`: ns, Infinity for a null pointer, or -errno. Once the call has a deadline, what is
+ * left of it, and never nothing: the deadline itself decides.
+ */
+export function first_timeout(address: number, is_timespec: boolean): number {
+  if (address === 0) return Number.POSITIVE_INFINITY;
+  if (Task.syscall_deadline.get(current) !== 0) return deadline_remaining() + 1;
+  return is_timespec ? read_timespec(address) : read_timeval(address);
 }
 
 function write_pair(address: number, seconds: number, fraction: number): number {

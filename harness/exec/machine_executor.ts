@@ -201,7 +201,7 @@ class MachineExecutor implements Executor {
    * waited for came.
    */
   private find_lost_wakeup(ran: Ran): Ran {
-    const { records, calls } = this.recorder;
+    const { records } = this.recorder;
     const blocked = records.filter(({ started, finished }) => started && !finished);
     if (blocked.length === 0) return ran;
     for (let group = KernelRoot.roots.get(kernel_root()); group !== 0; group = ThreadGroup.sibling_next.get(group))
@@ -210,9 +210,8 @@ class MachineExecutor implements Executor {
     if (run_vcpu(0, this.platform, false) === RUN_PANICKED) return { hang: false, panic: this.panicked() };
     for (const record of blocked) {
       const index = records.indexOf(record);
-      // An error is no sign: a path that is walked again may be gone. Nor is what later calls put into memory.
-      const same_memory = calls.slice(index + 1).every(({ copy_in }) => copy_in.length === 0);
-      if (record.finished && record.result >= 0 && same_memory && this.lost_wakeup < 0) this.lost_wakeup = index;
+      // An error is no sign: a path that is walked again may be gone.
+      if (record.finished && record.result >= 0 && this.lost_wakeup < 0) this.lost_wakeup = index;
       record.finished = false;
       record.result = 0;
     }
