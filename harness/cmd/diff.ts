@@ -5,7 +5,7 @@ import { make_target, type Target } from '../desc/target.ts';
 import { is_allowed_description } from '../diff/allow.ts';
 import { check_host } from '../diff/native.ts';
 import { DiffOracle } from '../diff/oracle.ts';
-import { type DiffCounts, DiffSession, describe, type NewDifference } from '../diff/session.ts';
+import { type DiffCounts, DiffSession, describe, type NewDifference, summary } from '../diff/session.ts';
 import { EXIT_CLEAN, EXIT_FINDING, EXIT_INTERRUPTED, usage_error } from '../errors.ts';
 import { make_choice_table } from '../prog/choice_table.ts';
 import { generate_program } from '../prog/generate.ts';
@@ -112,12 +112,13 @@ function json_line({ title, difference, path }: NewDifference): string {
   return `${JSON.stringify({ title, ...difference, path })}\n`;
 }
 
-function end_text({ counts, found }: DiffSession): string {
+function end_text(session: DiffSession): string {
+  const { counts, found } = session;
   const { programs, skipped, unstable, failed, calls, removed, known, different } = counts;
   return [
     `${programs} programs: ${calls} calls compared, ${removed} left out because they may not run on the host`,
     `${skipped} programs skipped, ${unstable} not the same each time on Linux, ${failed} not finished by the machine`,
     `${different} programs differ in ${found.size} new ways, ${known} in ways that are known`,
-    '',
+    summary(session),
   ].join('\n');
 }

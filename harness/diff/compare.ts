@@ -15,25 +15,37 @@ export interface Difference {
   readonly ours: string;
 }
 
-/** The first difference in the first `count` calls; what follows it may only be its consequence. */
-export function first_difference(
+/**
+ * The differences of the first `count` calls, in order, up to one that changes what later calls find: what follows that
+ * may only be its consequence. Two different errors change nothing, and neither does what is written to memory
+ * (descriptors there are results, and come first).
+ */
+export function differences(
   names: readonly string[],
   native: readonly ObservedCall[],
   ours: readonly ObservedCall[],
   count: number = names.length,
-): Difference | undefined {
+): Difference[] {
+  const found: Difference[] = [];
   for (let call = 0; call < count; call++) {
     const name = names[call]!;
     const [theirs, own] = [native[call]!, ours[call]!];
-    if (theirs.result !== own.result)
-      return { call, name, kind: 'result', field: '', native: theirs.result, ours: own.result };
-    if (theirs.result === DOES_NOT_END) return undefined;
+    if (theirs.result !== own.result) {
+      found.push({ call, name, kind: 'result', field: '', native: theirs.result, ours: own.result });
+      if (is_error(theirs.result) && is_error(own.result)) continue;
+      return found;
+    }
+    if (theirs.result === DOES_NOT_END) return found;
     for (const [i, { name: field, value }] of theirs.fields.entries()) {
-      const found = own.fields[i]!.value;
-      if (value !== found) return { call, name, kind: 'memory', field, native: value, ours: found };
+      const other = own.fields[i]!.value;
+      if (value !== other) found.push({ call, name, kind: 'memory', field, native: value, ours: other });
     }
   }
-  return undefined;
+  return found;
+}
+
+function is_error(result: string): boolean {
+  return result.startsWith('-');
 }
 
 /** By what differences are told apart: call, kind, and both results (only their kind where they are numbers). */

@@ -2,6 +2,7 @@
  * Differences from Linux that were looked at: they are the host's own, or what the machine is known not to do. A
  * difference that no rule here fits is a defect until somebody has looked at it.
  */
+import type { Program } from '../prog/model.ts';
 import type { Difference } from './compare.ts';
 
 export interface KnownDifference {
@@ -14,6 +15,8 @@ export interface KnownDifference {
   /** What Linux answers or writes, and what the machine does, whole; default anything. */
   readonly native?: RegExp;
   readonly ours?: RegExp;
+  /** What else must hold of the program and its call at `index`. */
+  readonly where?: (program: Program, index: number) => boolean;
 }
 
 const CREATED_WITHOUT_INODE = 'sockets and anonymous files have no inode of their own in the machine';
@@ -155,14 +158,16 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
 /** The rule that the difference fits. */
 export function known_difference(
   difference: Difference,
+  program: Program,
   rules: readonly KnownDifference[] = KNOWN_DIFFERENCES,
 ): KnownDifference | undefined {
   return rules.find(
-    ({ name, field, native, ours }) =>
+    ({ name, field, native, ours, where }) =>
       whole(name, difference.name) &&
       whole(field ?? /(?:)/, difference.field) &&
       whole(native, difference.native) &&
-      whole(ours, difference.ours),
+      whole(ours, difference.ours) &&
+      (where === undefined || where(program, difference.call)),
   );
 }
 

@@ -10,8 +10,9 @@ import { exec_encode } from '../prog/exec_encode.ts';
 import { minimize } from '../prog/minimize.ts';
 import type { Program } from '../prog/model.ts';
 import { clone_program, remove_call } from '../prog/walk.ts';
-import { type Difference, first_difference, title_of } from './compare.ts';
+import { type Difference, differences, title_of } from './compare.ts';
 import { compile } from './compile.ts';
+import { known_difference } from './known.ts';
 import { NativeRunner } from './native.ts';
 import { captured_ranges, type ObservedCall, observe } from './observe.ts';
 import { prepare } from './prepare.ts';
@@ -23,18 +24,22 @@ const BLOCK_MS = 250;
 /** Native runs that must say the same before a difference counts. */
 const CONFIRMATIONS = 2;
 const MINIMIZE_TRIES = 120;
+/** Whoever stops the command does not wait longer than this. */
+const MINIMIZE_MS = 3000;
 
 export interface Verdict {
-  /** equal, different; unstable: Linux itself does not do the same each time; empty: no call may run; failed: the
+  /** equal; known: but for known differences; different; unstable: Linux itself does not do the same each time; empty: no call may run; failed: the
    * machine panicked or did not end, which other oracles tell. */
-  readonly kind: 'equal' | 'different' | 'unstable' | 'empty' | 'failed';
+  readonly kind: 'equal' | 'known' | 'different' | 'unstable' | 'empty' | 'failed';
   /** The program as it ran. */
   readonly program: Program;
   /** Calls that were taken out. */
   readonly removed: number;
   /** Calls that were compared. */
   readonly compared: number;
+  /** The first that is not known. */
   readonly difference: Difference | undefined;
+  readonly known: readonly Difference[];
   readonly native: readonly ObservedCall[];
   readonly ours: readonly ObservedCall[];
 }
@@ -59,27 +64,30 @@ export class DiffOracle {
   /** Compares the program, or what of it may run on the host. */
   judge(given: Program): Verdict {
     const { program, removed } = prepare(given);
-    const nothing = { removed, compared: 0, difference: undefined, native: [], ours: [] };
+    const nothing = { removed, compared: 0, difference: undefined, known: [], native: [], ours: [] };
     if (program.calls.length === 0) return { kind: 'empty', program, ...nothing };
     const runs = this.run(program);
     if (runs === undefined) return { kind: 'failed', program, ...nothing };
-    const difference = difference_of(runs);
-    if (difference === undefined) return { kind: 'equal', removed, difference, ...runs };
+    const { difference, known } = differences_of(runs);
+    if (difference === undefined)
+      return { kind: known.length > 0 ? 'known' : 'equal', removed, difference, known, ...runs };
     for (let i = 0; i < CONFIRMATIONS; i++) {
       const again = this.run(program);
-      const found = again === undefined ? undefined : difference_of(again);
+      const found = again === undefined ? undefined : differences_of(again).difference;
       if (JSON.stringify(found) !== JSON.stringify(difference))
-        return { kind: 'unstable', removed, difference, ...runs };
+        return { kind: 'unstable', removed, difference, known, ...runs };
     }
-    return { kind: 'different', removed, difference, ...runs };
+    return { kind: 'different', removed, difference, known, ...runs };
   }
 
   /** A smaller program with the same difference. */
   minimize(program: Program, difference: Difference): Program {
     const title = title_of(difference);
+    const end = performance.now() + MINIMIZE_MS;
     const shows = (tried: Program): boolean => {
+      if (performance.now() > end) return false;
       const runs = this.run(prepare(tried).program);
-      const found = runs === undefined ? undefined : difference_of(runs);
+      const found = runs === undefined ? undefined : differences_of(runs).difference;
       return found !== undefined && title_of(found) === title;
     };
     return minimize(program, difference.call, shows, { max_tries: MINIMIZE_TRIES }).program;
@@ -133,9 +141,14 @@ function encode(program: Program): Uint32Array {
   return exec_encode(program, { fill_outputs: true });
 }
 
-function difference_of({ program, native, ours, compared }: Runs): Difference | undefined {
+function differences_of({ program, native, ours, compared }: Runs): Pick<Verdict, 'difference' | 'known'> {
   const names = program.calls.map(({ description }) => description.name);
-  return first_difference(names, native, ours, compared);
+  const known: Difference[] = [];
+  for (const difference of differences(names, native, ours, compared)) {
+    if (known_difference(difference, program) === undefined) return { difference, known };
+    known.push(difference);
+  }
+  return { difference: undefined, known };
 }
 
 function first_calls(program: Program, count: number): Program {

@@ -19,6 +19,14 @@ export interface NewDifference {
   readonly path: string;
 }
 
+/** Differences of one title. */
+export interface CountedKind {
+  readonly title: string;
+  /** Why it is known; '' for a new one. */
+  readonly reason: string;
+  programs: number;
+}
+
 export interface DiffCounts {
   programs: number;
   /** Programs of which nothing may run on the host. */
@@ -29,7 +37,7 @@ export interface DiffCounts {
   /** Calls that were compared, and calls that were taken out. */
   calls: number;
   removed: number;
-  /** Programs with a difference. */
+  /** Programs with known differences only, and with a new one. */
   known: number;
   different: number;
 }
@@ -40,6 +48,8 @@ export class DiffSession {
     ...{ calls: 0, removed: 0, known: 0, different: 0 },
   };
   readonly found = new Map<string, NewDifference>();
+  /** Known and new ones, by reason and title. */
+  readonly kinds = new Map<string, CountedKind>();
   private readonly oracle: DiffOracle;
   private readonly directory: string | undefined;
 
@@ -59,14 +69,20 @@ export class DiffSession {
     if (verdict.kind === 'empty') counts.skipped++;
     if (verdict.kind === 'unstable') counts.unstable++;
     if (verdict.kind === 'failed') counts.failed++;
-    if (verdict.kind !== 'different') return undefined;
-    const { difference } = verdict;
-    if (difference === undefined || known_difference(difference) !== undefined) {
-      counts.known++;
-      return undefined;
-    }
+    for (const known of verdict.known) this.count(known, known_difference(known, verdict.program)!.reason);
+    if (verdict.kind === 'known') counts.known++;
+    if (verdict.kind !== 'different' || verdict.difference === undefined) return undefined;
     counts.different++;
-    return this.tell(verdict, difference);
+    this.count(verdict.difference, '');
+    return this.tell(verdict, verdict.difference);
+  }
+
+  private count(difference: Difference, reason: string): void {
+    const title = title_of(difference);
+    const key = `${reason}\n${title}`;
+    const kind = this.kinds.get(key) ?? { title, reason, programs: 0 };
+    kind.programs++;
+    this.kinds.set(key, kind);
   }
 
   private tell(verdict: Verdict, difference: Difference): NewDifference | undefined {
@@ -81,6 +97,21 @@ export class DiffSession {
     if (path !== '') write_difference(found, shown);
     return found;
   }
+}
+
+/** A line for each kind of difference: new ones first, then by reason; the most frequent first. */
+export function summary({ kinds }: DiffSession): string {
+  const lines: string[] = [];
+  const sorted = [...kinds.values()].sort((a, b) => b.programs - a.programs);
+  const total = (reason: string) => sorted.reduce((sum, kind) => sum + (kind.reason === reason ? kind.programs : 0), 0);
+  const reasons = [...new Set(sorted.map(({ reason }) => reason))];
+  reasons.sort((a, b) => Number(b === '') - Number(a === '') || total(b) - total(a));
+  for (const reason of reasons) {
+    lines.push(reason === '' ? 'New differences:' : `Known: ${reason}`);
+    for (const { title, programs } of sorted.filter((kind) => kind.reason === reason))
+      lines.push(`${String(programs).padStart(7)}  ${title}`);
+  }
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 /** Several lines that tell a difference. */

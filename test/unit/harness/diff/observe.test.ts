@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { first_difference, title_of } from '../../../../harness/diff/compare.ts';
+import { differences, title_of } from '../../../../harness/diff/compare.ts';
 import { known_difference } from '../../../../harness/diff/known.ts';
 import { captured_ranges, type ObservedCall, observe, type RawCall } from '../../../../harness/diff/observe.ts';
-import { DATA_BASE } from '../../../../harness/prog/model.ts';
+import { DATA_BASE, type Program, type ResultArg } from '../../../../harness/prog/model.ts';
 import { program } from '../../../support/programs.ts';
 
 function ended(result: number, ...memory: Uint8Array[]): RawCall {
@@ -62,32 +62,42 @@ test('memory that one side cannot read is a difference', () => {
   const given = program('pipe(&(0x7f0000000000))');
   const whole = observe(given, 1, [ended(0, new Uint8Array(8))]);
   const cut = observe(given, 1, [ended(0, new Uint8Array(2))]);
-  const found = first_difference(['pipe'], whole, cut);
+  const found = differences(['pipe'], whole, cut)[0];
   assert.is(found?.field, 'fds.rfd');
   assert.is(found?.ours, '2 bytes that can be read');
 });
 
-test('the first difference counts, and nothing behind a call that does not end', () => {
-  const call = (result: string): ObservedCall => ({ result, fields: [] });
+test('differences count up to one with consequences', () => {
+  const call = (result: string, value = '00'): ObservedCall => ({ result, fields: [{ name: 'size', value }] });
   const names = ['dup', 'read', 'close'];
-  const found = first_difference(
-    names,
-    [call('3'), call('-EAGAIN'), call('0')],
-    [call('3'), call('4'), call('-EBADF')],
-  );
-  assert.is(found?.call, 1);
-  assert.is(title_of(found!), 'read: Linux -EAGAIN, tvisor succeeds');
+  const compare = (native: ObservedCall[], ours: ObservedCall[], count?: number) =>
+    differences(names, native, ours, count).map(title_of);
+  const native = [call('3'), call('-EAGAIN'), call('0')];
+  assert.equal(compare(native, [call('3'), call('4'), call('-EBADF')]), ['read: Linux -EAGAIN, tvisor succeeds']);
+  assert.equal(compare(native, [call('3', '01'), call('-EINTR'), call('-EBADF')]), [
+    'dup writes size differently',
+    'read: Linux -EAGAIN, tvisor -EINTR',
+    'close: Linux succeeds, tvisor -EBADF',
+  ]);
   const blocks = call('does not end');
-  assert.is(first_difference(names, [call('3'), blocks, call('0')], [call('3'), blocks, call('-EBADF')]), undefined);
-  assert.is(first_difference(names, [call('3'), blocks, call('0')], [call('4'), blocks, call('0')], 0), undefined);
+  assert.equal(compare([call('3'), blocks, call('0')], [call('3'), blocks, call('-EBADF')]), []);
+  assert.equal(compare([call('3'), blocks, call('0')], [call('4'), blocks, call('0')], 0), []);
 });
 
-test('a rule fits whole names and values', () => {
-  const rules = [{ reason: 'a test', name: /dup2?/, native: /-E.*/, ours: /\d/ }];
+test('a rule fits whole names and values, and what it says of the call', () => {
+  const with_fd = program('dup(0x3)', 'dup(0x4)');
+  const fd_is_3 = ({ calls }: Program, index: number) => (calls[index]!.args[0] as ResultArg).value === 3n;
+  const rules = [{ reason: 'a test', name: /dup2?/, native: /-E.*/, ours: /\d/, where: fd_is_3 }];
   const difference = { call: 0, name: 'dup', kind: 'result', field: '', native: '-EBADF', ours: '3' } as const;
-  assert.ok(known_difference(difference, rules));
-  for (const other of [{ name: 'dup3' }, { native: '4' }, { ours: '33' }, { kind: 'memory', field: 'x' }] as const)
-    assert.is(known_difference({ ...difference, ...other }, rules), undefined);
+  assert.ok(known_difference(difference, with_fd, rules));
+  const others = [
+    { name: 'dup3' },
+    { native: '4' },
+    { ours: '33' },
+    { kind: 'memory', field: 'x' },
+    { call: 1 },
+  ] as const;
+  for (const other of others) assert.is(known_difference({ ...difference, ...other }, with_fd, rules), undefined);
 });
 
 test.run();
