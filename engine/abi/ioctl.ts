@@ -26,6 +26,7 @@ export const TIOCGPTPEER = 0x5441;
 export const FIONCLEX = 0x5450;
 export const FIOCLEX = 0x5451;
 export const FIOASYNC = 0x5452;
+export const FIGETBSZ = 2;
 export const FIOQSIZE = 0x5460;
 /** random(4): bits in the entropy pool. */
 export const RNDGETENTCNT = 0x8004_5200;

@@ -32,6 +32,9 @@ export const DEBUGFS_MAGIC = 0x64626720;
 export const SYSFS_MAGIC = 0x62656572;
 export const DEVPTS_MAGIC = 0x1cd1;
 export const ANON_INODE_MAGIC = 0x09041934;
+export const PIPEFS_MAGIC = 0x50495045;
+export const SOCKFS_MAGIC = 0x534f434b;
+export const PID_FS_MAGIC = 0x50494446;
 /** Host files are shown as 9P's, the protocol such a gofer stands for. */
 export const V9FS_MAGIC = 0x01021997;
 

@@ -16,7 +16,7 @@
  * Lock order: files, then nothing: references are dropped after the lock is released.
  */
 import { EBADF, EBUSY, EMFILE, ENOMEM } from '../abi/errno.ts';
-import { O_CLOEXEC } from '../abi/fcntl.ts';
+import { O_CLOEXEC, O_PATH } from '../abi/fcntl.ts';
 import { RLIMIT_NOFILE } from '../abi/resource.ts';
 import { assert, CHECKED } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
@@ -25,6 +25,7 @@ import { lock, unlock } from '../heap/lock.ts';
 import { FILES_LOCK } from '../heap/lock_order.ts';
 import { U8, U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
+import { File } from '../vfs/file.layout.ts';
 import { file_get, file_put } from '../vfs/file.ts';
 import { file_close_locks } from '../vfs/locks.ts';
 import { current } from './current.ts';
@@ -273,6 +274,12 @@ export function fd_file(fd: number): Ptr<'File'> {
   if (Files.refs.load(files) !== 1) return fd_file_shared(task, files, fd);
   const at = entry_at(files, fd);
   return ((at === NO_ENTRY ? 0 : (U32[at >> 2] as number)) & ~FD_FLAGS) as Ptr<'File'>;
+}
+
+/** Like `fd_file`, but 0 for a file that was opened as a path only (O_PATH, open(2)): what most calls ask for. */
+export function fd_opened(fd: number): Ptr<'File'> {
+  const file = fd_file(fd);
+  return file !== 0 && (File.flags.get(file) & O_PATH) !== 0 ? (0 as Ptr<'File'>) : file;
 }
 
 function fd_file_shared(task: Ptr<'Task'>, files: Ptr<'Files'>, fd: number): Ptr<'File'> {

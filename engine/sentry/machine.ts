@@ -5,6 +5,7 @@
  * kind of file, file system and wake, which every thread needs alike.
  */
 import type { Ptr } from '../base/types.ts';
+import { anon_attributes_boot } from '../fs/anon/attributes.ts';
 import { anon_root } from '../fs/anon/root.ts';
 import { boot_mounts, type MountFailure, type Volume } from '../fs/boot_mounts.ts';
 import { host_io } from '../fs/hostio/stream.ts';
@@ -74,6 +75,7 @@ export function boot_machine(options: BootOptions): WebAssembly.Memory {
   boot_vdso();
   // Made on first use elsewhere; here they are part of what a machine has from the start.
   anon_root();
+  anon_attributes_boot();
   socket_root();
   host_io();
   tty_root();

@@ -132,6 +132,8 @@ export const UnixSocket = l.done(
     /** SO_RCVTIMEO and SO_SNDTIMEO in ns, 0 none. */
     receive_timeout: l.f64('guarded by sockets'),
     send_timeout: l.f64('guarded by sockets'),
+    /** The inode of its file, once somebody asked for attributes (fs/anon/attributes.ts). */
+    attributes: l.atomic(),
   },
-  192,
+  200,
 );

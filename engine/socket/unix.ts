@@ -380,9 +380,12 @@ export function socket_release(socket: S): void {
   const inode = UnixSocket.inode.get(socket);
   UnixSocket.inode.set(socket, 0 as Ptr<'Inode'>);
   if (inode !== 0) Inode.endpoint.set(inode, 0);
+  const attributes = UnixSocket.attributes.load(socket) as Ptr<'Inode'>;
+  UnixSocket.attributes.store(socket, 0);
   socket_put(socket);
   unlock_sockets();
   if (inode !== 0) iput(inode);
+  if (attributes !== 0) iput(attributes);
 }
 
 function close_locked(socket: S, never_accepted: boolean): void {

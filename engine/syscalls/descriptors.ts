@@ -2,7 +2,7 @@
  * Descriptors: close(2), close_range(2), dup(2), fcntl(2), ioctl(2), pipe(2).
  */
 import { CAP_SYS_RESOURCE } from '../abi/capability.ts';
-import { EBADF, EFAULT, EINVAL, ENOMEM, ENOTTY } from '../abi/errno.ts';
+import { EBADF, EFAULT, EINVAL, ENOMEM, ENOTTY, EPERM } from '../abi/errno.ts';
 import {
   CLOSE_RANGE_CLOEXEC,
   CLOSE_RANGE_UNSHARE,
@@ -33,13 +33,15 @@ import {
   O_NONBLOCK,
   O_PATH,
 } from '../abi/fcntl.ts';
-import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX } from '../abi/ioctl.ts';
+import { FIGETBSZ, FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../abi/ioctl.ts';
 import { NSIG } from '../abi/signal.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
+import { file_inode } from '../fs/anon/attributes.ts';
 import type { Pipe } from '../fs/anon/pipe.layout.ts';
 import { pipe_ends, pipe_open } from '../fs/anon/pipe.ts';
 import { pipe_capacity, pipe_limit_default, pipe_resize } from '../fs/anon/pipe_size.ts';
-import { add_seals, get_seals } from '../fs/memfd/memfd.ts';
+import { add_seals, get_seals, is_memfd } from '../fs/memfd/memfd.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_LOCK } from '../heap/lock_order.ts';
 import { I32 } from '../heap/memory.ts';
@@ -51,6 +53,7 @@ import {
   fd_fill,
   fd_flags,
   fd_install,
+  fd_opened,
   fd_replace,
   fd_reserve,
   fd_set_flags,
@@ -63,20 +66,24 @@ import { files_close_range, files_copy, files_put } from '../kernel/files.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { task_replace_files } from '../kernel/task_shared.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
-import { copy_in, copy_out } from '../mm/uaccess.ts';
+import { copy_in, copy_out, put_user_u32, put_user_u64 } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import {
+  FILE_KIND_HOST_REGULAR,
   FILE_KIND_HOST_STREAM,
   FILE_KIND_INOTIFY,
   FILE_KIND_PIPE,
   FILE_KIND_PTMX,
   FILE_KIND_RANDOM,
+  FILE_KIND_REGULAR,
   FILE_KIND_SOCKET,
   FILE_KIND_TTY,
   file_operations,
   file_put,
 } from '../vfs/file.ts';
-import { capable } from '../vfs/permission.ts';
+import { inode_operations } from '../vfs/inode.ts';
+import { capable, owner_or_capable } from '../vfs/permission.ts';
+import { Inode } from '../vfs/vfs.layout.ts';
 import { record_lock } from './record_locks.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 
@@ -176,7 +183,7 @@ function sys_fcntl(): number {
 function file_control(fd: number, file: Ptr<'File'>, command: number): number {
   switch (command) {
     case F_SETFL:
-      return set_status_flags(file, arg_lo(2));
+      return change_status_flags(file, arg_lo(2));
     case F_GETOWN:
       return File.owner.get(file);
     case F_SETOWN:
@@ -216,6 +223,35 @@ function pipe_size(file: Ptr<'File'>, command: number): number {
   return command === F_GETPIPE_SZ ? pipe_capacity(pipe) : pipe_resize(pipe, arg_u32(2), has_resource_capability());
 }
 
+/** Files that can send a signal when they become ready. */
+const ASYNC_KINDS: ReadonlySet<number> = new Set([
+  ...[FILE_KIND_PIPE, FILE_KIND_SOCKET, FILE_KIND_TTY, FILE_KIND_PTMX, FILE_KIND_HOST_STREAM],
+  ...[FILE_KIND_INOTIFY, FILE_KIND_RANDOM],
+]);
+
+/** Whether a file can be read and written past the page cache, or, as a pipe, in packets (O_DIRECT, open(2)). */
+function can_be_direct(file: Ptr<'File'>): boolean {
+  const kind = File.kind.get(file);
+  // A memfd is no file that was opened (Linux's FMODE_CAN_ODIRECT).
+  return (
+    kind === FILE_KIND_PIPE || ((kind === FILE_KIND_REGULAR || kind === FILE_KIND_HOST_REGULAR) && !is_memfd(file))
+  );
+}
+
+/** F_SETFL: 0, -EPERM for the access times of somebody else's file, -EINVAL, -ENOMEM. */
+function change_status_flags(file: Ptr<'File'>, wanted: number): number {
+  const old = File.flags.get(file);
+  if ((wanted & ~old & O_NOATIME) !== 0) {
+    const inode = file_inode(file);
+    if (inode === 0) return -ENOMEM;
+    if (!owner_or_capable(inode, Task.credentials.get(current))) return -EPERM;
+  }
+  if ((wanted & O_DIRECT) !== 0 && !can_be_direct(file)) return -EINVAL;
+  // What sends no signals does not remember that it was asked to.
+  const kept = ASYNC_KINDS.has(File.kind.get(file)) ? wanted : (wanted & ~O_ASYNC) | (old & O_ASYNC);
+  return set_status_flags(file, kept);
+}
+
 function set_status_flags(file: Ptr<'File'>, wanted: number): number {
   lock(File.lock.at(file), FILE_LOCK);
   File.flags.set(file, (File.flags.get(file) & ~SETTABLE) | (wanted & SETTABLE));
@@ -250,8 +286,8 @@ function set_owner_ex(file: Ptr<'File'>): number {
 
 function sys_ioctl(): number {
   const fd = arg_i32(0);
-  const file = fd_file(fd);
-  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const file = fd_opened(fd);
+  if (file === 0) return -EBADF;
   const command = arg_u32(1);
   const files = Task.files.get(current);
   switch (command) {
@@ -262,16 +298,32 @@ function sys_ioctl(): number {
     case FIONBIO:
     case FIOASYNC:
       return set_flag_by_int(file, command === FIONBIO ? O_NONBLOCK : O_ASYNC);
-    default:
-      return file_operations(file).ioctl(file, command, arg_u64(2));
+    default: {
+      const common = common_ioctl(file, command);
+      return common !== UNKNOWN_COMMAND ? common : file_operations(file).ioctl(file, command, arg_u64(2));
+    }
   }
 }
 
-/** Files that can send a signal when they become ready. */
-const ASYNC_KINDS: ReadonlySet<number> = new Set([
-  ...[FILE_KIND_PIPE, FILE_KIND_SOCKET, FILE_KIND_TTY, FILE_KIND_PTMX, FILE_KIND_HOST_STREAM],
-  ...[FILE_KIND_INOTIFY, FILE_KIND_RANDOM],
-]);
+/** Commands that files of every kind, or all with storage, know: a result, or UNKNOWN_COMMAND. */
+function common_ioctl(file: Ptr<'File'>, command: number): number {
+  if (command !== FIONREAD && command !== FIOQSIZE && command !== FIGETBSZ) return UNKNOWN_COMMAND;
+  if (command === FIGETBSZ) return put_user_u32(arg_u64(2), BLOCK_BYTES);
+  const inode = File.inode.get(file);
+  const type = inode === 0 ? 0 : Inode.mode.get(inode) & S_IFMT;
+  if (command === FIOQSIZE) {
+    if (type !== S_IFREG && type !== S_IFDIR) return -ENOTTY;
+    inode_operations(inode).refresh?.(inode);
+    return put_user_u64(arg_u64(2), Inode.blocks.get(inode) * 512);
+  }
+  if (type !== S_IFREG) return UNKNOWN_COMMAND;
+  return put_user_u32(arg_u64(2), Inode.size.get(inode) - File.position.get(file));
+}
+
+/** No result of a call. */
+const UNKNOWN_COMMAND = -0x10_0000;
+/** Block size of every file system here. */
+const BLOCK_BYTES = 4096;
 
 /** FIONBIO and FIOASYNC: the argument points to an int that says on or off. */
 function set_flag_by_int(file: Ptr<'File'>, flag: number): number {

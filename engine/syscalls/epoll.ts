@@ -1,7 +1,8 @@
 /** epoll(7): epoll_create(2), epoll_ctl(2), epoll_wait(2). */
-import { EBADF, EFAULT, EINTR, EINVAL, ENOMEM, ERESTARTSYS } from '../abi/errno.ts';
-import { O_CLOEXEC, O_PATH } from '../abi/fcntl.ts';
+import { EBADF, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERESTARTSYS } from '../abi/errno.ts';
+import { O_CLOEXEC } from '../abi/fcntl.ts';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLEXCLUSIVE, EPOLLWAKEUP, POLLIN } from '../abi/poll.ts';
+import type { Ptr } from '../base/types.ts';
 import {
   EPOLL_EVENT_SIZE,
   epoll_add,
@@ -16,11 +17,10 @@ import { U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { deadline_passed, set_timeout, wait_on } from '../kernel/block.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
-import { fd_file, fd_install, hold_file } from '../kernel/fd_table.ts';
+import { fd_install, fd_opened, hold_file } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, pin } from '../mm/uaccess.ts';
-import { File } from '../vfs/file.layout.ts';
 import { file_operations, file_put } from '../vfs/file.ts';
 import { full, type SyscallRow } from './row.ts';
 import { begin_mask, end_mask } from './temporary_mask.ts';
@@ -49,6 +49,11 @@ function sys_epoll_create1(): number {
   return (arg_lo(0) & ~O_CLOEXEC) !== 0 ? -EINVAL : create(arg_lo(0));
 }
 
+/** Whether a file can announce events at all (Linux's file_can_poll): a directory or a file on a disk cannot. */
+function can_be_polled(file: Ptr<'File'>): boolean {
+  return file_operations(file).queue(file) !== 0;
+}
+
 function sys_epoll_ctl(): number {
   const operation = arg_i32(1);
   let events = 0;
@@ -61,10 +66,11 @@ function sys_epoll_ctl(): number {
     lo = U32[(scratch >> 2) + 1] as number;
     hi = U32[(scratch >> 2) + 2] as number;
   }
-  const epoll = fd_file(arg_i32(0));
+  const epoll = fd_opened(arg_i32(0));
   const fd = arg_i32(2);
-  const file = fd_file(fd);
-  if (epoll === 0 || file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const file = fd_opened(fd);
+  if (epoll === 0 || file === 0) return -EBADF;
+  if (!can_be_polled(file)) return -EPERM;
   if (epoll === file || !is_epoll(epoll)) return -EINVAL;
   // A bit that would keep the system awake means nothing here.
   events = (events & ~EPOLLWAKEUP) >>> 0;
@@ -84,7 +90,7 @@ function sys_epoll_ctl(): number {
 /** Waits for events; `timeout_ns` is 0 for no wait, Infinity for no limit. */
 function wait_for_events(timeout_ns: number): number {
   const fd = arg_i32(0);
-  const file = fd_file(fd);
+  const file = fd_opened(fd);
   if (file === 0) return -EBADF;
   const max = arg_i32(2);
   if (max <= 0 || max > MAX_EVENTS) return -EINVAL;

@@ -2,11 +2,12 @@
  * Changing attributes: the chmod, chown and utime families.
  */
 
-import { EBADF, EFAULT, EINVAL, EOPNOTSUPP, EROFS } from '../abi/errno.ts';
+import { EBADF, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, EROFS } from '../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_PATH } from '../abi/fcntl.ts';
 import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../abi/inotify.ts';
 import { UTIME_NOW, UTIME_OMIT } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
+import { file_inode } from '../fs/anon/attributes.ts';
 import { I32, U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
@@ -41,16 +42,17 @@ function on_path(dirfd: number, address: number, flags: number, change: Change, 
   return answer;
 }
 
-/** Applies a change to an open file. What has no inode (a pipe, a socket) takes the change and shows nothing. */
+/** Applies a change to an open file. */
 function on_descriptor(fd: number, change: Change, path_allowed = false, event = IN_ATTRIB): number {
   const file = fd_file(fd);
   if (file === 0 || (!path_allowed && (File.flags.get(file) & O_PATH) !== 0)) return -EBADF;
-  const inode = File.inode.get(file);
-  if (inode === 0) return 0;
+  const inode = file_inode(file);
+  if (inode === 0) return -ENOMEM;
   const mount = File.mount.get(file);
   if (mount !== 0 && is_read_only(mount)) return -EROFS;
   const answer = change(inode, Task.credentials.get(current));
-  if (answer === 0) notify_dentry(File.dentry.get(file), event);
+  const dentry = File.dentry.get(file);
+  if (answer === 0 && dentry !== 0) notify_dentry(dentry, event);
   return answer;
 }
 

@@ -13,6 +13,7 @@ import { current } from '../kernel/current.ts';
 import { fd_file } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { copy_in_string } from '../mm/uaccess.ts';
+import { File } from '../vfs/file.layout.ts';
 import { PathContext, path_walk } from '../vfs/path.ts';
 import type { PathRef } from '../vfs/path_ref.ts';
 import { register_current_credentials } from '../vfs/permission.ts';
@@ -49,6 +50,11 @@ export function start_of(dirfd: number, path: number): number {
   if (dirfd === AT_FDCWD || U8[path] === SLASH) return 0;
   const file = fd_file(dirfd);
   return file === 0 ? -EBADF : file;
+}
+
+/** Whether an empty path stands for an open file that no path leads to (AT_EMPTY_PATH): no walk finds it. */
+export function is_nameless(path: number): boolean {
+  return U8[path] === 0 && context.start !== 0 && File.dentry.get(context.start) === 0;
 }
 
 /** Fills `context` for the current task and a path in kernel memory. 0 or -EBADF. */

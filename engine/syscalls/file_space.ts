@@ -3,14 +3,18 @@
  */
 
 import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, ENODEV, ENOLCK, ENOMEM, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
-import { AT_FDCWD, FMODE_STREAM, FMODE_WRITE, O_PATH } from '../abi/fcntl.ts';
+import { AT_FDCWD, FMODE_WRITE } from '../abi/fcntl.ts';
 import { IN_MODIFY } from '../abi/inotify.ts';
 import {
   F_RDLCK,
   F_UNLCK,
   F_WRLCK,
+  FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_INSERT_RANGE,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_UNSHARE_RANGE,
+  FALLOC_FL_WRITE_ZEROES,
   FALLOC_FL_ZERO_RANGE,
   LOCK_EX,
   LOCK_NB,
@@ -20,12 +24,13 @@ import {
 import { POLLOUT } from '../abi/poll.ts';
 import { RLIMIT_FSIZE } from '../abi/resource.ts';
 import { SIGXFSZ } from '../abi/signal.ts';
-import { S_IFDIR, S_IFMT, S_IFREG } from '../abi/stat.ts';
+import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
+import { file_inode } from '../fs/anon/attributes.ts';
 import { arg_i32, arg_i64, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { wait_on } from '../kernel/block.ts';
 import { current } from '../kernel/current.ts';
-import { fd_file, hold_file } from '../kernel/fd_table.ts';
+import { fd_opened, hold_file } from '../kernel/fd_table.ts';
 import { rlimit } from '../kernel/limits.ts';
 import { siginfo_user } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
@@ -82,8 +87,8 @@ function sys_truncate(): number {
 function sys_ftruncate(): number {
   const size = arg_i64(1);
   if (size < 0) return -EINVAL;
-  const file = fd_file(arg_i32(0));
-  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const file = fd_opened(arg_i32(0));
+  if (file === 0) return -EBADF;
   const inode = File.inode.get(file);
   if (inode === 0 || (Inode.mode.get(inode) & S_IFMT) !== S_IFREG) return -EINVAL;
   if ((File.mode.get(file) & FMODE_WRITE) === 0) return -EINVAL;
@@ -91,20 +96,47 @@ function sys_ftruncate(): number {
   return result !== 0 ? result : modified(file, vfs_truncate(inode, size, Task.credentials.get(current)));
 }
 
+/** Whether a mode of fallocate(2) is one at all: one operation, of which some go with KEEP_SIZE, and one needs it. */
+function is_allocation(mode: number): boolean {
+  const keep = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
+  switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+    case 0:
+    case FALLOC_FL_UNSHARE_RANGE:
+    case FALLOC_FL_ZERO_RANGE:
+      return true;
+    case FALLOC_FL_PUNCH_HOLE:
+      return keep;
+    case FALLOC_FL_COLLAPSE_RANGE:
+    case FALLOC_FL_INSERT_RANGE:
+    case FALLOC_FL_WRITE_ZEROES:
+      return !keep;
+    default:
+      return false;
+  }
+}
+
+/** Files that have storage: 0, or why they have none (Linux's vfs_fallocate). */
+function check_storage(inode: Ptr<'Inode'>): number {
+  const type = Inode.mode.get(inode) & S_IFMT;
+  if (type === S_IFIFO) return -ESPIPE;
+  if (type === S_IFDIR) return -EISDIR;
+  return type === S_IFREG ? 0 : -ENODEV;
+}
+
 function sys_fallocate(): number {
   const mode = arg_lo(1);
   const offset = arg_i64(2);
   const length = arg_i64(3);
-  const file = fd_file(arg_i32(0));
+  const file = fd_opened(arg_i32(0));
   if (file === 0) return -EBADF;
   if (offset < 0 || length <= 0) return -EINVAL;
-  if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) !== 0) return -EOPNOTSUPP;
-  const punch = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
-  if (punch && ((mode & FALLOC_FL_ZERO_RANGE) !== 0 || (mode & FALLOC_FL_KEEP_SIZE) === 0)) return -EOPNOTSUPP;
+  if (!is_allocation(mode)) return -EOPNOTSUPP;
   if ((File.mode.get(file) & FMODE_WRITE) === 0) return -EBADF;
-  if ((File.mode.get(file) & FMODE_STREAM) !== 0) return -ESPIPE;
-  const inode = File.inode.get(file);
-  if (inode === 0 || (Inode.mode.get(inode) & S_IFMT) !== S_IFREG) return -ENODEV;
+  const inode = file_inode(file);
+  if (inode === 0) return -ENOMEM;
+  const storage = check_storage(inode);
+  if (storage !== 0) return storage;
+  if (offset + length >= 2 ** 63) return -EFBIG;
   const operations = inode_operations(inode);
   if (operations.allocate === undefined) return -EOPNOTSUPP;
   let result = (mode & FALLOC_FL_KEEP_SIZE) === 0 ? check_size(offset + length) : 0;
@@ -115,8 +147,8 @@ function sys_fallocate(): number {
 }
 
 function sys_fsync(): number {
-  const file = fd_file(arg_i32(0));
-  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const file = fd_opened(arg_i32(0));
+  if (file === 0) return -EBADF;
   const inode = File.inode.get(file);
   if (inode === 0) return -EINVAL;
   // Devices and FIFOs have nothing to be synchronised (fsync(2), EINVAL).
@@ -134,35 +166,38 @@ function sys_sync(): number {
 }
 
 function sys_syncfs(): number {
-  const file = fd_file(arg_i32(0));
-  return file === 0 || (File.flags.get(file) & O_PATH) !== 0 ? -EBADF : 0;
+  const file = fd_opened(arg_i32(0));
+  return file === 0 ? -EBADF : 0;
 }
 
 const FADVISE_LAST = 5;
 
 /** Advice changes nothing; what is asked is checked (posix_fadvise(2)). */
 function sys_fadvise64(): number {
-  const file = fd_file(arg_i32(0));
-  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const file = fd_opened(arg_i32(0));
+  if (file === 0) return -EBADF;
   if (File.kind.get(file) === FILE_KIND_PIPE) return -ESPIPE;
   return arg_i64(2) < 0 || arg_lo(3) > FADVISE_LAST ? -EINVAL : 0;
 }
 
 function sys_readahead(): number {
-  const file = fd_file(arg_i32(0));
+  const file = fd_opened(arg_i32(0));
   if (file === 0 || (File.mode.get(file) & 1) === 0) return -EBADF;
   const inode = File.inode.get(file);
   return inode === 0 || (Inode.mode.get(inode) & S_IFMT) !== S_IFREG ? -EINVAL : 0;
 }
 
+const LOCK_MAND = 32;
 const LOCK_TYPES: Readonly<Record<number, number>> = { [LOCK_SH]: F_RDLCK, [LOCK_EX]: F_WRLCK, [LOCK_UN]: F_UNLCK };
 
 function sys_flock(): number {
   const fd = arg_i32(0);
-  const file = fd_file(fd);
+  // Mandatory locks of the past mean nothing (Linux's LOCK_MAND).
+  if ((arg_lo(1) & LOCK_MAND) !== 0) return 0;
   const type = LOCK_TYPES[arg_lo(1) & ~LOCK_NB];
   if (type === undefined) return -EINVAL;
-  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const file = fd_opened(fd);
+  if (file === 0) return -EBADF;
   const inode = File.inode.get(file);
   // What has no inode of its own nobody else can open: nothing to be locked against.
   if (inode === 0) return 0;
@@ -180,11 +215,12 @@ function sys_sync_file_range(): number {
   const offset = arg_i64(1);
   const length = arg_i64(2);
   const flags = arg_lo(3);
-  const file = fd_file(arg_i32(0));
-  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
-  if ((flags & ~SYNC_FILE_RANGE_ALL) !== 0 || offset < 0 || length < 0) return -EINVAL;
-  const inode = File.inode.get(file);
-  const type = inode === 0 ? 0 : Inode.mode.get(inode) & S_IFMT;
+  const file = fd_opened(arg_i32(0));
+  if (file === 0) return -EBADF;
+  if ((flags & ~SYNC_FILE_RANGE_ALL) !== 0 || offset < 0 || length < 0 || offset + length >= 2 ** 63) return -EINVAL;
+  const inode = file_inode(file);
+  if (inode === 0) return -ENOMEM;
+  const type = Inode.mode.get(inode) & S_IFMT;
   if (type !== S_IFREG && type !== S_IFDIR) return -ESPIPE;
   const mapping = Inode.mapping.get(inode);
   if (mapping === 0 || flags === 0) return 0;

@@ -20,6 +20,7 @@ import {
   STATX_SIZE,
 } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
+import { file_inode, file_status } from '../fs/anon/attributes.ts';
 import { bytes_zero } from '../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { U16, U32 } from '../heap/memory.ts';
@@ -35,11 +36,12 @@ import { File } from '../vfs/file.layout.ts';
 import { inode_operations } from '../vfs/inode.ts';
 import { is_symlink, LOOKUP_EMPTY, LOOKUP_FOLLOW, path_walk } from '../vfs/path.ts';
 import { module_path_ref } from '../vfs/path_ref.ts';
-import { capable, MAY_EXEC, MAY_READ, MAY_WRITE, path_permission } from '../vfs/permission.ts';
-import { FileStatus, file_status, inode_status } from '../vfs/stat.ts';
+import { capable, inode_permission, MAY_EXEC, MAY_READ, MAY_WRITE, path_permission } from '../vfs/permission.ts';
+import { FileStatus, inode_status } from '../vfs/stat.ts';
 import { type FilesystemStatistics, filesystem_type } from '../vfs/super.ts';
 import {
   Dentry,
+  Inode,
   MOUNT_NOATIME,
   MOUNT_NODEV,
   MOUNT_NOEXEC,
@@ -49,7 +51,7 @@ import {
   SB_READ_ONLY,
   SuperBlock,
 } from '../vfs/vfs.layout.ts';
-import { begin_path, context, drop_path, resolve, take_path } from './file_paths.ts';
+import { begin_path, context, drop_path, is_nameless, resolve, take_path } from './file_paths.ts';
 import { full, type SyscallRow } from './row.ts';
 
 const status = new FileStatus();
@@ -202,14 +204,18 @@ function do_access(dirfd: number, address: number, mode: number, flags: number):
   const effective = (flags & AT_EACCESS) !== 0;
   const credentials = result !== 0 || effective ? own : real_credentials(own);
   if (result === 0 && credentials === 0) result = -ENOMEM;
-  if (result === 0) {
+  const mask = (mode & 1 ? MAY_EXEC : 0) | (mode & 2 ? MAY_WRITE : 0) | (mode & 4 ? MAY_READ : 0);
+  const nameless = result === 0 && is_nameless(path);
+  if (nameless) {
+    const inode = file_inode(context.start);
+    result = inode === 0 ? -ENOMEM : inode_permission(inode, mask, credentials);
+  } else if (result === 0) {
     context.credentials = credentials;
     const follow = (flags & AT_SYMLINK_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0;
     result = path_walk(context, path, follow | (empty ? LOOKUP_EMPTY : 0), ref);
   }
   drop_path(path);
-  if (result === 0) {
-    const mask = (mode & 1 ? MAY_EXEC : 0) | (mode & 2 ? MAY_WRITE : 0) | (mode & 4 ? MAY_READ : 0);
+  if (result === 0 && !nameless) {
     result = path_permission(ref.mount, Dentry.inode.get(ref.dentry), mask, credentials);
     ref.put();
   }
@@ -233,6 +239,10 @@ function sys_faccessat2(): number {
 function do_readlink(dirfd: number, address: number, buffer: number, size: number): number {
   if (size <= 0) return -EINVAL;
   const empty = get_user_u8(address) === 0;
+  if (empty && dirfd !== AT_FDCWD) {
+    const file = fd_file(dirfd);
+    if (file !== 0 && File.dentry.get(file) === 0) return -ENOENT;
+  }
   const result = resolve(dirfd, address, LOOKUP_EMPTY, ref, dirfd !== AT_FDCWD);
   if (result !== 0) return result;
   const inode = Dentry.inode.get(ref.dentry);
@@ -272,8 +282,7 @@ function statfs_flags(mount: Ptr<'Mount'>): number {
   );
 }
 
-function put_statfs(mount: Ptr<'Mount'>, address: number): number {
-  const sb = Mount.sb.get(mount);
+function put_statfs(sb: Ptr<'SuperBlock'>, flags: number, address: number): number {
   const out: FilesystemStatistics = {
     magic: SuperBlock.magic.get(sb),
     block_size: 4096,
@@ -292,14 +301,14 @@ function put_statfs(mount: Ptr<'Mount'>, address: number): number {
   U32[(at + 56) >> 2] = SuperBlock.dev.get(sb);
   put64(at + 64, NAME_MAX);
   put64(at + 72, out.block_size);
-  put64(at + 80, statfs_flags(mount));
+  put64(at + 80, flags);
   return copy_out(address, at, STATFS_SIZE);
 }
 
 function sys_statfs(): number {
   const result = resolve(AT_FDCWD, arg_u64(0), LOOKUP_FOLLOW, ref);
   if (result !== 0) return result;
-  const answer = put_statfs(ref.mount, arg_u64(1));
+  const answer = put_statfs(Mount.sb.get(ref.mount), statfs_flags(ref.mount), arg_u64(1));
   ref.put();
   return answer;
 }
@@ -308,7 +317,9 @@ function sys_fstatfs(): number {
   const file = fd_file(arg_i32(0));
   if (file === 0) return -EBADF;
   const mount = File.mount.get(file);
-  return mount === 0 ? -EINVAL : put_statfs(mount, arg_u64(1));
+  if (mount !== 0) return put_statfs(Mount.sb.get(mount), statfs_flags(mount), arg_u64(1));
+  const inode = file_inode(file);
+  return inode === 0 ? -ENOMEM : put_statfs(Inode.sb.get(inode), ST_VALID, arg_u64(1));
 }
 
 /** Whether the current task may reach any file by handle or empty path (linkat's AT_EMPTY_PATH). */

@@ -16,7 +16,7 @@ import type { Ptr } from '../base/types.ts';
 import { inotify_add, inotify_create, inotify_remove } from '../fs/anon/inotify.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { current } from '../kernel/current.ts';
-import { fd_file } from '../kernel/fd_table.ts';
+import { fd_opened } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_INOTIFY } from '../vfs/file.ts';
@@ -50,7 +50,7 @@ function sys_inotify_init1(): number {
 function sys_inotify_add_watch(): number {
   const mask = arg_lo(2);
   if ((mask & KNOWN) === 0) return -EINVAL;
-  const file = fd_file(arg_i32(0));
+  const file = fd_opened(arg_i32(0));
   if (file === 0) return -EBADF;
   if ((mask & IN_MASK_ADD) !== 0 && (mask & IN_MASK_CREATE) !== 0) return -EINVAL;
   if (File.kind.get(file) !== FILE_KIND_INOTIFY) return -EINVAL;
@@ -66,7 +66,7 @@ function sys_inotify_add_watch(): number {
 }
 
 function sys_inotify_rm_watch(): number {
-  const file = fd_file(arg_i32(0));
+  const file = fd_opened(arg_i32(0));
   if (file === 0) return -EBADF;
   return File.kind.get(file) === FILE_KIND_INOTIFY ? inotify_remove(file, arg_i32(1)) : -EINVAL;
 }

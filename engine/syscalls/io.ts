@@ -7,7 +7,7 @@ import type { Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_POSITION_LOCK } from '../heap/lock_order.ts';
 import { arg_i32, arg_i64, arg_lo, arg_u64 } from '../kernel/args.ts';
-import { fd_file } from '../kernel/fd_table.ts';
+import { fd_file, fd_opened } from '../kernel/fd_table.ts';
 import { File } from '../vfs/file.layout.ts';
 import { file_operations, no_transfer } from '../vfs/file.ts';
 import { full, partial, type SyscallRow } from './row.ts';
@@ -140,7 +140,7 @@ function sys_pwritev2(): number {
 }
 
 function sys_lseek(): number {
-  const file = fd_file(arg_i32(0));
+  const file = fd_opened(arg_i32(0));
   if (file === 0) return -EBADF;
   const whence = arg_lo(2);
   if (whence > 4) return -EINVAL;

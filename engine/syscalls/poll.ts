@@ -6,6 +6,7 @@
  * meanwhile is reported as such by the next scan.
  */
 import { EBADF, EFAULT, EINVAL, ENOMEM, ERESTARTNOHAND, ERESTARTSYS } from '../abi/errno.ts';
+import { O_PATH } from '../abi/fcntl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, READABLE, WRITABLE } from '../abi/poll.ts';
 import type { Ptr } from '../base/types.ts';
 import { I32, U8, U16, U32 } from '../heap/memory.ts';
@@ -37,6 +38,7 @@ import { STAGE_BYTES, stage, stage_in } from '../kernel/stage.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out, put_user_u16 } from '../mm/uaccess.ts';
+import { File } from '../vfs/file.layout.ts';
 import { file_operations, file_put } from '../vfs/file.ts';
 import { full, type SyscallRow } from './row.ts';
 import { begin_mask, end_mask } from './temporary_mask.ts';
@@ -60,6 +62,10 @@ function probe(fd: number, interest: number, enrol: boolean): number {
   const shared = Files.refs.load(files) > 1;
   const file = shared ? files_lookup(files, fd) : fd_file(fd);
   if (file === 0) return POLLNVAL;
+  if ((File.flags.get(file) & O_PATH) !== 0) {
+    if (shared) file_put(file);
+    return POLLNVAL;
+  }
   const operations = file_operations(file);
   const queue = enrol ? operations.queue(file) : (0 as Ptr<'WaitQueue'>);
   if (queue !== 0 && (!hold_file(-1, file) || enrol_on(queue, interest | ALWAYS) < 0)) enrol_failed = true;
@@ -194,9 +200,9 @@ function write_remaining(address: number, is_timespec: boolean): void {
 let sets = new Uint32Array(6 * 32);
 let set_bytes = new Uint8Array(sets.buffer);
 
-const SELECT_IN = READABLE | 0x80 | POLLHUP | POLLERR;
-const SELECT_OUT = WRITABLE | 0x200 | POLLERR;
-const SELECT_EXCEPT = POLLPRI;
+const SELECT_IN = READABLE | 0x80 | POLLHUP | POLLERR | POLLNVAL;
+const SELECT_OUT = WRITABLE | 0x200 | POLLERR | POLLNVAL;
+const SELECT_EXCEPT = POLLPRI | POLLNVAL;
 const SELECT_EVENTS = [SELECT_IN, SELECT_OUT, SELECT_EXCEPT];
 const SELECT_INTEREST = [POLLIN | 0xc0, POLLOUT | 0x300, POLLPRI];
 /** personality(2): select and its kin leave the timeout as it is. */
@@ -240,7 +246,7 @@ function scan_sets(limit: number, words: number, enrol: boolean): number {
     }
     if (interest === 0) continue;
     const events = probe(fd, interest, enrol);
-    if (events === POLLNVAL) return -EBADF;
+    if (events === POLLNVAL && fd_file(fd) === 0) return -EBADF;
     for (let k = 0; k < 3; k++) {
       const wanted = ((sets[k * words + word] as number) & bit) !== 0;
       if (!wanted || (events & (SELECT_EVENTS[k] as number)) === 0) continue;

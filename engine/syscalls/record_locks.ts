@@ -94,7 +94,8 @@ function decode(file: Ptr<'File'>, scratch: number): number {
   range.start = length < 0 ? start + length : start;
   range.end = length === 0 ? LOCK_END : length < 0 ? start - 1 : start + length - 1;
   range.pid = ThreadGroup.tgid.get(Task.group.get(current));
-  return range.start < 0 ? -EINVAL : 0;
+  const known = range.type === F_RDLCK || range.type === F_WRLCK || range.type === F_UNLCK;
+  return range.start < 0 || !known ? -EINVAL : 0;
 }
 
 function encode(scratch: number): void {

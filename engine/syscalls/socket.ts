@@ -13,7 +13,6 @@ import {
   EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
 } from '../abi/errno.ts';
-import { O_PATH } from '../abi/fcntl.ts';
 import { READABLE, WRITABLE } from '../abi/poll.ts';
 import {
   AF_UNIX,
@@ -28,7 +27,7 @@ import {
 import type { Ptr } from '../base/types.ts';
 import { arg_i32, arg_u64 } from '../kernel/args.ts';
 import { current } from '../kernel/current.ts';
-import { fd_file, fd_fill, fd_reserve, fd_unreserve } from '../kernel/fd_table.ts';
+import { fd_fill, fd_opened, fd_reserve, fd_unreserve } from '../kernel/fd_table.ts';
 import { stage_out, stage_set_u32 } from '../kernel/stage.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { collect_sockets } from '../socket/collect.ts';
@@ -74,8 +73,8 @@ const MAX_BACKLOG = 4096;
 
 /** The file of a socket's descriptor, or -EBADF, -ENOTSOCK. */
 export function socket_file_of(fd: number): number {
-  const file = fd_file(fd);
-  if (file === 0 || (File.flags.get(file) & O_PATH) !== 0) return -EBADF;
+  const file = fd_opened(fd);
+  if (file === 0) return -EBADF;
   return File.kind.get(file) === FILE_KIND_SOCKET ? file : -ENOTSOCK;
 }
 

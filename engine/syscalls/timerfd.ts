@@ -17,7 +17,7 @@ import { U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { capable } from '../kernel/credentials.ts';
 import { current_vcpu } from '../kernel/current.ts';
-import { fd_file } from '../kernel/fd_table.ts';
+import { fd_opened } from '../kernel/fd_table.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in } from '../mm/uaccess.ts';
 import { monotonic_from_wall, monotonic_ns } from '../time/clock.ts';
@@ -40,7 +40,7 @@ function sys_timerfd_create(): number {
 
 /** The timer of a descriptor, or -EBADF, -EINVAL. */
 function timer_at(fd: number): number {
-  const file = fd_file(fd);
+  const file = fd_opened(fd);
   if (file === 0) return -EBADF;
   const object = timerfd_of(file);
   return object === 0 ? -EINVAL : object;
@@ -90,7 +90,7 @@ function make_signalfd(size: number, flags: number): number {
   const hi = U32[(scratch >> 2) + 1] as number;
   const fd = arg_i32(0);
   if (fd === -1) return install_new(signalfd_create(lo, hi, flags), flags);
-  const file = fd_file(fd);
+  const file = fd_opened(fd);
   if (file === 0) return -EBADF;
   if (!is_signalfd(file)) return -EINVAL;
   signalfd_set_mask(file, lo, hi);

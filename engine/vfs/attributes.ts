@@ -3,7 +3,7 @@
  * are made here; the file system applies the change.
  */
 import { CAP_CHOWN, CAP_FOWNER, CAP_FSETID } from '../abi/capability.ts';
-import { EACCES, EINVAL, EISDIR, EPERM } from '../abi/errno.ts';
+import { EACCES, EINVAL, EISDIR, EOPNOTSUPP, EPERM } from '../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
@@ -68,6 +68,7 @@ export function set_attributes_in_memory(inode: I, c: AttributeChange): void {
 
 /** chmod(2): the owner only; S_ISGID falls away for a file of a group that is not the caller's. */
 export function vfs_chmod(inode: I, mode: number, credentials: C): number {
+  if (inode_operations(inode).fixed_attributes === true) return -EOPNOTSUPP;
   if (!owner_or_capable(inode, credentials)) return -EPERM;
   change.valid = ATTR_MODE;
   change.mode = mode & 0o7777;
@@ -77,6 +78,7 @@ export function vfs_chmod(inode: I, mode: number, credentials: C): number {
 
 /** chown(2): -1 leaves an id alone. Changing the owner of a file takes its set-id bits away. */
 export function vfs_chown(inode: I, uid: number, gid: number, credentials: C): number {
+  if (inode_operations(inode).fixed_attributes === true) return -EOPNOTSUPP;
   const owner = Inode.uid.get(inode);
   const is_owner = Credentials.fsuid.get(credentials) === owner;
   change.valid = 0;
@@ -155,7 +157,8 @@ export function vfs_utimes(inode: I, atime: TimeChoice, mtime: TimeChoice, crede
   if (atime.kind === TIME_NOW && mtime.kind === TIME_NOW) {
     const owner = Credentials.fsuid.get(credentials) === Inode.uid.get(inode) || capable(credentials, CAP_FOWNER);
     if (!owner && inode_permission(inode, MAY_WRITE, credentials) !== 0) return -EACCES;
-  } else if (!owner_or_capable(inode, credentials)) return -EPERM;
+  } else if (inode_operations(inode).fixed_attributes !== true && !owner_or_capable(inode, credentials)) return -EPERM;
+  if (inode_operations(inode).fixed_attributes === true) return -EOPNOTSUPP;
   change.valid = 0;
   const seconds = now_seconds();
   const nanoseconds = now_nanoseconds();

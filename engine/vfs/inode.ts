@@ -83,6 +83,8 @@ export interface InodeOperations {
   note_change?(inode: I): void;
   /** Extended attributes are kept in memory; absent: -EOPNOTSUPP. */
   readonly has_xattrs?: boolean;
+  /** The attributes are nobody's to change: -EOPNOTSUPP, whoever asks. */
+  readonly fixed_attributes?: boolean;
   /** The last reference is gone: free what belongs to the file system. The record is freed after it. */
   evict?(inode: I): void;
 }
@@ -98,6 +100,9 @@ export const INODE_KIND_DEBUG = 7;
 export const INODE_KIND_OVERLAY = 8;
 /** A pipe reached through /proc/PID/fd. */
 export const INODE_KIND_PIPE = 9;
+/** What all anonymous files, or all pidfds, share. */
+export const INODE_KIND_ANON = 10;
+export const INODE_KIND_SOCKET = 11;
 
 const operations: (InodeOperations | undefined)[] = [];
 

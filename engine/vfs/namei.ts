@@ -23,8 +23,10 @@ import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/path.
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_IXGRP } from '../abi/stat.ts';
 import { register_transient } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
+import { U8 } from '../heap/memory.ts';
 import { Credentials } from '../kernel/credentials.layout.ts';
 import { d_drop, d_move, dput, is_subdir } from './dcache.ts';
+import { File } from './file.layout.ts';
 import { inode_operations } from './inode.ts';
 import { is_mountpoint } from './mount.ts';
 import { notify_active, notify_create, notify_delete, notify_move, notify_moved } from './notify.ts';
@@ -214,15 +216,17 @@ export function vfs_link(
   new_path: number,
 ): number {
   context.start = old_start;
-  let result = path_walk(context, old_path, flags, source);
+  // A file without a name, by its descriptor: it is on no mount that has names.
+  const nameless = U8[old_path] === 0 && old_start !== 0 && File.dentry.get(old_start) === 0;
+  let result = nameless ? 0 : path_walk(context, old_path, flags, source);
   if (result !== 0) return result;
   context.start = new_start;
   result = begin_create(context, new_path, false);
   if (result === 0) {
-    result = link_locked(context.credentials, (flags & LOOKUP_EMPTY) !== 0);
+    result = nameless ? -EXDEV : link_locked(context.credentials, (flags & LOOKUP_EMPTY) !== 0);
     entry.release();
   }
-  source.put();
+  if (!nameless) source.put();
   return result;
 }
 

@@ -46,6 +46,8 @@ export const FS_DEV = 6;
 export const FS_DEVPTS = 7;
 export const FS_DEBUG = 8;
 export const FS_MEMFD = 9;
+export const FS_PIPE = 10;
+export const FS_SOCKET = 11;
 
 const types: (FilesystemType | undefined)[] = [];
 

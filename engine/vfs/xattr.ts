@@ -7,7 +7,7 @@
 
 import { E2BIG, EEXIST, ENODATA, ENOSPC, ERANGE } from '../abi/errno.ts';
 import type { Ptr } from '../base/types.ts';
-import { bytes_copy, bytes_equal } from '../heap/bytes.ts';
+import { bytes_copy, bytes_equal, bytes_read } from '../heap/bytes.ts';
 import { heap_has_room, heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { layout } from '../heap/layout.ts';
 import { lock, unlock } from '../heap/lock.ts';
@@ -56,8 +56,8 @@ export function xattr_set(inode: I, name: number, length: number, value: number,
   let x = find(inode, name, length);
   let result = 0;
   if (page === 0 || fresh === 0) result = -ENOSPC;
-  else if (x !== 0 && flags === XATTR_CREATE) result = -EEXIST;
-  else if (x === 0 && flags === XATTR_REPLACE) result = -ENODATA;
+  else if (x !== 0 && (flags & XATTR_CREATE) !== 0) result = -EEXIST;
+  else if (x === 0 && (flags & XATTR_REPLACE) !== 0) result = -ENODATA;
   else if (x === 0 && count(inode) >= XATTRS_MAX) result = -ENOSPC;
   let unused_page = page;
   let used = false;
@@ -69,17 +69,35 @@ export function xattr_set(inode: I, name: number, length: number, value: number,
       x = fresh;
       used = true;
       unused_page = 0;
-      Xattr.next.set(x, Inode.xattrs.get(inode));
-      Inode.xattrs.set(inode, x);
     }
     Xattr.page.set(x, page);
     Xattr.name_length.set(x, length);
     Xattr.value_length.set(x, size);
+    if (used) insert(inode, x);
   }
   unlock(p, INODE_LOCK);
   if (unused_page !== 0) heap_page_free(unused_page);
   if (!used && fresh !== 0) xattrs.free(fresh);
   return result;
+}
+
+/** Puts an attribute where its name belongs: they are listed in the order of strcmp, as Linux's are. */
+function insert(inode: I, x: Ptr<'Xattr'>): void {
+  let before = 0 as Ptr<'Xattr'>;
+  let at = Inode.xattrs.get(inode);
+  for (; at !== 0 && compare_names(at, x) < 0; at = Xattr.next.get(at)) before = at;
+  Xattr.next.set(x, at);
+  if (before === 0) Inode.xattrs.set(inode, x);
+  else Xattr.next.set(before, x);
+}
+
+function compare_names(a: Ptr<'Xattr'>, b: Ptr<'Xattr'>): number {
+  const shorter = Math.min(Xattr.name_length.get(a), Xattr.name_length.get(b));
+  for (let i = 0; i < shorter; i++) {
+    const difference = (U8[Xattr.page.get(a) + i] as number) - (U8[Xattr.page.get(b) + i] as number);
+    if (difference !== 0) return difference;
+  }
+  return Xattr.name_length.get(a) - Xattr.name_length.get(b);
 }
 
 function count(inode: I): number {
@@ -103,13 +121,14 @@ export function xattr_get(inode: I, name: number, length: number, target: number
   return result;
 }
 
-/** Copies the names, each with its NUL; total size or -ERANGE (capacity 0 only asks). */
-export function xattr_list(inode: I, target: number, capacity: number): number {
+/** Copies the names, each with its NUL; total size or -ERANGE (capacity 0 only asks). `trusted`: also of that space. */
+export function xattr_list(inode: I, target: number, capacity: number, trusted: boolean): number {
   const p = Inode.lock.at(inode);
   lock(p, INODE_LOCK);
   let total = 0;
   for (let x = Inode.xattrs.get(inode); x !== 0; x = Xattr.next.get(x)) {
     const length = Xattr.name_length.get(x);
+    if (!trusted && bytes_read(Xattr.page.get(x), Math.min(length, 8)) === 'trusted.') continue;
     if (capacity !== 0 && total + length + 1 > capacity) {
       total = -ERANGE;
       break;

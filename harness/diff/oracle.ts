@@ -127,6 +127,7 @@ export class DiffOracle {
       seed: 0,
       check_leaks: false,
       verify_reset: false,
+      ends_at_block: true,
       capture,
     });
   }

@@ -10,6 +10,7 @@
 import { O_RDWR } from '../../engine/abi/fcntl.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE } from '../../engine/abi/mman.ts';
 import type { Ptr } from '../../engine/base/types.ts';
+import { anon_attributes_boot } from '../../engine/fs/anon/attributes.ts';
 import { anon_root } from '../../engine/fs/anon/root.ts';
 import { boot_mounts } from '../../engine/fs/boot_mounts.ts';
 import { tmpfs_create } from '../../engine/fs/tmpfs/memory_super.ts';
@@ -91,6 +92,7 @@ export function boot_exec_machine(config: ExecutorConfig): WebAssembly.Memory {
   if (failure !== null) throw new Error(`the executor's machine cannot boot: ${failure.path} (${failure.error})`);
   // Made at first use otherwise, which would look like a leak.
   anon_root();
+  anon_attributes_boot();
   socket_root();
   tty_root();
   const state = need(program_states.alloc(), 'no heap');

@@ -25,6 +25,8 @@ export interface ExecOptions {
   readonly verify_reset: boolean;
   /** Memory to read when a call has ended, for each call; default none. */
   readonly capture?: readonly (readonly MemoryRange[])[];
+  /** The program ends at a call that blocks for good, instead of going on behind it in another thread. */
+  readonly ends_at_block?: boolean;
 }
 
 /** One comparison: its two operands (64 bits as low and high words), their size in bytes, and where it is. */

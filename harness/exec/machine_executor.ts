@@ -106,7 +106,7 @@ class MachineExecutor implements Executor {
     KernelRoot.fuel_limit.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + FUEL);
     const { coverage } = this.recorder;
     if (KCOV) coverage.begin(options.collect);
-    let ran = this.run_to_end();
+    let ran = this.run_to_end(options.ends_at_block === true);
     if (KCOV) {
       coverage.end();
       coverage.hand_out(this.recorder.records);
@@ -144,7 +144,7 @@ class MachineExecutor implements Executor {
   }
 
   /** Turns of the vCPU until nothing of the program can run any more. */
-  private run_to_end(): Ran {
+  private run_to_end(ends_at_block: boolean): Ran {
     let progress = -1;
     let still = 0;
     for (let turn = 0; turn < MAX_TURNS; turn++) {
@@ -155,7 +155,7 @@ class MachineExecutor implements Executor {
       still = this.platform.progress === progress ? still + 1 : 0;
       progress = this.platform.progress;
       if (why === RUN_IDLE || (still >= IDLE_TURNS && (queued_tasks() === 0 || this.main_rests())))
-        if (!this.go_on()) return { hang: false, panic: null, at_rest: why === RUN_IDLE };
+        if (ends_at_block || !this.go_on()) return { hang: false, panic: null, at_rest: why === RUN_IDLE };
     }
     return { hang: true, panic: null };
   }

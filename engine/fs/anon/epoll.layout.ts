@@ -27,8 +27,13 @@ export const AnonRoot = r.done(
     /** Guards all of inotify; see inotify.layout.ts. */
     inotify_lock: r.embed(Lock),
     inotify_head: r.ptr('Inotify', 'guarded by inotify_lock'),
+    /** Set at boot; see attributes.ts. */
+    pipe_super: r.ptr('SuperBlock', 'immutable'),
+    socket_super: r.ptr('SuperBlock', 'immutable'),
+    shared_inode: r.ptr('Inode', 'immutable'),
+    pidfd_inode: r.ptr('Inode', 'immutable'),
   },
-  48,
+  64,
 );
 
 const l = layout('Epoll');

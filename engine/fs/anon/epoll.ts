@@ -8,7 +8,7 @@
  *
  * Lock order: see epoll.layout.ts.
  */
-import { EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOTTY, EPERM } from '../../abi/errno.ts';
+import { EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, EPERM } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
 import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP, POLLERR, POLLHUP, READABLE } from '../../abi/poll.ts';
 import type { Ptr } from '../../base/types.ts';
@@ -365,6 +365,7 @@ register_file_operations(FILE_KIND_EPOLL, {
   queue: (file) => Epoll.queue.at(object_of(file)),
   // A position that nothing uses (Linux's noop_llseek).
   seek: () => 0,
-  ioctl: () => -ENOTTY,
+  // Its own commands (busy polling) leave no other to try (Linux's ep_eventpoll_ioctl).
+  ioctl: () => -EINVAL,
   release,
 });

@@ -46,6 +46,8 @@ export const Pipe = l.done(
     /** Who made a pipe without a name. */
     uid: l.u32('immutable'),
     gid: l.u32('immutable'),
+    /** Its attributes, once somebody asked: 0 before, and for an opened FIFO (attributes.ts). */
+    inode: l.atomic(),
   },
-  296,
+  304,
 );

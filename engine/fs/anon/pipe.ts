@@ -214,6 +214,8 @@ export function pipe_put(pipe: Ptr<'Pipe'>): void {
   Pipe.refs.set(pipe, left);
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   if (left > 0) return;
+  const inode = Pipe.inode.load(pipe) as Ptr<'Inode'>;
+  if (inode !== 0) iput(inode);
   const far = Pipe.far_pages.get(pipe);
   const slots = (far === 0 ? Pipe.pages.at(pipe) : far) >>> 2;
   const count = Pipe.page_count.get(pipe);

@@ -114,6 +114,11 @@ function sealed_mapping(file: Ptr<'File'>): number {
   return mapping !== 0 && (Mapping.seals.get(mapping) & MAPPING_SEALABLE) !== 0 ? mapping : 0;
 }
 
+/** Whether a file was made by memfd_create(2). */
+export function is_memfd(file: Ptr<'File'>): boolean {
+  return sealed_mapping(file) > 0;
+}
+
 /** F_GET_SEALS: the seals (a tmpfs file has F_SEAL_SEAL, like a memfd without MFD_ALLOW_SEALING); -EINVAL. */
 export function get_seals(file: Ptr<'File'>): number {
   const mapping = sealed_mapping(file);

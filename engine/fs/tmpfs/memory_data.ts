@@ -13,7 +13,7 @@ import { lock, unlock } from '../../heap/lock.ts';
 import { INODE_LOCK } from '../../heap/lock_order.ts';
 import { U8 } from '../../heap/memory.ts';
 import { frame_put, frame_zero } from '../../machine/frames.ts';
-import { inode_operations, inode_touch_locked, TOUCH_CTIME, TOUCH_MTIME } from '../../vfs/inode.ts';
+import { INODE_KIND_OVERLAY, inode_operations, inode_touch_locked, TOUCH_CTIME, TOUCH_MTIME } from '../../vfs/inode.ts';
 import { MAPPING_OVERLAY, MAPPING_TMPFS, Mapping } from '../../vfs/mapping.layout.ts';
 import {
   mapping_grow,
@@ -134,6 +134,10 @@ export function memory_truncate(inode: I, size: number): number {
 export function memory_allocate(inode: I, mode: number, offset: number, length: number): number {
   const end = offset + length;
   if (end > FILE_SIZE_MAX) return -EFBIG;
+  // An overlay can zero a range as a disk's file system does; a tmpfs cannot.
+  const known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
+  const overlay = Inode.kind.get(inode) === INODE_KIND_OVERLAY;
+  if ((mode & ~(overlay ? known | FALLOC_FL_ZERO_RANGE : known)) !== 0) return -EOPNOTSUPP;
   const mapping = inode_mapping(inode);
   if (mapping === 0) return -ENOMEM;
   const size = Inode.size.get(inode);
@@ -143,7 +147,6 @@ export function memory_allocate(inode: I, mode: number, offset: number, length: 
   if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0 && erases) return -EPERM;
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0)
     return mapping_punch(mapping, offset, Math.min(end, Math.ceil(size / 4096) * 4096));
-  if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE)) !== 0) return -EOPNOTSUPP;
   if ((mode & FALLOC_FL_ZERO_RANGE) !== 0) {
     const zeroed = mapping_punch(mapping, offset, Math.min(end, size));
     if (zeroed !== 0) return zeroed;
