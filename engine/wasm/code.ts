@@ -59,6 +59,15 @@ export class Code {
     return this.local_op(0x22, index);
   }
 
+  get_global(index: number): this {
+    this.out.u8(0x23).u32(index);
+    return this;
+  }
+  set_global(index: number): this {
+    this.out.u8(0x24).u32(index);
+    return this;
+  }
+
   i32(value: number): this {
     this.out.u8(0x41).s32(value);
     return this;

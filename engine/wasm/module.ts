@@ -23,6 +23,7 @@ export class ModuleBuilder {
   private readonly imports = new Bytes();
   private import_count = 0;
   private imported_functions = 0;
+  private imported_globals = 0;
   private readonly functions: { type: number; name: string; body: Uint8Array | null }[] = [];
   private readonly exports = new Bytes();
   private export_count = 0;
@@ -58,6 +59,13 @@ export class ModuleBuilder {
   import_memory(module: string, name: string, maximum: number): void {
     this.imports.name(module).name(name).u8(2).u8(3).u32(1).u32(maximum);
     this.import_count++;
+  }
+
+  /** Imports a variable; its index. */
+  import_global(module: string, name: string, type: ValueType): number {
+    this.imports.name(module).name(name).u8(3).u8(TYPE_BYTE[type]).u8(1);
+    this.import_count++;
+    return this.imported_globals++;
   }
 
   /** Declares a function; its body comes with `define`. */

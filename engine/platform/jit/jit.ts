@@ -10,7 +10,7 @@ import type { CodeCache } from '../interp/cache.ts';
 import { Interpreter } from '../interp/interp.ts';
 import { RECORD_RIP } from '../interp/record.ts';
 import type { Platform, PlatformHooks } from '../platform.ts';
-import { RegionCache } from './region_cache.ts';
+import { RegionCache, type RegionObserver } from './region_cache.ts';
 
 const TWO_32 = 4294967296;
 
@@ -20,6 +20,8 @@ export interface JitOptions {
   readonly heat: number;
   /** Translates whatever is looked up, at first sight: for tests. */
   readonly eager: boolean;
+  /** Looks at the regions that are made. */
+  readonly observer?: RegionObserver;
 }
 
 export const DEFAULT_JIT_OPTIONS: JitOptions = { heat: 32000, eager: false };
@@ -47,7 +49,8 @@ class Jit extends Interpreter {
       runtime: this.exports,
       helpers: this.runtime_helpers,
     };
-    this.regions.set(vcpu, new RegionCache(vcpu, cache, imports, this.options.heat, this.options.eager));
+    const { heat, eager, observer } = this.options;
+    this.regions.set(vcpu, new RegionCache(vcpu, cache, imports, heat, eager, observer ?? null));
   }
 
   private region_cache(vcpu: Ptr<'Vcpu'>): RegionCache {

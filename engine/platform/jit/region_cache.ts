@@ -23,6 +23,22 @@ const TARGET_SHARE = 64;
 const MAX_BYTES = 24 << 20;
 const REGIONS = Math.min(2000, MAX_REGIONS);
 
+/** What a counted region has done: it adds to them itself. */
+export interface RegionCounters {
+  readonly entries: WebAssembly.Global;
+  readonly instructions: WebAssembly.Global;
+}
+
+/** Who looks at regions while they are made. */
+export interface RegionObserver {
+  /** Regions shall count what they do. */
+  readonly counted: boolean;
+  /** The host's clock, ns. */
+  now(): number;
+  /** A region was made within so many ns. `bytes` is its module. */
+  made(region: Region, bytes: Uint8Array, ns: number, counters: RegionCounters | null): void;
+}
+
 /** What a region's module is instantiated with. */
 export type RegionImports = Readonly<Record<'env' | 'runtime' | 'helpers', Readonly<Record<string, unknown>>>>;
 
@@ -55,6 +71,7 @@ export class RegionCache {
   private readonly imports: RegionImports;
   private readonly heat: number;
   private readonly eager: boolean;
+  private readonly observer: RegionObserver | null;
   private readonly table: WebAssembly.Table;
   private readonly regions: (Translated | null)[] = [];
   private readonly free: number[] = [];
@@ -69,12 +86,20 @@ export class RegionCache {
   /** Regions made since the beginning, their guest instructions and the bytes of their modules. */
   readonly made = { regions: 0, instructions: 0, bytes: 0, drops: 0, removed: 0 };
 
-  constructor(vcpu: Ptr<'Vcpu'>, cache: CodeCache, imports: RegionImports, heat: number, eager: boolean) {
+  constructor(
+    vcpu: Ptr<'Vcpu'>,
+    cache: CodeCache,
+    imports: RegionImports,
+    heat: number,
+    eager: boolean,
+    observer: RegionObserver | null = null,
+  ) {
     this.vcpu = vcpu;
     this.cache = cache;
     this.imports = imports;
     this.heat = heat;
     this.eager = eager;
+    this.observer = observer;
     this.table = imports.runtime.table as WebAssembly.Table;
     cache.observer = {
       decoded: (page) => this.attach(page),
@@ -156,9 +181,8 @@ export class RegionCache {
   private install(region: Region, generation: number): void {
     const number = this.free.pop() ?? this.regions.length;
     const handler = this.free_handlers.pop() ?? this.table.grow(1);
-    const bytes = translate(region, number, handler);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), this.imports);
-    this.table.set(handler, instance.exports.f);
+    const bytes =
+      this.observer === null ? this.make(region, number, handler) : this.make_observed(region, number, handler);
     this.bytes += bytes.length;
     this.made.regions++;
     this.made.instructions += region.blocks.reduce((sum, block) => sum + block.insns.length, 0);
@@ -176,6 +200,25 @@ export class RegionCache {
       regions.add(translated);
     }
     for (const [i, rip] of entries.entries()) this.add_entry(translated, i, rip);
+  }
+
+  /** Makes the function of a region and puts it into the table; its module. */
+  private make(region: Region, number: number, handler: number, counters: RegionCounters | null = null): Uint8Array {
+    const bytes = translate(region, number, handler, counters !== null);
+    const imports = counters === null ? this.imports : { ...this.imports, counters: { ...counters } };
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), imports);
+    this.table.set(handler, instance.exports.f);
+    return bytes;
+  }
+
+  private make_observed(region: Region, number: number, handler: number): Uint8Array {
+    const observer = this.observer as RegionObserver;
+    const counter = (): WebAssembly.Global => new WebAssembly.Global({ value: 'i64', mutable: true }, 0n);
+    const counters = observer.counted ? { entries: counter(), instructions: counter() } : null;
+    const start = observer.now();
+    const bytes = this.make(region, number, handler, counters);
+    observer.made(region, bytes, observer.now() - start, counters);
+    return bytes;
   }
 
   private add_entry(region: Translated, number: number, rip: number): void {

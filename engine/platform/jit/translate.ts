@@ -70,6 +70,19 @@ function import_all(m: ModuleBuilder, region: Region): Map<string, FunctionRef> 
   return imports;
 }
 
+/** Indices of the variables that count what a region does. */
+interface Counters {
+  readonly entries: number;
+  readonly instructions: number;
+}
+
+function import_counters(m: ModuleBuilder): Counters {
+  return {
+    entries: m.import_global('counters', 'entries', 'i64'),
+    instructions: m.import_global('counters', 'instructions', 'i64'),
+  };
+}
+
 class Translator {
   private readonly region: Region;
   private readonly shape: Structure;
@@ -84,9 +97,11 @@ class Translator {
   /** The loop that returns and indirect jumps come back to. */
   private root: Label | null = null;
   private readonly handler: number;
+  private readonly counters: Counters | null;
 
-  constructor(region: Region, shape: Structure, flow: Flow, frame: Frame, handler: number) {
+  constructor(region: Region, shape: Structure, flow: Flow, frame: Frame, handler: number, counters: Counters | null) {
     this.handler = handler;
+    this.counters = counters;
     this.region = region;
     this.shape = shape;
     this.flow = flow;
@@ -135,6 +150,7 @@ class Translator {
     c.get(FUEL).get(OP).op('i32.load8_u', RECORD_POSITION).op('i32.sub').tee(frame.fuel);
     c.i32(this.longest()).op('i32.le_s');
     fall_back();
+    if (this.counters !== null) this.count(this.counters.entries, 1);
     if (region.entries.length > 1) this.take_state(OP);
     frame.load_registers();
   }
@@ -269,8 +285,14 @@ class Translator {
     c.end();
   }
 
+  /** Adds to a counter of the region. */
+  private count(counter: number, n: number): void {
+    this.c.get_global(counter).i64(n).op('i64.add').set_global(counter);
+  }
+
   private spend(block: Block): void {
     const { c, frame } = this;
+    if (this.counters !== null) this.count(this.counters.instructions, block.fuel);
     if (block.fuel > 0) c.get(frame.fuel).i32(block.fuel).op('i32.sub').set(frame.fuel);
   }
 
@@ -350,19 +372,21 @@ class Translator {
 
 /**
  * The module of a region, which exports its function as `f`. `number` is below MAX_REGIONS; `handler` will be the index
- * of the function in the table of handlers.
+ * of the function in the table of handlers. If it is `counted`, the module imports counters of its entries and of the
+ * instructions of blocks that it has run to their end.
  */
-export function translate(region: Region, number: number, handler: number): Uint8Array {
+export function translate(region: Region, number: number, handler: number, counted = false): Uint8Array {
   const shape = structure(region.blocks.map(successors_of), region.entries);
   const flow = analyse(region, shape.headers);
   const m = new ModuleBuilder();
   m.import_memory('env', 'memory', MEMORY_PAGES);
   const imports = import_all(m, region);
+  const counters = counted ? import_counters(m) : null;
   const f = m.declare(`region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`, HANDLER_PARAMS, [
     'i32',
   ]);
   const code = m.code(f);
-  new Translator(region, shape, flow, new Frame(code, flow, imports), handler).run(number);
+  new Translator(region, shape, flow, new Frame(code, flow, imports), handler, counters).run(number);
   m.define(f, code);
   m.export_function('f', f);
   return m.build();
