@@ -8,6 +8,11 @@
  *
  * Protocol of a waiter: enrol, then look at the condition once more, then commit to sleep. A wake
  * between enrolling and committing is not lost (see kernel/task.layout.ts, TASK_WOKEN).
+ *
+ * An exclusive waiter that a wake has selected stays on the queue until its call ends, unlike Linux's, which a wake takes
+ * off. So that each wake reaches somebody else, the entry says that it is selected, and counts for no other wake until
+ * the waiter has looked. One that leaves without having looked since, or with an error, owes the wake to the next
+ * (Linux's prepare_to_wait_event, ep_done_scan): `wait_leave` tells.
  */
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
@@ -42,12 +47,19 @@ export const WaitEntry = e.done(
     wake_kind: e.u32('immutable'),
     /** Events of interest; a wake for others passes by. */
     events: e.u32('immutable'),
-    /** 1: at most `exclusive` such entries are woken by one wake. */
-    exclusive: e.u32('immutable'),
+    /** Not 0: at most `exclusive` such entries are woken by one wake. EXCLUSIVE, SELECTED, LOOKED. */
+    exclusive: e.u32('guarded by queue lock'),
   },
   32,
 );
 export const wait_entries = slab(WaitEntry);
+
+const SHARED = 0;
+const EXCLUSIVE = 1;
+/** A wake has chosen this task, which has not looked at its condition since. */
+const SELECTED = 2;
+/** It has looked; a wake may choose it again. */
+const LOOKED = 3;
 
 /** Tells a waiter; returns whether it counts against the number of exclusive wakes. */
 export type WakeFunction = (waiter: number, events: number) => boolean;
@@ -76,7 +88,7 @@ export function wait_enrol(
   WaitEntry.waiter.set(entry, waiter);
   WaitEntry.wake_kind.set(entry, wake_kind);
   WaitEntry.events.set(entry, events);
-  WaitEntry.exclusive.set(entry, exclusive ? 1 : 0);
+  WaitEntry.exclusive.set(entry, exclusive ? EXCLUSIVE : SHARED);
   const queue_lock = WaitQueue.lock.at(queue);
   lock(queue_lock, WAIT_QUEUE_LOCK);
   const tail = WaitQueue.tail.get(queue);
@@ -88,8 +100,16 @@ export function wait_enrol(
   return entry;
 }
 
-/** Takes an entry off its queue and frees it. The object that embeds the queue must still live. */
-export function wait_leave(entry: Ptr<'WaitEntry'>): void {
+/** The waiter of this entry is about to look at its condition. */
+export function wait_looks(entry: Ptr<'WaitEntry'>): void {
+  if (WaitEntry.exclusive.get(entry) === SELECTED) WaitEntry.exclusive.set(entry, LOOKED);
+}
+
+/**
+ * Takes an entry off its queue and frees it. The object that embeds the queue must still live. Answers whether a wake that
+ * chose the entry must be passed on; `failed`: the waiter has made nothing of it.
+ */
+export function wait_leave(entry: Ptr<'WaitEntry'>, failed = false): boolean {
   const queue = WaitEntry.queue.get(entry);
   const queue_lock = WaitQueue.lock.at(queue);
   lock(queue_lock, WAIT_QUEUE_LOCK);
@@ -99,26 +119,36 @@ export function wait_leave(entry: Ptr<'WaitEntry'>): void {
   else WaitEntry.next.set(prev, next);
   if (next === 0) WaitQueue.tail.set(queue, prev);
   else WaitEntry.prev.set(next, prev);
+  const state = WaitEntry.exclusive.get(entry);
   unlock(queue_lock, WAIT_QUEUE_LOCK);
   wait_entries.free(entry);
+  return state === SELECTED || (failed && state === LOOKED);
 }
 
-/** Wakes the waiters interested in `events`: all of the others and up to `exclusive` exclusive ones. */
-export function wake(queue: Ptr<'WaitQueue'>, events: number, exclusive = 1): void {
-  if (WaitQueue.head.get(queue) === 0) return;
+/**
+ * Wakes the waiters interested in `events`: all of the others and up to `exclusive` exclusive ones. Answers how many
+ * exclusive ones.
+ */
+export function wake(queue: Ptr<'WaitQueue'>, events: number, exclusive = 1): number {
+  if (WaitQueue.head.get(queue) === 0) return 0;
   const queue_lock = WaitQueue.lock.at(queue);
   lock(queue_lock, WAIT_QUEUE_LOCK);
   let entry = WaitQueue.head.get(queue);
   let left = exclusive;
   while (entry !== 0) {
     const next = WaitEntry.next.get(entry);
-    if ((WaitEntry.events.get(entry) & events) !== 0 && (left > 0 || WaitEntry.exclusive.get(entry) === 0)) {
+    const state = WaitEntry.exclusive.get(entry);
+    if ((WaitEntry.events.get(entry) & events) !== 0 && (left > 0 || state === SHARED)) {
       const wake_function = wake_functions[WaitEntry.wake_kind.get(entry)];
       assert(wake_function !== undefined, 'wake: unknown kind');
       const woken = wake_function(WaitEntry.waiter.get(entry), events);
-      if (woken && WaitEntry.exclusive.get(entry) !== 0) left--;
+      if (woken && (state === EXCLUSIVE || state === LOOKED)) {
+        left--;
+        if (WaitEntry.wake_kind.get(entry) === WAKE_TASK) WaitEntry.exclusive.set(entry, SELECTED);
+      }
     }
     entry = next;
   }
   unlock(queue_lock, WAIT_QUEUE_LOCK);
+  return exclusive - left;
 }

@@ -16,13 +16,13 @@
  */
 import { BLOCKED, ENOMEM, ERESTARTSYS, RETRY } from '../abi/errno.ts';
 import type { Ptr } from '../base/types.ts';
-import { WAKE_TASK, WaitEntry, wait_enrol, wait_leave } from '../heap/wait_queue.ts';
+import { WAKE_TASK, WaitEntry, wait_enrol, wait_leave, wait_looks, wake } from '../heap/wait_queue.ts';
 import { monotonic_ns } from '../time/clock.ts';
 import { Timer } from '../time/time.layout.ts';
 import { register_timer, TIMER_TASK_DEADLINE, timer_arm, timer_cancel } from '../time/timer.ts';
 import { current } from './current.ts';
 import { wake_task } from './scheduler.ts';
-import { CALL_WAITS, TASK_WOKEN, Task, WORK_EXIT, WORK_SIGNAL } from './task.layout.ts';
+import { CALL_EXCLUSIVE, CALL_WAITS, TASK_WOKEN, Task, WORK_EXIT, WORK_SIGNAL } from './task.layout.ts';
 
 register_timer(TIMER_TASK_DEADLINE, (owner) => {
   wake_task(owner as Ptr<'Task'>);
@@ -72,7 +72,7 @@ export function enrol_on(queue: Ptr<'WaitQueue'>, events: number, exclusive = fa
   if (entry === 0) return -ENOMEM;
   WaitEntry.sibling.set(entry, Task.wait_head.get(current));
   Task.wait_head.set(current, entry);
-  note_wait();
+  note_leftover(exclusive ? CALL_WAITS | CALL_EXCLUSIVE : CALL_WAITS);
   // A wake from before this call says nothing about it; the caller looks at its condition after this.
   Task.state.and(current, ~TASK_WOKEN);
   return 1;
@@ -87,9 +87,9 @@ export function wait_enrolled(enrolled_now: boolean): number {
   return enrolled_now ? RETRY : commit_wait();
 }
 
-/** The dispatcher is to call `waits_done`. */
-function note_wait(): void {
-  Task.call_leftovers.set(current, Task.call_leftovers.get(current) | CALL_WAITS);
+/** What the dispatcher is to see to when the call ends. */
+function note_leftover(bits: number): void {
+  Task.call_leftovers.set(current, Task.call_leftovers.get(current) | bits);
 }
 
 function commit_wait(): number {
@@ -104,7 +104,7 @@ function commit_wait(): number {
 export function set_deadline(deadline: number): void {
   if (Task.syscall_deadline.get(current) !== 0) return;
   Task.syscall_deadline.set(current, Math.max(1, deadline));
-  note_wait();
+  note_leftover(CALL_WAITS);
 }
 
 /** Sets the call's deadline `ns` from now, unless an earlier entry has. */
@@ -129,13 +129,23 @@ export function deadline_remaining(): number {
   return deadline === 0 ? 0 : Math.max(0, deadline - monotonic_ns());
 }
 
-/** The call has ended: leaves every queue and disarms the timer. Called by the dispatcher. */
-export function waits_done(): void {
+/** The handler is entered again, and will look at its condition. Called by the dispatcher for CALL_EXCLUSIVE. */
+export function waits_look(): void {
+  for (let entry = Task.wait_head.get(current); entry !== 0; entry = WaitEntry.sibling.get(entry)) wait_looks(entry);
+}
+
+/**
+ * The call has ended, or `failed`: leaves every queue and disarms the timer. Called by the dispatcher. A wake that this
+ * task was chosen for and has not used goes to the next exclusive waiter.
+ */
+export function waits_done(failed: boolean): void {
   let entry = Task.wait_head.get(current);
   Task.wait_head.set(current, 0 as Ptr<'WaitEntry'>);
   while (entry !== 0) {
     const next = WaitEntry.sibling.get(entry);
-    wait_leave(entry);
+    const queue = WaitEntry.queue.get(entry);
+    const events = WaitEntry.events.get(entry);
+    if (wait_leave(entry, failed)) wake(queue, events);
     entry = next;
   }
   if (Task.syscall_deadline.get(current) !== 0) {

@@ -96,7 +96,7 @@ export function exit_task(wait_status: number): void {
   const task = current;
   if (KCOV) kcov_detach(task);
   const group = Task.group.get(task);
-  waits_done();
+  waits_done(true);
   if (Task.held_count.get(task) !== 0) release_held_files(task);
   release_arguments();
   exit_memory(task);

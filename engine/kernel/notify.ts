@@ -57,7 +57,7 @@ function child_info(group: Group, signo: number, code: number, status: number): 
  * that the caller reaps it. Under the tasklist lock.
  */
 export function notify_exit(group: Group, status: number): boolean {
-  wake(Pid.exit_queue.at(Task.pid.get(ThreadGroup.leader.get(group))), POLLIN);
+  wake(Pid.exit_queue.at(Task.pid.get(ThreadGroup.leader.get(group))), POLLIN, Number.MAX_SAFE_INTEGER);
   const parent = ThreadGroup.parent.get(group);
   if (parent === 0) {
     wake(KernelRoot.root_queue.at(kernel_root()), POLLIN);

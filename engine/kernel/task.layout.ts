@@ -33,6 +33,8 @@ export const WORK_RESCHEDULE = 8;
 export const CALL_WAITS = 1;
 export const CALL_FILES = 2;
 export const CALL_ARGUMENTS = 4;
+/** Among the queue entries is an exclusive one. */
+export const CALL_EXCLUSIVE = 8;
 
 /** Values of `resume`: what the task does when a vCPU picks it up. */
 export const RESUME_GUEST = 0;

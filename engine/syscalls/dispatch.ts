@@ -19,11 +19,11 @@ import { assert, CHECKED } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
 import { held_lock_count } from '../heap/lock.ts';
 import { I32, U32 } from '../heap/memory.ts';
-import { waits_done } from '../kernel/block.ts';
+import { waits_done, waits_look } from '../kernel/block.ts';
 import { release_arguments } from '../kernel/call_arguments.ts';
 import { current, current_cpu } from '../kernel/current.ts';
 import { release_held_files } from '../kernel/fd_table.ts';
-import { CALL_ARGUMENTS, CALL_FILES, CALL_WAITS, Task } from '../kernel/task.layout.ts';
+import { CALL_ARGUMENTS, CALL_EXCLUSIVE, CALL_FILES, CALL_WAITS, Task } from '../kernel/task.layout.ts';
 import { SYSCALLS } from './table.ts';
 
 export const SYSCALL_RESUME = 0;
@@ -72,14 +72,15 @@ export function enter_syscall(): number {
 export function resume_syscall(): number {
   const task = current;
   Task.syscall_entries.set(task, Task.syscall_entries.get(task) + 1);
+  if ((Task.call_leftovers.get(task) & CALL_EXCLUSIVE) !== 0) waits_look();
   return run_handler(task, Task.syscall_number.get(task));
 }
 
 /** What the call has left behind: places in queues, references to files, kept arguments. */
-function give_back(task: Ptr<'Task'>): void {
+function give_back(task: Ptr<'Task'>, failed: boolean): void {
   const leftovers = Task.call_leftovers.get(task);
   Task.call_leftovers.set(task, 0);
-  if ((leftovers & CALL_WAITS) !== 0) waits_done();
+  if ((leftovers & CALL_WAITS) !== 0) waits_done(failed);
   if ((leftovers & CALL_FILES) !== 0) release_held_files(task);
   if ((leftovers & CALL_ARGUMENTS) !== 0) release_arguments();
 }
@@ -96,7 +97,7 @@ function run_handler(task: Ptr<'Task'>, number: number): number {
     if (tracer !== null) tracer.block(number);
     return SYSCALL_BLOCKED;
   }
-  if (Task.call_leftovers.get(task) !== 0) give_back(task);
+  if (Task.call_leftovers.get(task) !== 0) give_back(task, result < 0);
   if (tracer !== null) tracer.leave(number, result);
   if (result === NO_RESULT) {
     Task.syscall_number.set(task, -1);

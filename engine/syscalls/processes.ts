@@ -110,7 +110,7 @@ function clone_and_wait(args: CloneArgs): number {
     const waiting = wait_on_killable(Task.vfork_queue.at(child), POLLIN);
     if (waiting === RETRY || waiting === BLOCKED) return waiting;
   }
-  waits_done();
+  waits_done(false);
   task_put(child);
   return Task.syscall_progress.get(current);
 }

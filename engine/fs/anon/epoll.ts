@@ -10,7 +10,17 @@
  */
 import { EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, EPERM } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
-import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP, POLLERR, POLLHUP, READABLE } from '../../abi/poll.ts';
+import {
+  EPOLLET,
+  EPOLLEXCLUSIVE,
+  EPOLLONESHOT,
+  EPOLLWAKEUP,
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  READABLE,
+} from '../../abi/poll.ts';
 import type { Ptr } from '../../base/types.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { EPOLL_LOCK, EPOLL_READY_LOCK, EPOLL_WATCH_LOCK } from '../../heap/lock_order.ts';
@@ -117,14 +127,21 @@ export function epoll_ready_count(file: Ptr<'File'>): number {
   return count;
 }
 
-/** The wake function of items; runs under the watched file's queue lock. */
+/**
+ * The wake function of items; runs under the watched file's queue lock. An EPOLLEXCLUSIVE item counts for the wake only
+ * where somebody waits for the instance, and the wake is for reading or for writing and not for both (Linux's
+ * ep_poll_callback).
+ */
 function item_woken(waiter: number, events: number): boolean {
   const item = waiter as Item;
-  if ((EpollItem.events.get(item) & events) === 0) return false;
+  const interest = EpollItem.events.get(item);
+  if ((interest & events) === 0) return false;
   const epoll = EpollItem.epoll.get(item);
   make_ready(epoll, item);
-  wake(Epoll.queue.at(epoll), READABLE);
-  return true;
+  const chosen = wake(Epoll.queue.at(epoll), READABLE);
+  if ((interest & EPOLLEXCLUSIVE) === 0) return true;
+  const direction = events & (POLLIN | POLLOUT);
+  return chosen > 0 && (direction === 0 || (direction !== (POLLIN | POLLOUT) && (interest & direction) !== 0));
 }
 register_wake(WAKE_EPOLL, item_woken);
 
