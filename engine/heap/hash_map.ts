@@ -2,10 +2,12 @@
  * HashMap: 32-bit keys to 32-bit values (pointers, numbers), chained, for pids, futexes and the like.
  * Buckets are one heap page (1024 chains); nodes come from a slab. Guarded by its owner's lock.
  */
+
 import type { Ptr } from '../base/types.ts';
+import { bytes_zero } from './bytes.ts';
 import { heap_page_alloc, heap_page_free } from './heap_pages.ts';
 import { layout } from './layout.ts';
-import { U8, U32 } from './memory.ts';
+import { U32 } from './memory.ts';
 import { slab } from './slab.ts';
 
 const BUCKETS = 1024;
@@ -32,7 +34,7 @@ function bucket_of(map: Ptr<'HashMap'>, key: number): number {
 export function map_init(map: Ptr<'HashMap'>): boolean {
   const page = heap_page_alloc();
   if (page === 0) return false;
-  U8.fill(0, page, page + BUCKETS * 4);
+  bytes_zero(page, BUCKETS * 4);
   HashMap.buckets.set(map, page);
   HashMap.count.set(map, 0);
   return true;

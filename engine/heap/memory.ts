@@ -11,6 +11,7 @@
  */
 
 import { drop_thread_caches } from '../base/caches.ts';
+import { type BulkOperations, bulk_operations } from './bulk.ts';
 
 export let U8: Uint8Array = new Uint8Array(0);
 export let I32: Int32Array = new Int32Array(0);
@@ -18,6 +19,14 @@ export let U32: Uint32Array = new Uint32Array(0);
 export let U16: Uint16Array = new Uint16Array(0);
 export let F64: Float64Array = new Float64Array(0);
 export let U64: BigUint64Array = new BigUint64Array(0);
+
+function unbound(): never {
+  throw new Error('no machine is bound to this thread');
+}
+
+/** Copies bytes (target, source, length), and fills them (target, value, length): see `bulk.ts`. */
+export let memory_copy: BulkOperations['copy'] = unbound;
+export let memory_fill: BulkOperations['fill'] = unbound;
 
 let bound: WebAssembly.Memory | null = null;
 
@@ -31,6 +40,9 @@ export function bind_memory(memory: WebAssembly.Memory): void {
   U16 = new Uint16Array(buffer);
   F64 = new Float64Array(buffer);
   U64 = new BigUint64Array(buffer);
+  const bulk = bulk_operations(memory);
+  memory_copy = bulk.copy;
+  memory_fill = bulk.fill;
   bound = memory;
 }
 
@@ -48,5 +60,7 @@ export function unbind_memory(): void {
   U16 = new Uint16Array(0);
   F64 = new Float64Array(0);
   U64 = new BigUint64Array(0);
+  memory_copy = unbound;
+  memory_fill = unbound;
   bound = null;
 }

@@ -4,10 +4,11 @@
  * messages). Positions only rise, modulo 2^32; the difference is the fill. The writer publishes bytes by
  * storing `tail` atomically after them, the reader frees space by storing `head`.
  */
+
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
+import { bytes_copy } from './bytes.ts';
 import { layout } from './layout.ts';
-import { U8 } from './memory.ts';
 
 const l = layout('Ring');
 export const Ring = l.done(
@@ -47,8 +48,8 @@ export function ring_write(ring: Ptr<'Ring'>, source: number, length: number): n
   const mask = Ring.size.get(ring) - 1;
   const at = Ring.buffer.get(ring) + (tail & mask);
   const first = Math.min(n, mask + 1 - (tail & mask));
-  U8.copyWithin(at, source, source + first);
-  if (n > first) U8.copyWithin(Ring.buffer.get(ring), source + first, source + n);
+  bytes_copy(at, source, first);
+  if (n > first) bytes_copy(Ring.buffer.get(ring), source + first, n - first);
   Ring.tail.store(ring, (tail + n) | 0);
   return n;
 }
@@ -60,8 +61,8 @@ export function ring_read(ring: Ptr<'Ring'>, target: number, length: number): nu
   const mask = Ring.size.get(ring) - 1;
   const at = Ring.buffer.get(ring) + (head & mask);
   const first = Math.min(n, mask + 1 - (head & mask));
-  U8.copyWithin(target, at, at + first);
-  if (n > first) U8.copyWithin(target + first, Ring.buffer.get(ring), Ring.buffer.get(ring) + (n - first));
+  bytes_copy(target, at, first);
+  if (n > first) bytes_copy(target + first, Ring.buffer.get(ring), n - first);
   Ring.head.store(ring, (head + n) | 0);
   return n;
 }

@@ -28,9 +28,10 @@ import { EAGAIN, EINVAL, ENOMEM, EPERM, ERESTARTNOINTR } from '../abi/errno.ts';
 import { SCHED_BATCH, SCHED_IDLE, SCHED_OTHER, SCHED_RESET_ON_FORK } from '../abi/sched.ts';
 import { NSIG, SIG_DFL, SIG_IGN, SS_DISABLE } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
+import { bytes_copy, bytes_zero } from '../heap/bytes.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { SIGHAND_LOCK } from '../heap/lock_order.ts';
-import { F64, U8, U32 } from '../heap/memory.ts';
+import { F64, U32 } from '../heap/memory.ts';
 import { CpuState, RSP } from '../machine/cpu.layout.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
 import { fatal_signal_pending } from './block.ts';
@@ -162,7 +163,7 @@ function new_group(args: CloneArgs): Group {
     return group;
   }
   const limits = ThreadGroup.rlimits;
-  U8.copyWithin(limits.at(group), limits.at(parent), limits.at(parent) + limits.size);
+  bytes_copy(limits.at(group), limits.at(parent), limits.size);
   ThreadGroup.oom_score_adj.set(group, ThreadGroup.oom_score_adj.get(parent));
   return group;
 }
@@ -170,7 +171,7 @@ function new_group(args: CloneArgs): Group {
 /** Copies all actions. */
 export function copy_actions(to: Ptr<'SigHand'>, from: Ptr<'SigHand'>): void {
   lock(SigHand.lock.at(from), SIGHAND_LOCK);
-  U8.copyWithin(SigHand.actions.at(to), SigHand.actions.at(from), SigHand.actions.at(from) + NSIG * ACTION_BYTES);
+  bytes_copy(SigHand.actions.at(to), SigHand.actions.at(from), NSIG * ACTION_BYTES);
   unlock(SigHand.lock.at(from), SIGHAND_LOCK);
 }
 
@@ -179,7 +180,7 @@ export function reset_handlers(sighand: Ptr<'SigHand'>): void {
   for (let i = 0; i < NSIG; i++) {
     const at = SigHand.actions.at(sighand) + i * ACTION_BYTES;
     const handler = F64[(at + ACTION_HANDLER) >> 3] as number;
-    U8.fill(0, at, at + ACTION_BYTES);
+    bytes_zero(at, ACTION_BYTES);
     F64[(at + ACTION_HANDLER) >> 3] = handler === SIG_IGN ? SIG_IGN : SIG_DFL;
   }
 }
@@ -205,7 +206,7 @@ function discard_resources(child: T): void {
 /** Registers, signal mask, scheduling and the rest that a child takes over. */
 function copy_state(child: T, args: CloneArgs): void {
   const cpu = Task.cpu.get(child);
-  U8.copyWithin(cpu, current_cpu, current_cpu + CpuState.SIZE);
+  bytes_copy(cpu, current_cpu, CpuState.SIZE);
   CpuState.retired.set(cpu, 0);
   U32[cpu >> 2] = 0;
   U32[(cpu >> 2) + 1] = 0;
@@ -228,7 +229,7 @@ function copy_state(child: T, args: CloneArgs): void {
   Task.clear_child_tid.set(child, (args.flags & CLONE_CHILD_CLEARTID) !== 0 ? args.child_tid : 0);
   Task.set_child_tid.set(child, (args.flags & CLONE_CHILD_SETTID) !== 0 ? args.child_tid : 0);
   if ((args.flags & CLONE_VM) === 0) Task.rseq.set(child, Task.rseq.get(current));
-  U8.copyWithin(Task.comm.at(child), Task.comm.at(current), Task.comm.at(current) + 16);
+  bytes_copy(Task.comm.at(child), Task.comm.at(current), 16);
   Task.vfork_pending.store(child, (args.flags & CLONE_VFORK) !== 0 ? 1 : 0);
   Task.resume.set(child, RESUME_START);
 }

@@ -2,8 +2,10 @@
  * Credentials: immutable records shared by reference; a change makes a copy and publishes it (Linux's
  * prepare_creds, commit_creds). credentials(7), capabilities(7).
  */
+
 import type { Ptr } from '../base/types.ts';
-import { U8, U32 } from '../heap/memory.ts';
+import { bytes_copy } from '../heap/bytes.ts';
+import { U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { Mm } from '../mm/mm.layout.ts';
 import { Credentials } from './credentials.layout.ts';
@@ -54,7 +56,7 @@ export function credentials_prepare(): Ptr<'Credentials'> {
   const copy = credentials_slab.alloc();
   if (copy === 0) return copy;
   const old = Task.credentials.get(current);
-  U8.copyWithin(copy, old, old + Credentials.SIZE);
+  bytes_copy(copy, old, Credentials.SIZE);
   Credentials.refs.store(copy, 1);
   return copy;
 }

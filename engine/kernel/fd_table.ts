@@ -15,15 +15,17 @@
  *
  * Lock order: files, then nothing: references are dropped after the lock is released.
  */
+
 import { EBADF, EBUSY, EMFILE, ENOMEM } from '../abi/errno.ts';
 import { O_CLOEXEC, O_PATH } from '../abi/fcntl.ts';
 import { RLIMIT_NOFILE } from '../abi/resource.ts';
 import { assert, CHECKED } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
+import { bytes_zero } from '../heap/bytes.ts';
 import { heap_page_alloc } from '../heap/heap_pages.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILES_LOCK } from '../heap/lock_order.ts';
-import { U8, U32 } from '../heap/memory.ts';
+import { U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { File } from '../vfs/file.layout.ts';
 import { file_get, file_put } from '../vfs/file.ts';
@@ -68,12 +70,12 @@ export function entry_make(files: Ptr<'Files'>, fd: number): number {
   if (directory === 0) {
     directory = heap_page_alloc();
     if (directory === 0) return NO_ENTRY;
-    U8.fill(0, directory, directory + PAGE_BYTES);
+    bytes_zero(directory, PAGE_BYTES);
     Files.directory.set(files, directory);
   }
   const page = heap_page_alloc();
   if (page === 0) return NO_ENTRY;
-  U8.fill(0, page, page + PAGE_BYTES);
+  bytes_zero(page, PAGE_BYTES);
   U32[(directory + ((fd / FD_PAGE_ENTRIES) | 0) * 8) >> 2] = page;
   return page + (fd % FD_PAGE_ENTRIES) * 4;
 }

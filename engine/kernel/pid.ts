@@ -2,9 +2,11 @@
  * Numbers of tasks, process groups and sessions: allotting them, and finding what they name. All under the
  * tasklist lock. A number is not handed out again while a task, a process group, a session or a pidfd uses it.
  */
+
 import type { Ptr } from '../base/types.ts';
+import { bytes_zero } from '../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
-import { I32, U8 } from '../heap/memory.ts';
+import { I32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { KernelRoot, PID_LIMIT, PID_PAGE_ENTRIES } from './kernel.layout.ts';
 import { kernel_root } from './kernel.ts';
@@ -73,7 +75,7 @@ function ensure_page(number: number): boolean {
   if (I32[at] !== 0) return true;
   const page = heap_page_alloc();
   if (page === 0) return false;
-  U8.fill(0, page, page + PID_PAGE_ENTRIES * 4);
+  bytes_zero(page, PID_PAGE_ENTRIES * 4);
   I32[at] = page;
   return true;
 }

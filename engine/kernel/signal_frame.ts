@@ -11,8 +11,10 @@
  *
  * The frame is built in the vCPU's staging area and copied out whole.
  */
+
 import { SA_ONSTACK, SA_RESTORER, SS_AUTODISARM } from '../abi/signal.ts';
-import { I32, U8, U16, U32 } from '../heap/memory.ts';
+import { bytes_zero } from '../heap/bytes.ts';
+import { I32, U16, U32 } from '../heap/memory.ts';
 import { CpuState, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from '../machine/cpu.layout.ts';
 import { FXSAVE_BYTES, fxrstor, fxsave, reset_fpu, rflags_get, rflags_set } from '../machine/cpu.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
@@ -124,7 +126,7 @@ function fill_frame(
   mask_lo: number,
   mask_hi: number,
 ): void {
-  U8.fill(0, at, at + FRAME_BYTES);
+  bytes_zero(at, FRAME_BYTES);
   store64(at, restorer);
   U32[(at + UCONTEXT) >> 2] = UC_FLAGS;
   store64(at + UC_STACK, Task.altstack_address.get(current));

@@ -4,7 +4,8 @@
  * memory, so that no object is made for it. One structure at a time; its content does not survive a block.
  */
 
-import { F64, I32, U8, U32 } from '../heap/memory.ts';
+import { bytes_zero } from '../heap/bytes.ts';
+import { F64, I32, U32 } from '../heap/memory.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out } from '../mm/uaccess.ts';
 import { current_vcpu } from './current.ts';
@@ -30,7 +31,7 @@ export function stage_out(uaddr: number, length: number): number {
 
 /** Zeroes the first `length` bytes. */
 export function stage_clear(length: number): void {
-  U8.fill(0, stage(), stage() + length);
+  bytes_zero(stage(), length);
 }
 
 /** The word at byte `offset`, signed or unsigned. */

@@ -5,8 +5,10 @@
  * tree) - `enqueue` - runs - `exit_task` (exit.ts) - `task_release` when reaped, or at once for a thread that is
  * not the leader - freed when the run loop has dropped it too.
  */
+
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
+import { bytes_zero } from '../heap/bytes.ts';
 import { U8 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { CpuState } from '../machine/cpu.layout.ts';
@@ -272,6 +274,6 @@ export function task_comm(task: T): string {
 /** Names the thread: at most 15 bytes are kept (prctl PR_SET_NAME, execve). */
 export function set_task_comm(task: T, name: string): void {
   const at = Task.comm.at(task);
-  U8.fill(0, at, at + 16);
+  bytes_zero(at, 16);
   for (let i = 0; i < 15 && i < name.length; i++) U8[at + i] = name.charCodeAt(i);
 }

@@ -2,7 +2,9 @@
  * The register record in the architecture's own formats: RFLAGS as one word, and the FXSAVE image (Intel SDM vol. 1,
  * 10.5.1 "FXSAVE Area"), for signal frames and tracers.
  */
+
 import type { Ptr } from '../base/types.ts';
+import { bytes_copy, bytes_zero } from '../heap/bytes.ts';
 import { U8, U16, U32 } from '../heap/memory.ts';
 import { AUX_AF, AUX_CF, AUX_PDB_SHIFT, AUX_PO, AUX_SFD, CpuState } from './cpu.layout.ts';
 
@@ -71,7 +73,7 @@ function st_at(cpu: Cpu, i: number): number {
 
 /** Stores the x87 and SSE state as FXSAVE64 does, at machine address `at` (16-byte aligned). */
 export function fxsave(cpu: Cpu, at: number): void {
-  U8.fill(0, at, at + FXSAVE_BYTES);
+  bytes_zero(at, FXSAVE_BYTES);
   U16[at >> 1] = CpuState.fcw.get(cpu);
   U16[(at + 2) >> 1] = CpuState.fsw.get(cpu);
   U8[at + 4] = CpuState.ftag.get(cpu);
@@ -82,8 +84,8 @@ export function fxsave(cpu: Cpu, at: number): void {
   U32[(at + 20) >> 2] = CpuState.fdp.hi(cpu);
   U32[(at + 24) >> 2] = CpuState.mxcsr.get(cpu);
   U32[(at + 28) >> 2] = MXCSR_MASK;
-  for (let i = 0; i < 8; i++) U8.copyWithin(at + 32 + i * 16, st_at(cpu, i), st_at(cpu, i) + 10);
-  U8.copyWithin(at + 160, CpuState.xmm.at(cpu), CpuState.xmm.at(cpu) + 256);
+  for (let i = 0; i < 8; i++) bytes_copy(at + 32 + i * 16, st_at(cpu, i), 10);
+  bytes_copy(at + 160, CpuState.xmm.at(cpu), 256);
 }
 
 /** Loads the image that `fxsave` stores. False, with nothing changed, where FXRSTOR would raise #GP. */
@@ -97,8 +99,8 @@ export function fxrstor(cpu: Cpu, at: number): boolean {
   CpuState.fip.set_parts(cpu, U32[(at + 8) >> 2] as number, U32[(at + 12) >> 2] as number);
   CpuState.fdp.set_parts(cpu, U32[(at + 16) >> 2] as number, U32[(at + 20) >> 2] as number);
   CpuState.mxcsr.set(cpu, mxcsr);
-  for (let i = 0; i < 8; i++) U8.copyWithin(st_at(cpu, i), at + 32 + i * 16, at + 32 + i * 16 + 10);
-  U8.copyWithin(CpuState.xmm.at(cpu), at + 160, at + 160 + 256);
+  for (let i = 0; i < 8; i++) bytes_copy(st_at(cpu, i), at + 32 + i * 16, 10);
+  bytes_copy(CpuState.xmm.at(cpu), at + 160, 256);
   return true;
 }
 
@@ -112,14 +114,14 @@ export function reset_fpu(cpu: Cpu): void {
   CpuState.fdp.set_parts(cpu, 0, 0);
   CpuState.mxcsr.set(cpu, INITIAL_MXCSR);
   const st = CpuState.st.at(cpu);
-  U8.fill(0, st, st + 128);
+  bytes_zero(st, 128);
   const xmm = CpuState.xmm.at(cpu);
-  U8.fill(0, xmm, xmm + 256);
+  bytes_zero(xmm, 256);
 }
 
 /** Zeroes the register record to what execve gives a program; rip and rsp are the loader's. */
 export function reset_cpu(cpu: Cpu): void {
-  U8.fill(0, cpu, cpu + CpuState.SIZE);
+  bytes_zero(cpu, CpuState.SIZE);
   reset_fpu(cpu);
   rflags_set(cpu, 0);
 }

@@ -7,20 +7,10 @@
  * faulting. Pinned pieces stay valid until the vCPU's next safe point: a frame is reused only after
  * every vCPU has passed one. One cursor is reused per thread; it does not live across a block.
  */
-import { F64, U8 } from '../heap/memory.ts';
+import { bytes_copy, bytes_zero } from '../heap/bytes.ts';
 
 /** Pieces pinned at a time: 1 MiB of pages, plus one for an unaligned start. */
 export const IO_MAX_PIECES = 257;
-
-/** Zeros machine memory; whole words go through the Float64 view, whose fill is several times faster. */
-export function fill_zero_bytes(at: number, length: number): void {
-  const end = at + length;
-  const first = Math.min(end, Math.ceil(at / 8) * 8);
-  const last = Math.max(first, Math.floor(end / 8) * 8);
-  for (let a = at; a < first; a++) U8[a] = 0;
-  F64.fill(0, first / 8, last / 8);
-  for (let a = last; a < end; a++) U8[a] = 0;
-}
 
 export class IoCursor {
   private readonly addresses = new Float64Array(IO_MAX_PIECES);
@@ -110,7 +100,7 @@ export class IoCursor {
     const total = left;
     while (left > 0) {
       const n = Math.min(left, this.piece_length());
-      U8.copyWithin(this.piece_address(), source, source + n);
+      bytes_copy(this.piece_address(), source, n);
       source += n;
       left -= n;
       this.advance(n);
@@ -125,7 +115,7 @@ export class IoCursor {
     while (left > 0) {
       const n = Math.min(left, this.piece_length());
       const from = this.piece_address();
-      U8.copyWithin(target, from, from + n);
+      bytes_copy(target, from, n);
       target += n;
       left -= n;
       this.advance(n);
@@ -140,7 +130,7 @@ export class IoCursor {
     while (left > 0) {
       const n = Math.min(left, this.piece_length());
       const at = this.piece_address();
-      fill_zero_bytes(at, n);
+      bytes_zero(at, n);
       left -= n;
       this.advance(n);
     }

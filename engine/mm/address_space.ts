@@ -8,8 +8,9 @@
  *   brk, madvise, mlock -> uaccess, iov, futex_key, stats
  */
 import type { FrameAddr, Ptr } from '../base/types.ts';
+import { bytes_copy } from '../heap/bytes.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
-import { F64, U32 } from '../heap/memory.ts';
+import { U32 } from '../heap/memory.ts';
 import { ref_put } from '../heap/refcount.ts';
 import { slab } from '../heap/slab.ts';
 import { frame_alloc_uninitialized, frame_copy, frame_get, zero_frame } from '../machine/frames.ts';
@@ -150,14 +151,13 @@ function copy_fields(child: Ptr<'Mm'>, mm: Ptr<'Mm'>): void {
   Mm.seed.set(child, Mm.seed.get(mm));
   Mm.dumpable.set(child, Mm.dumpable.get(mm));
   Mm.thp_disable.set(child, Mm.thp_disable.get(mm));
-  const from = (mm + Mm.mmap_base.offset) / 8;
-  F64.copyWithin((child + Mm.mmap_base.offset) / 8, from, (mm + Mm.env_end.offset) / 8 + 1);
+  const offset = Mm.mmap_base.offset;
+  bytes_copy(child + offset, mm + offset, Mm.env_end.offset + 8 - offset);
   Mm.limit_as.set(child, Mm.limit_as.get(mm));
   Mm.limit_data.set(child, Mm.limit_data.get(mm));
   Mm.limit_stack.set(child, Mm.limit_stack.get(mm));
   Mm.limit_memlock.set(child, Mm.limit_memlock.get(mm));
-  const auxv = Mm.auxv.at(mm) >> 2;
-  U32.copyWithin(Mm.auxv.at(child) >> 2, auxv, auxv + Mm.auxv.size / 4);
+  bytes_copy(Mm.auxv.at(child), Mm.auxv.at(mm), Mm.auxv.size);
 }
 
 function fork_vma(child: Ptr<'Mm'>, mm: Ptr<'Mm'>, vma: Ptr<'Vma'>): boolean {

@@ -9,13 +9,15 @@
  * Writes by a vCPU whose address space has other users pin the frame for their duration (machine/pins.ts).
  * Writes to frames with decoded code invalidate it.
  */
+
 import { EFAULT, ENAMETOOLONG } from '../abi/errno.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
+import { bytes_copy, bytes_zero } from '../heap/bytes.ts';
 import { I32, U8, U16, U32 } from '../heap/memory.ts';
 import { code_frame_changed } from '../machine/code_events.ts';
 import { FRAME_CODE, FrameInfo } from '../machine/frame.layout.ts';
 import { frame_info } from '../machine/frames.ts';
-import { fill_zero_bytes, type IoCursor } from '../machine/io.ts';
+import type { IoCursor } from '../machine/io.ts';
 import { PTE_PRESENT, PTE_WRITE, TASK_SIZE } from '../machine/page_table.layout.ts';
 import { pte_slot } from '../machine/page_table.ts';
 import { pin_frame, unpin_all, unpin_last } from '../machine/pins.ts';
@@ -28,7 +30,9 @@ const TWO_32 = 4294967296;
 /** What signed readers return for -EFAULT: outside every signed 64-bit value's range of exact use. */
 export const USER_FAULT = -(2 ** 62);
 
-const COPY_LOOP_MAX = 32;
+/** Bytes up to which a loop is quicker than a call: between views of machine memory, and from a JavaScript array. */
+const COPY_LOOP_MAX = 4;
+const SET_LOOP_MAX = 32;
 
 /** Machine address behind a readable user address, or -EFAULT. */
 export function user_read_address(uaddr: number): number {
@@ -82,7 +86,7 @@ function end_write(): void {
 }
 
 function copy_bytes(target: number, source: number, length: number): void {
-  if (length > COPY_LOOP_MAX) U8.copyWithin(target, source, source + length);
+  if (length > COPY_LOOP_MAX) bytes_copy(target, source, length);
   else for (let i = 0; i < length; i++) U8[target + i] = U8[source + i] as number;
 }
 
@@ -121,7 +125,7 @@ export function copy_out_bytes(uaddr: number, bytes: Uint8Array): number {
     const at = user_write_address(uaddr + done);
     if (at < 0) return at;
     const n = Math.min(bytes.length - done, 4096 - (at & 0xfff));
-    if (n > COPY_LOOP_MAX) U8.set(bytes.subarray(done, done + n), at);
+    if (n > SET_LOOP_MAX) U8.set(bytes.subarray(done, done + n), at);
     else for (let i = 0; i < n; i++) U8[at + i] = bytes[done + i] as number;
     end_write();
     done += n;
@@ -135,7 +139,7 @@ export function clear_user(uaddr: number, length: number): number {
     const at = user_write_address(uaddr);
     if (at < 0) return at;
     const n = Math.min(length, 4096 - (at & 0xfff));
-    fill_zero_bytes(at, n);
+    bytes_zero(at, n);
     end_write();
     uaddr += n;
     length -= n;

@@ -2,10 +2,12 @@
  * Messages of local sockets: bytes on their way, with who sent them and what descriptors they carry. Short ones lie
  * in the record, long ones in pages of guest RAM.
  */
+
 import { register_transient } from '../base/transients.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
+import { bytes_copy } from '../heap/bytes.ts';
 import { heap_page_free } from '../heap/heap_pages.ts';
-import { U8, U32 } from '../heap/memory.ts';
+import { U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { frame_alloc_uninitialized, frame_put } from '../machine/frames.ts';
 import type { IoCursor } from '../machine/io.ts';
@@ -114,7 +116,7 @@ export function address_create(path: number, length: number): Ptr<'SocketAddress
   if (address === 0) return address;
   SocketAddress.refs.set(address, 1);
   SocketAddress.length.set(address, length + 2);
-  U8.copyWithin(SocketAddress.path.at(address), path, path + length);
+  bytes_copy(SocketAddress.path.at(address), path, length);
   return address;
 }
 

@@ -2,10 +2,12 @@
  * execve(2) and execveat(2): reads the strings, loads the program (loader/load.ts), ends the other threads and
  * becomes the program (kernel/exec.ts).
  */
+
 import { E2BIG, EBADF, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, ENOMEM, NO_RESULT } from '../abi/errno.ts';
 import { RLIMIT_STACK } from '../abi/resource.ts';
 import { SIGSEGV } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
+import { bytes_zero } from '../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { U8 } from '../heap/memory.ts';
 import { arg_i32, arg_u64 } from '../kernel/args.ts';
@@ -177,7 +179,7 @@ function load(
 /** The name that the thread gets when the exec succeeds, kept in the handler's own words of the task. */
 function keep_name(bytes: Uint8Array): void {
   const at = Task.exec_comm.at(current);
-  U8.fill(0, at, at + 16);
+  bytes_zero(at, 16);
   U8.set(bytes.subarray(0, 15), at);
 }
 

@@ -5,7 +5,7 @@ import { EBADF, EFAULT, EINVAL, ENOMEM, ENOSPC, ENOSYS, EPERM } from '../abi/err
 import { MAP_ANONYMOUS, MAP_HUGETLB, MLOCK_ONFAULT } from '../abi/mman.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK } from '../abi/resource.ts';
 import type { Ptr } from '../base/types.ts';
-import { U8 } from '../heap/memory.ts';
+import { bytes_copy } from '../heap/bytes.ts';
 import { arg_i32, arg_lo, arg_u32, arg_u64 } from '../kernel/args.ts';
 import { capable } from '../kernel/credentials.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
@@ -168,7 +168,7 @@ function vm_copy(mm: Ptr<'Mm'>, skip: number, base: number, length: number, writ
       const n = Math.min(local.piece_length(), remote.piece_length());
       const from = write ? local : remote;
       const to = write ? remote : local;
-      U8.copyWithin(to.piece_address(), from.piece_address(), from.piece_address() + n);
+      bytes_copy(to.piece_address(), from.piece_address(), n);
       local.advance(n);
       remote.advance(n);
     }

@@ -1,6 +1,7 @@
 /**
  * Attributes of threads and processes: prctl(2), arch_prctl(2), personality(2).
  */
+
 import { CAP_LAST, CAP_SETPCAP } from '../abi/capability.ts';
 import { EFAULT, EINVAL, ENODEV, ENOMEM, EPERM } from '../abi/errno.ts';
 import {
@@ -38,7 +39,7 @@ import {
   PR_TSC_ENABLE,
 } from '../abi/prctl.ts';
 import type { Ptr } from '../base/types.ts';
-import { U8 } from '../heap/memory.ts';
+import { bytes_copy, bytes_zero } from '../heap/bytes.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
 import { Credentials } from '../kernel/credentials.layout.ts';
 import { capable, credentials_commit, credentials_prepare } from '../kernel/credentials.ts';
@@ -82,13 +83,13 @@ function set_name(): number {
   if (length === -EFAULT) return length;
   const at = Task.comm.at(current);
   const kept = length < 0 ? COMM_BYTES - 1 : length;
-  U8.fill(0, at, at + COMM_BYTES);
-  U8.copyWithin(at, stage(), stage() + kept);
+  bytes_zero(at, COMM_BYTES);
+  bytes_copy(at, stage(), kept);
   return 0;
 }
 
 function get_name(): number {
-  U8.copyWithin(stage(), Task.comm.at(current), Task.comm.at(current) + COMM_BYTES);
+  bytes_copy(stage(), Task.comm.at(current), COMM_BYTES);
   return stage_out(arg_u64(1), COMM_BYTES);
 }
 

@@ -5,7 +5,7 @@ import { AF_UNIX, SOCKADDR_STORAGE_SIZE, SOCKADDR_UN_SIZE, UNIX_PATH_MAX } from 
 import { S_IFMT, S_IFSOCK } from '../abi/stat.ts';
 import { register_transient } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
-import { bytes_length, bytes_write } from '../heap/bytes.ts';
+import { bytes_copy, bytes_length, bytes_write } from '../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { U8, U16 } from '../heap/memory.ts';
 import { KEPT_NAME, keep_bytes, kept_piece, recall_bytes } from '../kernel/call_arguments.ts';
@@ -130,7 +130,7 @@ function stage_address(address: Ptr<'SocketAddress'>): number {
   stage_set_u32(0, AF_UNIX);
   if (address === 0) return 2;
   const length = SocketAddress.length.get(address);
-  U8.copyWithin(stage() + 2, SocketAddress.path.at(address), SocketAddress.path.at(address) + length - 2);
+  bytes_copy(stage() + 2, SocketAddress.path.at(address), length - 2);
   return length;
 }
 

@@ -1,6 +1,7 @@
 /**
  * The machine and its limits: uname(2), sysinfo(2), getrlimit(2), getrusage(2), getrandom(2).
  */
+
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, CAP_SYSLOG } from '../abi/capability.ts';
 import { EFAULT, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
 import {
@@ -17,6 +18,7 @@ import {
 } from '../abi/resource.ts';
 import { KERNEL_NAME, KERNEL_RELEASE, KERNEL_VERSION, MACHINE_NAME } from '../abi/utsname.ts';
 import type { Ptr } from '../base/types.ts';
+import { bytes_copy } from '../heap/bytes.ts';
 import { U8 } from '../heap/memory.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
 import { group_cpu_ns, task_cpu_ns } from '../kernel/cpu_time.ts';
@@ -69,9 +71,9 @@ function sys_uname(): number {
   const root = kernel_root();
   lock_tasklist();
   const host = KernelRoot.hostname.at(root);
-  U8.copyWithin(stage() + UTS_LENGTH, host, host + KernelRoot.hostname_length.get(root));
+  bytes_copy(stage() + UTS_LENGTH, host, KernelRoot.hostname_length.get(root));
   const length = KernelRoot.domain_length.get(root);
-  U8.copyWithin(stage() + UTS_LENGTH * 5, KernelRoot.domain.at(root), KernelRoot.domain.at(root) + length);
+  bytes_copy(stage() + UTS_LENGTH * 5, KernelRoot.domain.at(root), length);
   unlock_tasklist();
   if (length === 0) stage_text(UTS_LENGTH * 5, '(none)');
   return stage_out(arg_u64(0), UTS_LENGTH * 6);
@@ -90,7 +92,7 @@ function sys_sethostname(): number {
   if (length < 0) return length;
   const root = kernel_root();
   lock_tasklist();
-  U8.copyWithin(KernelRoot.hostname.at(root), stage(), stage() + length);
+  bytes_copy(KernelRoot.hostname.at(root), stage(), length);
   KernelRoot.hostname_length.set(root, length);
   unlock_tasklist();
   return 0;
@@ -101,7 +103,7 @@ function sys_setdomainname(): number {
   if (length < 0) return length;
   const root = kernel_root();
   lock_tasklist();
-  U8.copyWithin(KernelRoot.domain.at(root), stage(), stage() + length);
+  bytes_copy(KernelRoot.domain.at(root), stage(), length);
   KernelRoot.domain_length.set(root, length);
   unlock_tasklist();
   return 0;

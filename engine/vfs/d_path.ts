@@ -94,7 +94,7 @@ function write_path(
 function place(target: number, from: number, length: number, reached: boolean, capacity: number): number {
   const prefix = reached ? '' : '(unreachable)';
   if (length + prefix.length > capacity) return -ENAMETOOLONG;
-  U8.copyWithin(target + prefix.length, from, from + length);
+  bytes_copy(target + prefix.length, from, length);
   bytes_write(target, prefix);
   return length + prefix.length;
 }

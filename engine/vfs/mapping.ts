@@ -9,13 +9,14 @@
  * Callers hold a reference on the mapping. Reading and writing a file's data by read(2) and write(2)
  * goes through the same frames (`mapping_page`), so mappings and descriptors agree at all times.
  */
+
 import { EFBIG, ENOMEM, ENXIO } from '../abi/errno.ts';
 import { assert } from '../base/assert.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
+import { bytes_zero } from '../heap/bytes.ts';
 import { lock, try_lock, unlock } from '../heap/lock.ts';
 import { MAPPING_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
-import { U8 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
 import { FRAME_CACHE, FRAME_DIRTY, FRAME_WRITEBACK, FrameInfo } from '../machine/frame.layout.ts';
 import {
@@ -222,7 +223,7 @@ function zero_tail(mapping: Ptr<'Mapping'>, size: number): void {
   const offset = size % 4096;
   if (offset === 0) return;
   const frame = tree_find(mapping, Math.floor(size / 4096));
-  if (frame !== 0) U8.fill(0, frame + offset, frame + 4096);
+  if (frame !== 0) bytes_zero(frame + offset, 4096 - offset);
 }
 
 function drop_pages(mapping: Ptr<'Mapping'>, first: number): void {
@@ -281,7 +282,7 @@ function zero_range(mapping: Ptr<'Mapping'>, index: number, offset: number, leng
   if (frame === 0) return 0;
   if (frame < 0) return frame;
   if (length === 4096) frame_zero(frame as FrameAddr);
-  else U8.fill(0, frame + offset, frame + offset + length);
+  else bytes_zero(frame + offset, length);
   mark_dirty(frame as FrameAddr);
   frame_put(frame as FrameAddr);
   return 0;

@@ -1,11 +1,13 @@
 /** The capacity of a pipe: F_GETPIPE_SZ and F_SETPIPE_SZ (fcntl(2)). */
+
 import { EBUSY, EINVAL, ENOMEM, EPERM } from '../../abi/errno.ts';
 import { WRITABLE } from '../../abi/poll.ts';
 import { type FrameAddr, PAGE_SIZE, type Ptr } from '../../base/types.ts';
+import { bytes_zero } from '../../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { ANON_LOCK } from '../../heap/lock_order.ts';
-import { U8, U32 } from '../../heap/memory.ts';
+import { U32 } from '../../heap/memory.ts';
 import { wake } from '../../heap/wait_queue.ts';
 import { frame_put } from '../../machine/frames.ts';
 import { AnonRoot } from './epoll.layout.ts';
@@ -75,7 +77,7 @@ function move_pages(pipe: Ptr<'Pipe'>, fresh: number, count: number): number {
   Pipe.page_count.set(pipe, count);
   Pipe.first.set(pipe, 0);
   Pipe.packet_count.set(pipe, 0);
-  U8.fill(0, Pipe.packets.at(pipe), Pipe.packets.at(pipe) + PIPE_MAX_PAGES / 8);
+  bytes_zero(Pipe.packets.at(pipe), PIPE_MAX_PAGES / 8);
   for (const [i, packet] of packets.entries()) if (packet) make_packet_slot(pipe, i);
   return 0;
 }

@@ -5,9 +5,10 @@
 import { EIO, ENODEV, ENOMEM } from '../../abi/errno.ts';
 import { make_dev, S_IFDIR, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { FrameAddr, Ptr } from '../../base/types.ts';
+import { bytes_zero } from '../../heap/bytes.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { INODE_LOCK } from '../../heap/lock_order.ts';
-import { F64, U8 } from '../../heap/memory.ts';
+import { F64 } from '../../heap/memory.ts';
 import { frame_zero } from '../../machine/frames.ts';
 import { INODE_KIND_HOST, icache_find, icache_insert, iget, inode_alloc, iput } from '../../vfs/inode.ts';
 import { MAPPING_HOST, Mapping } from '../../vfs/mapping.layout.ts';
@@ -212,7 +213,7 @@ export function host_read_page(inode: I, index: number, frame: FrameAddr): numbe
     done += n;
   }
   if (done === 0) frame_zero(frame);
-  else if (done < 4096) U8.fill(0, frame + done, frame + 4096);
+  else if (done < 4096) bytes_zero(frame + done, 4096 - done);
   return 0;
 }
 

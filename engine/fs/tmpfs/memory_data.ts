@@ -5,13 +5,14 @@
  * Limit: every page a file made here has in the cache counts. A file of the lower layer counts once it
  * is changed, then with its whole size: that much may become memory that nothing can take back.
  */
+
 import { EFBIG, EINVAL, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM } from '../../abi/errno.ts';
 import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE } from '../../abi/memfd.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from '../../abi/path.ts';
 import type { FrameAddr, Ptr } from '../../base/types.ts';
+import { bytes_copy, bytes_zero } from '../../heap/bytes.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { INODE_LOCK } from '../../heap/lock_order.ts';
-import { U8 } from '../../heap/memory.ts';
 import { frame_put, frame_zero } from '../../machine/frames.ts';
 import { INODE_KIND_OVERLAY, inode_operations, inode_touch_locked, TOUCH_CTIME, TOUCH_MTIME } from '../../vfs/inode.ts';
 import { MAPPING_OVERLAY, MAPPING_TMPFS, Mapping } from '../../vfs/mapping.layout.ts';
@@ -71,7 +72,7 @@ function read_through(inode: I, index: number, frame: FrameAddr): number {
   const read_page = inode_operations(lower).read_page;
   if (read_page === undefined) return -EINVAL;
   const result = read_page(lower, index, frame);
-  if (result === 0 && left < 4096) U8.fill(0, frame + left, frame + 4096);
+  if (result === 0 && left < 4096) bytes_zero(frame + left, 4096 - left);
   return result;
 }
 
@@ -90,7 +91,7 @@ export function memory_read_page(inode: I, index: number, frame: FrameAddr): num
   if (page < 0) return page;
   if (page === 0) frame_zero(frame);
   else {
-    U8.copyWithin(frame, page, page + 4096);
+    bytes_copy(frame, page, 4096);
     frame_put(page as FrameAddr);
   }
   return 0;

@@ -1,16 +1,18 @@
 /**
  * Identifiers of System V IPC: the tables, keys, permissions and waiting that the three kinds share (Linux ipc/util.c).
  */
+
 import { CAP_IPC_OWNER, CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import { EACCES, EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM } from '../../abi/errno.ts';
 import { IPC_CREAT, IPC_EXCL, IPC_PRIVATE, MSGMNI, SEMMNI, SHM_LIMIT, SHMMNI } from '../../abi/ipc.ts';
 import { assert } from '../../base/assert.ts';
 import type { Ptr } from '../../base/types.ts';
+import { bytes_zero } from '../../heap/bytes.ts';
 import { heap_has_room, heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { IPC_LOCK } from '../../heap/lock_order.ts';
 import { MACHINE, MachineHeader, ROOT_IPC } from '../../heap/machine.layout.ts';
-import { I32, U8, U32 } from '../../heap/memory.ts';
+import { I32, U32 } from '../../heap/memory.ts';
 import { slab } from '../../heap/slab.ts';
 import { WAKE_ALL, WaitQueue, wake } from '../../heap/wait_queue.ts';
 import { read_monotonic_ns, wall_seconds_at } from '../../time/clock.ts';
@@ -136,7 +138,7 @@ export function ipc_add(kind: number, object: O, key: number, mode: number): num
   if (U32[slot] === 0) {
     const page = heap_page_alloc();
     if (page === 0) return -ENOMEM;
-    U8.fill(0, page, page + 4096);
+    bytes_zero(page, 4096);
     U32[slot] = page;
   }
   IpcTable.last.set(table, index);

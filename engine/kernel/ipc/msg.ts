@@ -2,11 +2,13 @@
  * System V message queues (msgget(2), msgop(2); Linux ipc/msg.c). A message is copied in before the queue is looked
  * at, and out after it was taken off.
  */
+
 import { E2BIG, EFAULT, ENOMEM, ENOMSG } from '../../abi/errno.ts';
 import { MSG_COPY, MSG_EXCEPT, MSG_NOERROR, MSGMNB } from '../../abi/ipc.ts';
 import type { Ptr } from '../../base/types.ts';
+import { bytes_copy } from '../../heap/bytes.ts';
 import { heap_has_room, heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
-import { U8, U32 } from '../../heap/memory.ts';
+import { U32 } from '../../heap/memory.ts';
 import { slab } from '../../heap/slab.ts';
 import { copy_in, copy_out } from '../../mm/uaccess.ts';
 import { current } from '../current.ts';
@@ -158,7 +160,7 @@ function copy_of(message: M): number {
   if (copy === 0) return -ENOMEM;
   Message.type.set_parts(copy, Message.type.lo(message), Message.type.hi(message));
   Message.length.set(copy, Message.length.get(message));
-  U8.copyWithin(Message.text.at(copy), Message.text.at(message), Message.text.at(message) + MESSAGE_INLINE);
+  bytes_copy(Message.text.at(copy), Message.text.at(message), MESSAGE_INLINE);
   for (let i = 0; i < 2; i++) {
     const page = U32[page_slot(message, i)] as number;
     if (page === 0) continue;
@@ -168,7 +170,7 @@ function copy_of(message: M): number {
       return -ENOMEM;
     }
     U32[page_slot(copy, i)] = target;
-    U8.copyWithin(target, page, page + 4096);
+    bytes_copy(target, page, 4096);
   }
   return copy;
 }

@@ -3,9 +3,11 @@
  * all are done or none. A task that must wait is counted at the semaphore that stopped it and tries again after any
  * change of the set. Undo amounts hang off the set, one record for each process and semaphore.
  */
+
 import { EAGAIN, EINVAL, ENOMEM, ENOSPC, ERANGE } from '../../abi/errno.ts';
 import { IPC_NOWAIT, SEM_UNDO, SEMMNS, SEMMSL, SEMVMX } from '../../abi/ipc.ts';
 import type { Ptr } from '../../base/types.ts';
+import { bytes_zero } from '../../heap/bytes.ts';
 import { heap_has_room, heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
 import { U8, U32 } from '../../heap/memory.ts';
 import { slab } from '../../heap/slab.ts';
@@ -85,7 +87,7 @@ export function sem_make(key: number, count: number, flags: number): number {
       free_set(set);
       return -ENOMEM;
     }
-    U8.fill(0, page, page + 4096);
+    bytes_zero(page, 4096);
     U32[page_slot(set, i)] = page;
   }
   const id = ipc_add(IPC_SEM, SemSet.object.at(set), key, flags);

@@ -6,7 +6,8 @@
  * +16; results go to +32. Each answers DONE, or the vector of an unmasked exception (#XM), in which case only
  * MXCSR has changed. Sources: SDM volume 1, 11.5 and appendix E; volume 2, the pages of the instructions.
  */
-import { U8, U32, U64 } from '../../heap/memory.ts';
+import { bytes_copy } from '../../heap/bytes.ts';
+import { U32, U64 } from '../../heap/memory.ts';
 import { CpuState } from '../../machine/cpu.layout.ts';
 import {
   add,
@@ -117,7 +118,7 @@ function write(at: number, format: Format, value: Unpacked): void {
 }
 
 function copy_16(to: number, from: number): void {
-  U8.copyWithin(to, from, from + 16);
+  bytes_copy(to, from, 16);
 }
 
 /** Raises DE for denormal operands; true when the result does not matter because it is unmasked. */

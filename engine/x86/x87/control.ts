@@ -2,6 +2,7 @@
  * x87 control instructions and the state images of FSTENV, FSAVE and FXSAVE.
  * Sources: SDM volume 1, 8.1.10 and 10.5; volume 2, the FLDCW, FNSTENV, FNSAVE, FRSTOR, FXSAVE pages.
  */
+import { bytes_copy } from '../../heap/bytes.ts';
 import { U8, U16, U32, U64 } from '../../heap/memory.ts';
 import { CpuState } from '../../machine/cpu.layout.ts';
 import { FINITE, unpack_80, ZERO } from '../float/soft.ts';
@@ -203,7 +204,7 @@ export function write_fxsave(cpu: Cpu, at: number, rex_w: boolean): void {
     U64[(to + 8) >>> 3] = BigInt(U16[(from + 8) >>> 1] as number);
   }
   const xmm = cpu + CpuState.xmm.offset;
-  U8.copyWithin(at + 160, xmm, xmm + 256);
+  bytes_copy(at + 160, xmm, 256);
 }
 
 /** High half of a last instruction's or operand's address: the processor keeps 57 bits, and extends their sign. */
@@ -230,6 +231,6 @@ export function read_fxsave(cpu: Cpu, at: number, rex_w: boolean): number {
     U64[(to + 8) >>> 3] = (U64[(from + 8) >>> 3] as bigint) & 0xffffn;
   }
   const xmm = cpu + CpuState.xmm.offset;
-  U8.copyWithin(xmm, at + 160, at + 160 + 256);
+  bytes_copy(xmm, at + 160, 256);
   return DONE;
 }
