@@ -138,6 +138,18 @@ export const Vcpu = l.done(
     idle_ns: l.f64('owner'),
     /** Why a memory access of translated code gave up: 0 a fault, 1 to begin the instruction again. */
     region_exit: l.u32('owner'),
+    /** Regions left, by reason: a word for each LEAVE_* of interp/runtime.ts, in their order; counted by generated code. */
+    region_jumps: l.u64('owner'),
+    region_slow: l.u64('owner'),
+    region_exceptions: l.u64('owner'),
+    region_enters: l.u64('owner'),
+    region_switches: l.u64('owner'),
+    /** Entries of regions that the interpreter's handler took over: little fuel left, or pages mapped otherwise. */
+    region_refusals: l.u64('owner'),
+    /** Regions made, guest instructions in them, and bytes of their modules. */
+    regions_made: l.f64('owner'),
+    region_instructions: l.f64('owner'),
+    region_bytes: l.f64('owner'),
   },
   4096,
 );

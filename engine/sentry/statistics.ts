@@ -32,6 +32,15 @@ export interface VcpuStatistics {
   /** Sleeps because there was nothing to run, and their length on the machine's clock, ns. */
   readonly sleeps: number;
   readonly idle_ns: number;
+  /** Translated regions made, and guest instructions in them. */
+  readonly regions_made: number;
+  readonly region_instructions: number;
+  /** Regions left: at a branch, by an indirect jump, at an instruction without translation, otherwise; and refused. */
+  readonly region_jumps: number;
+  readonly region_switches: number;
+  readonly region_enters: number;
+  readonly region_others: number;
+  readonly region_refusals: number;
   /** Pieces of guest code in the thread's cache: decoded instructions, or translated regions. */
   readonly code_entries: number;
   readonly code_bytes: number;
@@ -74,6 +83,13 @@ export function vcpu_statistics(
     tlb_misses: Vcpu.tlb_misses.get(vcpu),
     sleeps: Vcpu.sleeps.get(vcpu),
     idle_ns: Vcpu.idle_ns.get(vcpu),
+    regions_made: Vcpu.regions_made.get(vcpu),
+    region_instructions: Vcpu.region_instructions.get(vcpu),
+    region_jumps: Vcpu.region_jumps.get(vcpu),
+    region_switches: Vcpu.region_switches.get(vcpu),
+    region_enters: Vcpu.region_enters.get(vcpu),
+    region_others: Vcpu.region_slow.get(vcpu) + Vcpu.region_exceptions.get(vcpu),
+    region_refusals: Vcpu.region_refusals.get(vcpu),
     ...code,
   };
 }

@@ -4,7 +4,7 @@
  */
 import { CpuState } from '../../machine/cpu.layout.ts';
 import { Vcpu } from '../../machine/vcpu.layout.ts';
-import type { FunctionRef } from '../../wasm/code.ts';
+import type { Code, FunctionRef } from '../../wasm/code.ts';
 import type { ModuleBuilder } from '../../wasm/module.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import { FLAGS_OPERATIONS, flags_of } from '../../x86/flags.ts';
@@ -78,6 +78,7 @@ function define_leave_region(
   const known = c.local('i32');
   c.get(fuel).get(info).i32(INFO_RETIRED_MASK).op('i32.and').op('i32.sub').set(fuel);
   c.get(info).i32(INFO_REASON_SHIFT).op('i32.shr_u').i32(15).op('i32.and').set(reason);
+  count_leave(c, vcpu, reason);
   c.get(info).i32(INFO_KIND_SHIFT).op('i32.shr_u').tee(known).i32(KIND_KEPT).op('i32.ne').if();
   c.get(known).i32(KIND_LOCAL).op('i32.ne').open_if().get(known).set(kind).end();
   c.get(kind).open_if();
@@ -108,10 +109,20 @@ function define_leave_region(
   return f;
 }
 
+/** Vcpu.region_jumps and what follows it, by reason, += 1. */
+function count_leave(c: Code, vcpu: number, reason: number): void {
+  const counter = c.local('i32');
+  c.get(reason).i32(3).op('i32.shl').get(vcpu).op('i32.add').tee(counter);
+  c.get(counter).op('i64.load', Vcpu.region_jumps.offset).i64(1).op('i64.add');
+  c.op('i64.store', Vcpu.region_jumps.offset);
+}
+
 /** original(op, ...): runs the record by the handler that it had before its code was translated. */
 function define_original(m: ModuleBuilder, shared: Shared): FunctionRef {
   const f = m.declare('original', HANDLER_PARAMS, ['i32']);
   const c = m.code(f);
+  c.get(VCPU).get(VCPU).op('i64.load', Vcpu.region_refusals.offset).i64(1).op('i64.add');
+  c.op('i64.store', Vcpu.region_refusals.offset);
   c.get(OP).get(CPU).get(VCPU).get(FUEL).get(OP).get(VCPU).call(shared.imports.original);
   c.return_call_indirect(shared.handler_type);
   m.define(f, c);

@@ -83,8 +83,6 @@ export class RegionCache {
   /** Handlers of patched records before. */
   private readonly originals = new Map<number, number>();
   private bytes = 0;
-  /** Regions made since the beginning, their guest instructions and the bytes of their modules. */
-  readonly made = { regions: 0, instructions: 0, bytes: 0, drops: 0, removed: 0 };
 
   constructor(
     vcpu: Ptr<'Vcpu'>,
@@ -184,9 +182,10 @@ export class RegionCache {
     const bytes =
       this.observer === null ? this.make(region, number, handler) : this.make_observed(region, number, handler);
     this.bytes += bytes.length;
-    this.made.regions++;
-    this.made.instructions += region.blocks.reduce((sum, block) => sum + block.insns.length, 0);
-    this.made.bytes += bytes.length;
+    const instructions = region.blocks.reduce((sum, block) => sum + block.insns.length, 0);
+    Vcpu.regions_made.set(this.vcpu, Vcpu.regions_made.get(this.vcpu) + 1);
+    Vcpu.region_instructions.set(this.vcpu, Vcpu.region_instructions.get(this.vcpu) + instructions);
+    Vcpu.region_bytes.set(this.vcpu, Vcpu.region_bytes.get(this.vcpu) + bytes.length);
     const entries = region.entries.map((id) => region.blocks[id]!.rip);
     const translated: Translated = { number, handler, pages: region.pages, entries, generation };
     this.regions[number] = translated;
@@ -279,7 +278,6 @@ export class RegionCache {
   private remove(region: Translated): void {
     for (const [number, rip] of region.entries.entries()) this.remove_entry(region, number, rip);
     for (const frame of region.pages.values()) this.by_frame.get(frame)?.delete(region);
-    this.made.removed++;
     this.regions[region.number] = null;
     this.free.push(region.number);
     // Code that is running keeps itself alive.

@@ -341,6 +341,7 @@ class Translator {
     const slot = frame.temporary('i32');
     const op = frame.temporary('i32');
     c.get(frame.rip).get(frame.rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
+    c.get(VCPU).op('i32.load', Vcpu.code_salt.offset).op('i32.xor');
     c.i32(JUMP_CACHE_ENTRIES - 1)
       .op('i32.and')
       .i32(JUMP_CACHE_ENTRY_SHIFT)
