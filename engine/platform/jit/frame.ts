@@ -31,6 +31,9 @@ export class Frame {
   readonly carry: number;
   /** General registers whose upper half is zero. */
   readonly narrow = new Set<number>();
+  /** Registers whose locals are ahead of the register record, by number. */
+  private dirty_gprs = 0;
+  private dirty_xmms = 0;
   private readonly gprs = new Map<number, number>();
   private readonly xmms = new Map<number, number>();
   private readonly imports: ReadonlyMap<string, FunctionRef>;
@@ -62,6 +65,39 @@ export class Frame {
     const local = this.xmms.get(reg);
     if (local === undefined) throw new Error(`xmm${reg} has no local`);
     return local;
+  }
+
+  /** Notes that a register was written. */
+  wrote_gpr(reg: number): void {
+    this.dirty_gprs |= 1 << reg;
+  }
+
+  wrote_xmm(reg: number): void {
+    this.dirty_xmms |= 1 << reg;
+  }
+
+  /** Stores the registers that are ahead of the register record. */
+  store_registers(): void {
+    const { c } = this;
+    for (const [reg, local] of this.gprs) {
+      if ((this.dirty_gprs & (1 << reg)) === 0) continue;
+      c.get(CPU)
+        .get(local)
+        .op('i64.store', CpuState.gpr.offset + reg * 8);
+    }
+    for (const [reg, local] of this.xmms) {
+      if ((this.dirty_xmms & (1 << reg)) === 0) continue;
+      c.get(CPU)
+        .get(local)
+        .op('v128.store', CpuState.xmm.offset + reg * 16);
+    }
+  }
+
+  /** The same, on every way from here. */
+  flush_registers(): void {
+    this.store_registers();
+    this.dirty_gprs = 0;
+    this.dirty_xmms = 0;
   }
 
   import(name: string): FunctionRef {
@@ -107,18 +143,10 @@ export class Frame {
     this.out = this.c.block();
   }
 
-  /** Ends the body, with the way out of the region: what it may have changed goes into the record. */
+  /** Ends the body, with the way out of the region. */
   close(): void {
-    const { c, flow } = this;
+    const { c } = this;
     c.unreachable().end();
-    for (const reg of sorted(flow.gpr_written))
-      c.get(CPU)
-        .get(this.gpr(reg))
-        .op('i64.store', CpuState.gpr.offset + reg * 8);
-    for (const reg of sorted(flow.xmm_written))
-      c.get(CPU)
-        .get(this.xmm(reg))
-        .op('v128.store', CpuState.xmm.offset + reg * 16);
     c.get(CPU).get(VCPU).get(this.fuel).get(this.rip).get(this.info);
     c.get(this.kind).get(this.a).get(this.b).get(this.carry);
     c.return_call(this.import('leave_region'));
@@ -126,6 +154,7 @@ export class Frame {
 
   /** Leaves with RIP in the local `rip`, for `reason` (LEAVE_*), `retired` instructions behind the fuel local. */
   leave_to_local(reason: number, retired: number, flags: FlagState): void {
+    this.store_registers();
     const kind = this.flow.writes_flags ? flags.exit_kind() : KIND_KEPT;
     this.c
       .i32(retired | (reason << INFO_REASON_SHIFT) | (kind << INFO_KIND_SHIFT))

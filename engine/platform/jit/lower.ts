@@ -38,6 +38,7 @@ export class Lower extends Values {
   instruction(on_branch: (condition: Value | null) => void, on_jump: (target: Value) => void): void {
     this.on_branch = on_branch;
     this.on_jump = on_jump;
+    if (this.insn.template!.may_leave) this.frame.flush_registers();
     this.statements(this.insn.template!.ir.body);
     assert(this.locks.length === 0, 'a LOCK sequence is not closed');
   }

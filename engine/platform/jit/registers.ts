@@ -61,6 +61,7 @@ export function store_gpr(
 ): void {
   const { c } = frame;
   const local = frame.gpr(reg);
+  frame.wrote_gpr(reg);
   if (op === 'i64.store') {
     value();
     c.set(local);
@@ -136,6 +137,7 @@ export function push_xmm(frame: Frame, reg: number, op: string, byte: number): v
 export function store_xmm(frame: Frame, reg: number, op: string, byte: number, value: () => void): void {
   const { c } = frame;
   const local = frame.xmm(reg);
+  frame.wrote_xmm(reg);
   const lanes: Readonly<Record<string, readonly [string, number]>> = {
     'i64.store': ['i64x2.replace_lane', byte >> 3],
     'f64.store': ['f64x2.replace_lane', byte >> 3],

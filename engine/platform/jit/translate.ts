@@ -242,6 +242,7 @@ class Translator {
     for (const [i, insn] of block.insns.entries()) {
       if (insn.template === null) {
         lower.flags.make_raw_for_exit(flow.writes_flags);
+        frame.flush_registers();
         frame.leave(insn.rip, LEAVE_ENTER, i, lower.flags);
         return;
       }
@@ -292,6 +293,7 @@ class Translator {
 
   private spend(block: Block): void {
     const { c, frame } = this;
+    frame.flush_registers();
     if (this.counters !== null) this.count(this.counters.instructions, block.fuel);
     if (block.fuel > 0) c.get(frame.fuel).i32(block.fuel).op('i32.sub').set(frame.fuel);
   }
