@@ -138,6 +138,16 @@ export const Vcpu = l.done(
     idle_ns: l.f64('owner'),
     /** Why a memory access of translated code gave up: 0 a fault, 1 to begin the instruction again. */
     region_exit: l.u32('owner'),
+    /** Which of a region's points it gave up at; RIP there, once looked up. */
+    region_point: l.u32('owner'),
+    region_rip: l.u64('owner'),
+    /** Flags on their way from region to region: 1 + kind (0: they are in the register record) and operands. */
+    flags_passed: l.u32('owner'),
+    flags_a: l.u64('owner'),
+    flags_b: l.u64('owner'),
+    flags_carry: l.u64('owner'),
+    /** Ways from one region into another. */
+    region_chains: l.u64('owner'),
     /** Regions left, by reason: a word for each LEAVE_* of interp/runtime.ts, in their order; counted by generated code. */
     region_jumps: l.u64('owner'),
     region_slow: l.u64('owner'),

@@ -20,7 +20,8 @@ import {
   vcpu_at,
 } from '../../engine/machine/vcpu.layout.ts';
 import { create_interpreter } from '../../engine/platform/interp/interp.ts';
-import { create_jit, type JitOptions } from '../../engine/platform/jit/jit.ts';
+import { create_jit } from '../../engine/platform/jit/jit.ts';
+import type { JitOptions } from '../../engine/platform/jit/region_cache.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, type Platform } from '../../engine/platform/platform.ts';
 import { write_fxsave } from '../../engine/x86/x87/control.ts';
 import { interpreter_module } from '../support/guest_code.ts';

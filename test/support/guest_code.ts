@@ -15,7 +15,8 @@ import { set_this_vcpu } from '../../engine/machine/this_vcpu.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SHIFT, TLB_OFFSET, Vcpu, vcpu_at } from '../../engine/machine/vcpu.layout.ts';
 import { generate_interpreter } from '../../engine/platform/interp/generate.ts';
 import { create_interpreter } from '../../engine/platform/interp/interp.ts';
-import { create_jit, type JitOptions } from '../../engine/platform/jit/jit.ts';
+import { create_jit } from '../../engine/platform/jit/jit.ts';
+import type { JitOptions } from '../../engine/platform/jit/region_cache.ts';
 import type { Platform, PlatformHooks } from '../../engine/platform/platform.ts';
 import { test_memory } from './memory.ts';
 

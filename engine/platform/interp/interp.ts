@@ -77,6 +77,7 @@ export class Interpreter implements Platform {
           this.hot(vcpu as Ptr<'Vcpu'>, op >>> 0, CpuState.rip_hi.get(cpu as Ptr<'CpuState'>)),
         original: (op: number, vcpu: number) => this.original(vcpu as Ptr<'Vcpu'>, op >>> 0),
         validate: (region: number, vcpu: number) => this.validate(vcpu as Ptr<'Vcpu'>, region),
+        point: (region: number, vcpu: number) => this.point(vcpu as Ptr<'Vcpu'>, region),
       },
       helpers: this.helpers(),
     });
@@ -116,6 +117,11 @@ export class Interpreter implements Platform {
 
   /** Whether the pages of translated region are mapped as when it was made: not 0. */
   protected validate(_vcpu: Ptr<'Vcpu'>, _region: number): number {
+    return 0;
+  }
+
+  /** Where in a region Vcpu.region_point is: sets Vcpu.region_rip, answers the rest as `leave_region` takes it. */
+  protected point(_vcpu: Ptr<'Vcpu'>, _region: number): number {
     return 0;
   }
 

@@ -22,16 +22,22 @@ export const LEAVE_SWITCH = 4; // as LEAVE_JUMP, by an indirect jump
 
 /**
  * How a region is left, as one word: instructions of the block retired beyond the fuel given, reason, and kind of the
- * lazy flags or one of KIND_LOCAL, KIND_KEPT.
+ * lazy flags or KIND_LOCAL.
  */
 export const INFO_RETIRED_MASK = 0xfff;
 export const INFO_REASON_SHIFT = 12;
 export const INFO_KIND_SHIFT = 16;
 export const KIND_LOCAL = 0x80; // the kind is the argument
-export const KIND_KEPT = 0xff; // the region changes no flags
 
-/** Parameters of `leave_region`. */
+/** Parameters of `leave_region`: cpu, vcpu, fuel, rip, info, kind, a, b, carry. */
 export const LEAVE_PARAMS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i64', 'i32', 'i32', 'i64', 'i64', 'i64'];
+/** Parameters of `leave_point`: cpu, vcpu, fuel, region, kind, a, b, carry. */
+export const POINT_PARAMS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64'];
+
+/** What `access` is told of an access, in one word: point of the region << 11 | size << 1 | write. */
+export const ACCESS_SIZE_SHIFT = 1;
+export const ACCESS_SIZE_MASK = 0x3ff;
+export const ACCESS_POINT_SHIFT = 11;
 
 /** Lazy flags as one number: operation * 4 + log2(size). */
 export function flags_kind(op: number, size: number): number {
@@ -39,24 +45,74 @@ export function flags_kind(op: number, size: number): number {
 }
 
 /**
- * access(vcpu, address, size, access): `resolve`, but 0 also when the instruction must begin again in the interpreter
- * because code changed or somebody wants this vCPU; Vcpu.region_exit says which.
+ * access(vcpu, address, what): `resolve`, but 0 also when the instruction must begin again in the interpreter because
+ * code changed or somebody wants this vCPU; Vcpu.region_exit says which, and Vcpu.region_point where.
  */
 function define_access(m: ModuleBuilder, shared: Shared): FunctionRef {
-  const f = m.declare('access', ['i32', 'i64', 'i32', 'i32'], ['i32']);
+  const f = m.declare('access', ['i32', 'i64', 'i32'], ['i32']);
   const c = m.code(f);
-  const [vcpu, address, size, access] = [0, 1, 2, 3];
+  const [vcpu, address, what] = [0, 1, 2];
   const tag = c.local('i32');
   const pointer = c.local('i32');
   c.get(vcpu).op('i32.load', Vcpu.code_tag.offset).set(tag);
-  c.get(vcpu).get(address).get(size).get(access).call(shared.resolve).tee(pointer).op('i32.eqz').open_if();
-  c.get(vcpu).i32(0).op('i32.store', Vcpu.region_exit.offset);
-  c.i32(0).return().end();
+  c.get(vcpu).get(address);
+  c.get(what).i32(ACCESS_SIZE_SHIFT).op('i32.shr_u').i32(ACCESS_SIZE_MASK).op('i32.and');
+  c.get(what).i32(1).op('i32.and');
+  c.call(shared.resolve).tee(pointer).op('i32.eqz').open_if();
+  const give_up = (reason: number): void => {
+    c.get(vcpu).i32(reason).op('i32.store', Vcpu.region_exit.offset);
+    c.get(vcpu).get(what).i32(ACCESS_POINT_SHIFT).op('i32.shr_u').op('i32.store', Vcpu.region_point.offset);
+    c.i32(0).return().end();
+  };
+  give_up(0);
   c.get(vcpu).op('i32.load', Vcpu.code_tag.offset).get(tag).op('i32.ne');
   c.get(vcpu).op('i32.load', Vcpu.interrupt.offset).op('i32.or').open_if();
-  c.get(vcpu).i32(1).op('i32.store', Vcpu.region_exit.offset);
-  c.i32(0).return().end();
+  give_up(1);
   c.get(pointer);
+  m.define(f, c);
+  return f;
+}
+
+/** stored(vcpu, pointer, size): behind a store through what `access` answered: the bounce buffer is written back. */
+function define_stored(m: ModuleBuilder, shared: Shared): FunctionRef {
+  const f = m.declare('stored', ['i32', 'i32', 'i32'], []);
+  const c = m.code(f);
+  const [vcpu, pointer, size] = [0, 1, 2];
+  c.get(pointer).get(vcpu).i32(Vcpu.bounce.offset).op('i32.add').op('i32.eq').open_if();
+  c.get(vcpu).get(size).call(shared.commit).end();
+  m.define(f, c);
+  return f;
+}
+
+/** settle(cpu, vcpu): flags on their way between regions go into the register record. */
+function define_settle(m: ModuleBuilder, result: FunctionRef, aux: FunctionRef): FunctionRef {
+  const f = m.declare('settle', ['i32', 'i32'], []);
+  const c = m.code(f);
+  const [cpu, vcpu] = [0, 1];
+  const flags = (): Code => {
+    c.get(cpu).get(vcpu).op('i32.load', Vcpu.flags_passed.offset).i32(1).op('i32.sub');
+    for (const { offset } of [Vcpu.flags_a, Vcpu.flags_b, Vcpu.flags_carry]) c.get(vcpu).op('i64.load', offset);
+    return c;
+  };
+  c.get(vcpu).op('i32.load', Vcpu.flags_passed.offset).op('i32.eqz').open_if().return().end();
+  c.get(cpu);
+  flags().call(result).op('i64.store', CpuState.flags_result.offset);
+  c.get(cpu);
+  flags().call(aux).op('i64.store32', CpuState.flags_aux.offset);
+  c.get(vcpu).i32(0).op('i32.store', Vcpu.flags_passed.offset);
+  m.define(f, c);
+  return f;
+}
+
+/** leave_point(cpu, vcpu, fuel, region, kind, a, b, carry): a region gives up in the middle of a block. */
+function define_leave_point(m: ModuleBuilder, shared: Shared, leave_region: FunctionRef): FunctionRef {
+  const f = m.declare('leave_point', POINT_PARAMS, ['i32']);
+  const c = m.code(f);
+  const [cpu, vcpu, fuel, region, kind, a, b, carry] = [0, 1, 2, 3, 4, 5, 6, 7];
+  const info = c.local('i32');
+  c.get(region).get(vcpu).call(shared.imports.point).set(info);
+  c.get(cpu).get(vcpu).get(fuel).get(vcpu).op('i64.load', Vcpu.region_rip.offset).get(info);
+  c.get(kind).get(a).get(b).get(carry).return_call(leave_region);
   m.define(f, c);
   return f;
 }
@@ -79,14 +135,13 @@ function define_leave_region(
   c.get(fuel).get(info).i32(INFO_RETIRED_MASK).op('i32.and').op('i32.sub').set(fuel);
   c.get(info).i32(INFO_REASON_SHIFT).op('i32.shr_u').i32(15).op('i32.and').set(reason);
   count_leave(c, vcpu, reason);
-  c.get(info).i32(INFO_KIND_SHIFT).op('i32.shr_u').tee(known).i32(KIND_KEPT).op('i32.ne').if();
-  c.get(known).i32(KIND_LOCAL).op('i32.ne').open_if().get(known).set(kind).end();
+  c.get(info).i32(INFO_KIND_SHIFT).op('i32.shr_u').tee(known);
+  c.i32(KIND_LOCAL).op('i32.ne').open_if().get(known).set(kind).end();
   c.get(kind).open_if();
   c.get(cpu).get(kind).get(a).get(b).get(carry).call(result);
   c.get(cpu).get(kind).get(a).get(b).get(carry).call(aux).set(b).set(a).end();
   c.get(cpu).get(a).op('i64.store', CpuState.flags_result.offset);
   c.get(cpu).get(b).op('i64.store32', CpuState.flags_aux.offset);
-  c.end();
   const exit = (code: number): void => {
     c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
     c.get(cpu).get(vcpu).get(fuel).call(shared.sync);
@@ -118,11 +173,12 @@ function count_leave(c: Code, vcpu: number, reason: number): void {
 }
 
 /** original(op, ...): runs the record by the handler that it had before its code was translated. */
-function define_original(m: ModuleBuilder, shared: Shared): FunctionRef {
+function define_original(m: ModuleBuilder, shared: Shared, settle: FunctionRef): FunctionRef {
   const f = m.declare('original', HANDLER_PARAMS, ['i32']);
   const c = m.code(f);
   c.get(VCPU).get(VCPU).op('i64.load', Vcpu.region_refusals.offset).i64(1).op('i64.add');
   c.op('i64.store', Vcpu.region_refusals.offset);
+  c.get(CPU).get(VCPU).call(settle);
   c.get(OP).get(CPU).get(VCPU).get(FUEL).get(OP).get(VCPU).call(shared.imports.original);
   c.return_call_indirect(shared.handler_type);
   m.define(f, c);
@@ -191,10 +247,14 @@ export const FLAGS_AUX = flags_routine('flags_aux', 'aux');
 export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routine: Routine) => FunctionRef): void {
   const result = routine(FLAGS_RESULT);
   const aux = routine(FLAGS_AUX);
-  const original = define_original(m, shared);
+  const settle = define_settle(m, result, aux);
+  const original = define_original(m, shared, settle);
+  const leave_region = define_leave_region(m, shared, result, aux, define_again(m, shared, original));
   for (const f of [
     define_access(m, shared),
-    define_leave_region(m, shared, result, aux, define_again(m, shared, original)),
+    define_stored(m, shared),
+    leave_region,
+    define_leave_point(m, shared, leave_region),
     original,
     define_validate(m, shared),
     shared.commit,

@@ -56,6 +56,7 @@ export interface Imports {
   readonly hot: FunctionRef;
   readonly original: FunctionRef;
   readonly validate: FunctionRef;
+  readonly point: FunctionRef;
 }
 
 export interface Shared {
@@ -84,7 +85,7 @@ export interface Shared {
 
 /**
  * Imports of the module: `fault(address f64, access)`, `decode(cpu, vcpu, rip lo, hi)`, `link(op, vcpu)`; for translated
- * code `hot(op, cpu, vcpu)`, `original(op, vcpu)` (a handler) and `validate(region, vcpu)`.
+ * code `hot(op, cpu, vcpu)`, `original(op, vcpu)` (a handler), `validate(region, vcpu)` and `point(region, vcpu)`.
  */
 export function import_hooks(m: ModuleBuilder): Imports {
   return {
@@ -96,6 +97,7 @@ export function import_hooks(m: ModuleBuilder): Imports {
     hot: m.import_function('hooks', 'hot', ['i32', 'i32', 'i32'], []),
     original: m.import_function('hooks', 'original', ['i32', 'i32'], ['i32']),
     validate: m.import_function('hooks', 'validate', ['i32', 'i32'], ['i32']),
+    point: m.import_function('hooks', 'point', ['i32', 'i32'], ['i32']),
   };
 }
 

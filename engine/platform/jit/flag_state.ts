@@ -110,8 +110,8 @@ export class FlagState {
   }
 
   /** Before a way out that is taken often: the fields are computed in place, not by a call. */
-  make_raw_for_exit(writes_flags: boolean): void {
-    if (writes_flags && this.kind !== KIND_DYNAMIC) this.make_raw();
+  make_raw_for_exit(): void {
+    if (this.kind !== KIND_DYNAMIC) this.make_raw();
   }
 
   /** Before a branch to a block that expects `kind`. */
@@ -123,8 +123,8 @@ export class FlagState {
       this.kind = mine;
       return;
     }
-    assert(kind === KIND_DYNAMIC && this.kind >= 0, 'flags of a kind that was not foreseen');
-    this.c.i32(this.kind).set(this.frame.kind);
+    assert(kind === KIND_DYNAMIC, 'flags of a kind that was not foreseen');
+    this.c.i32(Math.max(this.kind, KIND_RAW)).set(this.frame.kind);
   }
 
   /** Takes what is on the stack as one of the fields. */

@@ -21,11 +21,7 @@ export interface Flow {
   /** Longest way in instructions from the beginning of a block to the next look at fuel. */
   readonly lengths: readonly number[];
   readonly gpr_used: ReadonlySet<number>;
-  readonly gpr_written: ReadonlySet<number>;
   readonly xmm_used: ReadonlySet<number>;
-  readonly xmm_written: ReadonlySet<number>;
-  readonly writes_flags: boolean;
-  readonly reads_flags: boolean;
 }
 
 /** A shift by a constant of zero leaves the flags as they are. */
@@ -119,7 +115,7 @@ function find_kinds(region: Region, live_in: readonly boolean[]): number[] {
     return now !== known;
   };
   const work: number[] = [];
-  for (const entry of region.entries) if (meet(entry, KIND_RAW)) work.push(entry);
+  for (const entry of region.entries) if (meet(entry, KIND_DYNAMIC)) work.push(entry);
   while (work.length > 0) {
     const block = region.blocks[work.pop() as number] as Block;
     let kind = kinds[block.id] as number;
@@ -155,11 +151,7 @@ function find_lengths(region: Region, headers: ReadonlySet<number>): number[] {
 
 class Registers {
   readonly gpr_used = new Set<number>();
-  readonly gpr_written = new Set<number>();
   readonly xmm_used = new Set<number>();
-  readonly xmm_written = new Set<number>();
-  writes_flags = false;
-  reads_flags = false;
 
   add(insn: Insn): void {
     if (insn.template === null) return;
@@ -173,38 +165,17 @@ class Registers {
       if (s.kind === 'if') {
         this.statements(insn, s.body);
         this.statements(insn, s.otherwise);
-      } else if (s.kind === 'read_register') this.operand(insn, s.operand, false);
-      else if (s.kind === 'write_register') this.operand(insn, s.operand, true);
-      else if (s.kind === 'cpu_load') this.field(s.offset, false);
-      else if (s.kind === 'cpu_store') this.field(s.offset, true);
-      else if (s.kind === 'lazy_flags') this.writes_flags = true;
-      else if (s.kind === 'flag' || s.kind === 'condition') this.reads_flags = true;
+      } else if (s.kind === 'read_register' || s.kind === 'write_register') {
+        const { cls, reg } = insn.operands[s.operand]!;
+        if (cls === 'xmm') this.xmm_used.add(reg);
+        else if (cls === 'gpr' || cls === 'gpr8h') this.gpr_used.add(reg);
+      } else if (s.kind === 'cpu_load' || s.kind === 'cpu_store') this.field(s.offset);
     }
   }
 
-  private operand(insn: Insn, index: number, write: boolean): void {
-    const { cls, reg } = insn.operands[index]!;
-    if (cls === 'xmm') this.xmm(reg, write);
-    else if (cls === 'gpr' || cls === 'gpr8h') this.gpr(reg, write);
-  }
-
-  private field(offset: number, write: boolean): void {
-    if (gpr_of(offset) >= 0) this.gpr(gpr_of(offset), write);
-    else if (xmm_of(offset) >= 0) this.xmm(xmm_of(offset), write);
-    else if (is_flags_field(offset)) {
-      if (write) this.writes_flags = true;
-      else this.reads_flags = true;
-    }
-  }
-
-  private gpr(reg: number, write: boolean): void {
-    this.gpr_used.add(reg);
-    if (write) this.gpr_written.add(reg);
-  }
-
-  private xmm(reg: number, write: boolean): void {
-    this.xmm_used.add(reg);
-    if (write) this.xmm_written.add(reg);
+  private field(offset: number): void {
+    if (gpr_of(offset) >= 0) this.gpr_used.add(gpr_of(offset));
+    else if (xmm_of(offset) >= 0) this.xmm_used.add(xmm_of(offset));
   }
 }
 
@@ -213,15 +184,6 @@ export function analyse(region: Region, headers: ReadonlySet<number>): Flow {
   const registers = new Registers();
   for (const block of region.blocks) for (const insn of block.insns) registers.add(insn);
   const live_in = find_live_flags(region, headers);
-  const { gpr_used, gpr_written, xmm_used, xmm_written, writes_flags, reads_flags } = registers;
-  return {
-    kinds: find_kinds(region, live_in),
-    lengths: find_lengths(region, headers),
-    gpr_used,
-    gpr_written,
-    xmm_used,
-    xmm_written,
-    writes_flags,
-    reads_flags,
-  };
+  const { gpr_used, xmm_used } = registers;
+  return { kinds: find_kinds(region, live_in), lengths: find_lengths(region, headers), gpr_used, xmm_used };
 }

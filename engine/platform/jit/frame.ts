@@ -2,15 +2,22 @@
  * The function of a region while it is being written: its locals, the functions that it calls, and the ways out.
  */
 import { CpuState } from '../../machine/cpu.layout.ts';
+import { Vcpu } from '../../machine/vcpu.layout.ts';
 import type { Code, FunctionRef, Label } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
-import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_KEPT } from '../interp/runtime.ts';
+import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_LOCAL, LEAVE_SLOW } from '../interp/runtime.ts';
 import { CPU, VCPU } from '../interp/shared.ts';
 import type { FlagState } from './flag_state.ts';
-import type { Flow } from './flow.ts';
+import { type Flow, KIND_DYNAMIC } from './flow.ts';
 
 function sorted(set: ReadonlySet<number>): number[] {
   return [...set].sort((a, b) => a - b);
+}
+
+/** Where a region may give up in the middle of a block, by number: RIP, and the rest as `leave_region` takes it. */
+export interface Points {
+  readonly rips: number[];
+  readonly infos: number[];
 }
 
 export class Frame {
@@ -24,6 +31,9 @@ export class Frame {
   readonly rip: number;
   private readonly info: number;
   private out: Label | null = null;
+  private given_up: Label | null = null;
+  private chained: Label | null = null;
+  readonly points: Points = { rips: [], infos: [] };
   /** Kind and operands of the lazy flags. */
   readonly kind: number;
   readonly a: number;
@@ -123,7 +133,7 @@ export class Frame {
 
   /** Loads every register that the region has to do with. */
   load_registers(): void {
-    const { c, flow } = this;
+    const { c } = this;
     for (const [reg, local] of this.gprs)
       c.get(CPU)
         .op('i64.load', CpuState.gpr.offset + reg * 8)
@@ -132,32 +142,61 @@ export class Frame {
       c.get(CPU)
         .op('v128.load', CpuState.xmm.offset + reg * 16)
         .set(local);
-    if (!flow.writes_flags && !flow.reads_flags) return;
+    this.load_flags();
+  }
+
+  /** Flags are in the vCPU if another region led here, otherwise in the register record. */
+  private load_flags(): void {
+    const { c } = this;
+    c.get(VCPU).op('i32.load', Vcpu.flags_passed.offset).tee(this.kind).if();
+    c.get(this.kind).i32(1).op('i32.sub').set(this.kind);
+    c.get(VCPU).op('i64.load', Vcpu.flags_a.offset).set(this.a);
+    c.get(VCPU).op('i64.load', Vcpu.flags_b.offset).set(this.b);
+    c.get(VCPU).op('i64.load', Vcpu.flags_carry.offset).set(this.carry);
+    c.get(VCPU).i32(0).op('i32.store', Vcpu.flags_passed.offset);
+    c.else();
     c.get(CPU).op('i64.load', CpuState.flags_result.offset).set(this.a);
     c.get(CPU).op('i64.load32_u', CpuState.flags_aux.offset).set(this.b);
-    c.i32(0).set(this.kind);
+    c.end();
   }
 
-  /** Begins the body: `leave` goes to its end. */
+  /** Begins what encloses the body: the ways out are at its end. */
   open(): void {
     this.out = this.c.block();
+    this.given_up = this.c.block();
   }
 
-  /** Ends the body, with the way out of the region. */
-  close(): void {
+  /** Begins the body, whose common way out `chain_at` marks. */
+  open_body(): void {
+    this.chained = this.c.block();
+  }
+
+  /** Ends the body: what follows is run with RIP, flags and `info` in their locals. */
+  close_body(): void {
+    this.c.unreachable().end();
+    this.chained = null;
+  }
+
+  /** Ends what `open` began, with the ways out of region `number`. */
+  close(number: number): void {
     const { c } = this;
     c.unreachable().end();
+    c.get(CPU).get(VCPU).get(this.fuel).i32(number);
+    this.push_flags().return_call(this.import('leave_point'));
+    c.end();
     c.get(CPU).get(VCPU).get(this.fuel).get(this.rip).get(this.info);
-    c.get(this.kind).get(this.a).get(this.b).get(this.carry);
-    c.return_call(this.import('leave_region'));
+    this.push_flags().return_call(this.import('leave_region'));
+  }
+
+  private push_flags(): Code {
+    return this.c.get(this.kind).get(this.a).get(this.b).get(this.carry);
   }
 
   /** Leaves with RIP in the local `rip`, for `reason` (LEAVE_*), `retired` instructions behind the fuel local. */
   leave_to_local(reason: number, retired: number, flags: FlagState): void {
     this.store_registers();
-    const kind = this.flow.writes_flags ? flags.exit_kind() : KIND_KEPT;
     this.c
-      .i32(retired | (reason << INFO_REASON_SHIFT) | (kind << INFO_KIND_SHIFT))
+      .i32(retired | (reason << INFO_REASON_SHIFT) | (flags.exit_kind() << INFO_KIND_SHIFT))
       .set(this.info)
       .br(this.out as Label);
   }
@@ -166,5 +205,48 @@ export class Frame {
   leave(rip: number, reason: number, retired: number, flags: FlagState): void {
     this.c.i64(rip).set(this.rip);
     this.leave_to_local(reason, retired, flags);
+  }
+
+  /**
+   * Leaves at a block boundary, with RIP in the local `rip`: for another region if there is one. `reason` is LEAVE_JUMP
+   * or LEAVE_SWITCH.
+   */
+  chain(reason: number, flags: FlagState): void {
+    this.flush_registers();
+    flags.convert(KIND_DYNAMIC);
+    this.c
+      .i32((reason << INFO_REASON_SHIFT) | (KIND_LOCAL << INFO_KIND_SHIFT))
+      .set(this.info)
+      .br(this.chained as Label);
+  }
+
+  /** Behind the body: leaves for the interpreter if what is on the stack is not zero. */
+  leave_chain_if(): void {
+    this.c.br_if(this.out as Label);
+  }
+
+  /** Flags go into the vCPU, for the region that comes. */
+  pass_flags(): void {
+    const { c } = this;
+    c.get(VCPU).get(this.kind).i32(1).op('i32.add').op('i32.store', Vcpu.flags_passed.offset);
+    c.get(VCPU).get(this.a).op('i64.store', Vcpu.flags_a.offset);
+    c.get(VCPU).get(this.b).op('i64.store', Vcpu.flags_b.offset);
+    c.get(VCPU).get(this.carry).op('i64.store', Vcpu.flags_carry.offset);
+  }
+
+  /** A new point where the region may give up, before an instruction at `rip`; its number. */
+  point(rip: number, retired: number, flags: FlagState): number {
+    const { rips, infos } = this.points;
+    const info = retired | (LEAVE_SLOW << INFO_REASON_SHIFT) | (flags.exit_kind() << INFO_KIND_SHIFT);
+    const last = rips.length - 1;
+    if (rips[last] === rip && infos[last] === info) return last;
+    rips.push(rip);
+    infos.push(info);
+    return last + 1;
+  }
+
+  /** Gives up if what is on the stack is zero. */
+  give_up_if_zero(): void {
+    this.c.op('i32.eqz').br_if(this.given_up as Label);
   }
 }

@@ -10,19 +10,9 @@ import type { CodeCache } from '../interp/cache.ts';
 import { Interpreter } from '../interp/interp.ts';
 import { RECORD_RIP } from '../interp/record.ts';
 import type { Platform, PlatformHooks } from '../platform.ts';
-import { RegionCache, type RegionObserver } from './region_cache.ts';
+import { type JitOptions, RegionCache } from './region_cache.ts';
 
 const TWO_32 = 4294967296;
-
-/** How eagerly code is translated. */
-export interface JitOptions {
-  /** Branches to an instruction that make it hot; 1 to 65535. */
-  readonly heat: number;
-  /** Translates whatever is looked up, at first sight: for tests. */
-  readonly eager: boolean;
-  /** Looks at the regions that are made. */
-  readonly observer?: RegionObserver;
-}
 
 export const DEFAULT_JIT_OPTIONS: JitOptions = { heat: 32000, eager: false };
 
@@ -49,8 +39,7 @@ class Jit extends Interpreter {
       runtime: this.exports,
       helpers: this.runtime_helpers,
     };
-    const { heat, eager, observer } = this.options;
-    this.regions.set(vcpu, new RegionCache(vcpu, cache, imports, heat, eager, observer ?? null));
+    this.regions.set(vcpu, new RegionCache(vcpu, cache, imports, this.options));
   }
 
   private region_cache(vcpu: Ptr<'Vcpu'>): RegionCache {
@@ -68,6 +57,10 @@ class Jit extends Interpreter {
 
   protected override validate(vcpu: Ptr<'Vcpu'>, region: number): number {
     return this.region_cache(vcpu).validate(region);
+  }
+
+  protected override point(vcpu: Ptr<'Vcpu'>, region: number): number {
+    return this.region_cache(vcpu).point(region);
   }
 
   protected override decode(vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {

@@ -11,7 +11,7 @@ import type { ValueType } from '../../wasm/opcodes.ts';
 import { SEGMENT_FS } from '../../x86/instruction.ts';
 import type { Value } from '../../x86/ir.ts';
 import type { Statement } from '../../x86/statement.ts';
-import { LEAVE_EXCEPTION, LEAVE_SLOW } from '../interp/runtime.ts';
+import { ACCESS_POINT_SHIFT, ACCESS_SIZE_SHIFT, LEAVE_EXCEPTION } from '../interp/runtime.ts';
 import { CPU, TLB_ADDEND, TLB_MASK, TLB_READ, TLB_SHIFT, TLB_WRITE, VCPU } from '../interp/shared.ts';
 import { FlagState } from './flag_state.ts';
 import { is_idle, keeps_flags } from './flow.ts';
@@ -311,16 +311,15 @@ export class Lower extends Values {
 
   /** Resolves an access beyond the TLB into a local, or leaves. */
   private slow_pointer(address: number, size: number, write: boolean): number {
-    const c = this.c;
+    const { c, frame, insn } = this;
     const pointer = this.temporary('i32');
+    const point = frame.point(insn.rip, this.retired, this.flags);
+    const access = write ? ACCESS_WRITE : ACCESS_READ;
     c.get(VCPU)
       .get(address)
-      .i32(size)
-      .i32(write ? ACCESS_WRITE : ACCESS_READ)
-      .call(this.frame.import('access'));
-    c.tee(pointer).op('i32.eqz').open_if();
-    this.leave(LEAVE_SLOW);
-    c.end();
+      .i32((point << ACCESS_POINT_SHIFT) | (size << ACCESS_SIZE_SHIFT) | access);
+    c.call(frame.import('access')).tee(pointer);
+    frame.give_up_if_zero();
     return pointer;
   }
 
@@ -349,7 +348,7 @@ export class Lower extends Values {
     c.get(pointer);
     push();
     c.op(s.op);
-    if (s.size > 1) this.commit(pointer, s.size);
+    if (s.size > 1) c.get(VCPU).get(pointer).i32(s.size).call(this.frame.import('stored'));
     c.else();
     c.get(address).op('i32.wrap_i64').get(entry).op('i32.load', TLB_ADDEND).op('i32.add');
     push();
@@ -357,14 +356,13 @@ export class Lower extends Values {
     c.end();
   }
 
-  /** Writes the bounce buffer back if the pointer is to it. */
-  private commit(pointer: number, size: number): void {
-    this.c.get(pointer).get(VCPU).i32(Vcpu.bounce.offset).op('i32.add').op('i32.eq');
-    this.c.open_if().get(VCPU).i32(size).call(this.frame.import('commit')).end();
-  }
-
+  /** Behind a store through a pointer of any origin. */
   private commit_if_split(pointer: Value, size: number): void {
-    if (size > 1) this.commit(this.in_local(pointer), size);
+    if (size === 1) return;
+    const { c } = this;
+    const local = this.in_local(pointer);
+    c.get(VCPU).i32(Vcpu.bounce.offset).op('i32.add').get(local).op('i32.eq').open_if();
+    c.get(VCPU).get(local).i32(size).call(this.frame.import('stored')).end();
   }
 
   // Leaving

@@ -10,8 +10,9 @@ import { U8, U16, U32 } from '../../heap/memory.ts';
 import { MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache, CodePage } from '../interp/cache.ts';
 import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
+import type { Points } from './frame.ts';
 import { build_region, type CodeView, type Region, type RegionLimits } from './region.ts';
-import { translate } from './translate.ts';
+import { type Place, type Translation, translate } from './translate.ts';
 
 const PAGE = 4096;
 const LIMITS: RegionLimits = { instructions: 2500, pages: 48, entries: 250, separate: false };
@@ -41,6 +42,18 @@ export interface RegionObserver {
 
 /** What a region's module is instantiated with. */
 export type RegionImports = Readonly<Record<'env' | 'runtime' | 'helpers', Readonly<Record<string, unknown>>>>;
+
+/** How eagerly code is translated. */
+export interface JitOptions {
+  /** Branches to an instruction that make it hot; 1 to 65535. */
+  readonly heat: number;
+  /** Translates whatever is looked up, at first sight: for tests. */
+  readonly eager: boolean;
+  /** Instructions of a region at most. */
+  readonly instructions?: number;
+  /** Looks at the regions that are made. */
+  readonly observer?: RegionObserver;
+}
 
 /** A translated region and what it depends on. */
 interface Translated {
@@ -72,8 +85,13 @@ export class RegionCache {
   private readonly heat: number;
   private readonly eager: boolean;
   private readonly observer: RegionObserver | null;
+  private readonly limits: RegionLimits;
   private readonly table: WebAssembly.Table;
   private readonly regions: (Translated | null)[] = [];
+  /** By number of the region; code that is running looks its own up even if the region is gone. */
+  private readonly points: Points[] = [];
+  /** Handlers from here on are regions. */
+  private readonly first_handler: number;
   private readonly free: number[] = [];
   private readonly free_handlers: number[] = [];
   /** Entries by frame and virtual page, then by offset. */
@@ -84,21 +102,16 @@ export class RegionCache {
   private readonly originals = new Map<number, number>();
   private bytes = 0;
 
-  constructor(
-    vcpu: Ptr<'Vcpu'>,
-    cache: CodeCache,
-    imports: RegionImports,
-    heat: number,
-    eager: boolean,
-    observer: RegionObserver | null = null,
-  ) {
+  constructor(vcpu: Ptr<'Vcpu'>, cache: CodeCache, imports: RegionImports, options: JitOptions) {
     this.vcpu = vcpu;
     this.cache = cache;
     this.imports = imports;
-    this.heat = heat;
-    this.eager = eager;
-    this.observer = observer;
+    this.heat = options.heat;
+    this.eager = options.eager;
+    this.observer = options.observer ?? null;
+    this.limits = { ...LIMITS, instructions: options.instructions ?? LIMITS.instructions };
     this.table = imports.runtime.table as WebAssembly.Table;
+    this.first_handler = this.table.length;
     cache.observer = {
       decoded: (page) => this.attach(page),
       dropped: () => this.originals.clear(),
@@ -117,13 +130,13 @@ export class RegionCache {
       translated: (at) => this.originals.has(this.record_at(at)),
       targets: (virtual_page) => this.targets(virtual_page),
     };
-    let region = build_region(view, rip, LIMITS);
+    let region = build_region(view, rip, this.limits);
     if (region === null) return;
     let superseded = this.superseded_by(region);
     let generation = Math.max(-1, ...superseded.map((other) => other.generation)) + 1;
     // Code is translated once: what a region shares with others it takes over from them, or leaves to them.
     if (generation > MAX_GENERATION || this.touched_by(region).size > superseded.length) {
-      region = build_region(view, rip, { ...LIMITS, separate: true });
+      region = build_region(view, rip, { ...this.limits, separate: true });
       if (region === null) return;
       superseded = [];
       generation = 0;
@@ -179,8 +192,8 @@ export class RegionCache {
   private install(region: Region, generation: number): void {
     const number = this.free.pop() ?? this.regions.length;
     const handler = this.free_handlers.pop() ?? this.table.grow(1);
-    const bytes =
-      this.observer === null ? this.make(region, number, handler) : this.make_observed(region, number, handler);
+    const place = { number, handler, first_handler: this.first_handler };
+    const { bytes, points } = this.observer === null ? this.make(region, place) : this.make_observed(region, place);
     this.bytes += bytes.length;
     const instructions = region.blocks.reduce((sum, block) => sum + block.insns.length, 0);
     Vcpu.regions_made.set(this.vcpu, Vcpu.regions_made.get(this.vcpu) + 1);
@@ -189,6 +202,7 @@ export class RegionCache {
     const entries = region.entries.map((id) => region.blocks[id]!.rip);
     const translated: Translated = { number, handler, pages: region.pages, entries, generation };
     this.regions[number] = translated;
+    this.points[number] = points;
     U32[(this.vcpu + REGION_TAGS_OFFSET) / 4 + number] = 0;
     for (const frame of region.pages.values()) {
       let regions = this.by_frame.get(frame);
@@ -202,22 +216,22 @@ export class RegionCache {
   }
 
   /** Makes the function of a region and puts it into the table; its module. */
-  private make(region: Region, number: number, handler: number, counters: RegionCounters | null = null): Uint8Array {
-    const bytes = translate(region, number, handler, counters !== null);
+  private make(region: Region, place: Place, counters: RegionCounters | null = null): Translation {
+    const made = translate(region, place, counters !== null);
     const imports = counters === null ? this.imports : { ...this.imports, counters: { ...counters } };
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), imports);
-    this.table.set(handler, instance.exports.f);
-    return bytes;
+    const module = new WebAssembly.Module(made.bytes as Uint8Array<ArrayBuffer>);
+    this.table.set(place.handler, new WebAssembly.Instance(module, imports).exports.f);
+    return made;
   }
 
-  private make_observed(region: Region, number: number, handler: number): Uint8Array {
+  private make_observed(region: Region, place: Place): Translation {
     const observer = this.observer as RegionObserver;
     const counter = (): WebAssembly.Global => new WebAssembly.Global({ value: 'i64', mutable: true }, 0n);
     const counters = observer.counted ? { entries: counter(), instructions: counter() } : null;
     const start = observer.now();
-    const bytes = this.make(region, number, handler, counters);
-    observer.made(region, bytes, observer.now() - start, counters);
-    return bytes;
+    const made = this.make(region, place, counters);
+    observer.made(region, made.bytes, observer.now() - start, counters);
+    return made;
   }
 
   private add_entry(region: Translated, number: number, rip: number): void {
@@ -266,6 +280,14 @@ export class RegionCache {
       if (this.cache.page_at(virtual_page * PAGE)?.frame !== frame) return 0;
     U32[(this.vcpu + REGION_TAGS_OFFSET) / 4 + number] = Vcpu.code_tag.get(this.vcpu);
     return 1;
+  }
+
+  /** RIP at the point where a region gave up goes into Vcpu.region_rip; answers the rest as `leave_region` takes it. */
+  point(number: number): number {
+    const at = Vcpu.region_point.get(this.vcpu);
+    const { rips, infos } = this.points[number] as Points;
+    Vcpu.region_rip.set(this.vcpu, rips[at] as number);
+    return infos[at] as number;
   }
 
   /** Forgets the regions that have code of a frame. */

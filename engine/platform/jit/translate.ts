@@ -4,9 +4,11 @@
  *
  *   prologue    fuel, pages still in place (else the interpreter goes on), registers into locals
  *   levels      blocks and loops (structure.ts); fuel and interrupts are looked at where loops begin
- *   end         the one way out: registers into the record, then `leave_region`
+ *   chain       where branches out of the region come together: to an entry of this region, of another, or out
+ *   end         the ways back to the interpreter: `leave_point` in the middle of a block, else `leave_region`
  */
 import { assert } from '../../base/assert.ts';
+import { CpuState } from '../../machine/cpu.layout.ts';
 import {
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_SHIFT,
@@ -20,10 +22,10 @@ import type { ValueType } from '../../wasm/opcodes.ts';
 import { HELPERS } from '../../x86/helpers.ts';
 import type { Value } from '../../x86/ir.ts';
 import { RECORD_ENTRY, RECORD_HANDLER, RECORD_POSITION } from '../interp/record.ts';
-import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_PARAMS, LEAVE_SWITCH } from '../interp/runtime.ts';
+import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_PARAMS, LEAVE_SWITCH, POINT_PARAMS } from '../interp/runtime.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
-import { analyse, type Flow, KIND_RAW } from './flow.ts';
-import { Frame } from './frame.ts';
+import { analyse, type Flow } from './flow.ts';
+import { Frame, type Points } from './frame.ts';
 import { Lower } from './lower.ts';
 import { type Block, is_branch, type Region, successors_of } from './region.ts';
 import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
@@ -35,8 +37,8 @@ type Signature = readonly [params: readonly ValueType[], results: readonly Value
 
 /** What every region may import from the interpreter's module. */
 const RUNTIME: Readonly<Record<string, Signature>> = {
-  access: [['i32', 'i64', 'i32', 'i32'], ['i32']],
-  commit: [['i32', 'i32'], []],
+  access: [['i32', 'i64', 'i32'], ['i32']],
+  stored: [['i32', 'i32', 'i32'], []],
   cas8: [['i32', 'i32', 'i64', 'i64'], ['i32']],
   cas16: [['i32', 'i32', 'i64', 'i64'], ['i32']],
   cas32: [['i32', 'i32', 'i64', 'i64'], ['i32']],
@@ -44,6 +46,7 @@ const RUNTIME: Readonly<Record<string, Signature>> = {
   flags_result: [['i32', 'i32', 'i64', 'i64', 'i64'], ['i64']],
   flags_aux: [['i32', 'i32', 'i64', 'i64', 'i64'], ['i64']],
   leave_region: [LEAVE_PARAMS, ['i32']],
+  leave_point: [POINT_PARAMS, ['i32']],
   original: [HANDLER_PARAMS, ['i32']],
   validate: [['i32', 'i32'], ['i32']],
 };
@@ -94,13 +97,21 @@ class Translator {
   private readonly fronts = new Map<Item, Label>();
   private readonly loops = new Map<LoopItem, Label>();
   private readonly items = new Map<number, Item>();
-  /** The loop that returns and indirect jumps come back to. */
-  private root: Label | null = null;
-  private readonly handler: number;
+  private readonly place: Place;
+  private readonly handler_type: number;
   private readonly counters: Counters | null;
 
-  constructor(region: Region, shape: Structure, flow: Flow, frame: Frame, handler: number, counters: Counters | null) {
-    this.handler = handler;
+  constructor(
+    region: Region,
+    shape: Structure,
+    flow: Flow,
+    frame: Frame,
+    place: Place,
+    handler_type: number,
+    counters: Counters | null,
+  ) {
+    this.place = place;
+    this.handler_type = handler_type;
     this.counters = counters;
     this.region = region;
     this.shape = shape;
@@ -118,18 +129,19 @@ class Translator {
     }
   }
 
-  /** Writes the function; `number` is the region's. */
-  run(number: number): void {
-    this.prologue(number);
-    this.frame.open();
+  /** Writes the function. */
+  run(): void {
+    const { c, frame } = this;
     const { entries, dispatches } = this.region;
-    if (dispatches) {
-      this.root = this.c.loop();
-      this.look_at_fuel_of_entries();
-    }
+    this.prologue(this.place.number);
+    frame.open();
+    const again = dispatches ? c.loop() : null;
+    frame.open_body();
     this.level(this.shape.items, entries.length > 1 ? entries : []);
-    if (dispatches) this.c.end();
-    this.frame.close();
+    frame.close_body();
+    this.chain(again);
+    if (again !== null) c.end();
+    frame.close(this.place.number);
   }
 
   private prologue(number: number): void {
@@ -241,7 +253,7 @@ class Translator {
     if (this.shape.headers.has(block.id)) this.look_at_fuel(block);
     for (const [i, insn] of block.insns.entries()) {
       if (insn.template === null) {
-        lower.flags.make_raw_for_exit(flow.writes_flags);
+        lower.flags.make_raw_for_exit();
         frame.flush_registers();
         frame.leave(insn.rip, LEAVE_ENTER, i, lower.flags);
         return;
@@ -274,18 +286,6 @@ class Translator {
     return Math.max(...this.region.entries.map((id) => this.flow.lengths[id] as number));
   }
 
-  /** Where returns and indirect jumps come back to; their target is in the local `rip`. */
-  private look_at_fuel_of_entries(): void {
-    const { c, frame, lower } = this;
-    // At the first entry fuel has been looked at, and RIP is not in the local.
-    c.get(frame.fuel).i32(this.longest()).op('i32.le_s');
-    c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or');
-    c.get(frame.rip).op('i64.eqz').op('i32.eqz').op('i32.and').open_if();
-    lower.flags.kind = KIND_RAW;
-    frame.leave_to_local(LEAVE_JUMP, 0, lower.flags);
-    c.end();
-  }
-
   /** Adds to a counter of the region. */
   private count(counter: number, n: number): void {
     this.c.get_global(counter).i64(n).op('i64.add').set_global(counter);
@@ -304,21 +304,23 @@ class Translator {
     this.spend(block);
     if (condition === null) {
       if (block.taken >= 0) this.go(block.taken);
-      else {
-        lower.flags.make_raw_for_exit(this.flow.writes_flags);
-        this.leave(last.target, LEAVE_JUMP);
-      }
+      else this.chain_to(last.target);
       return;
     }
     lower.push(condition);
     c.if();
     const { kind } = lower.flags;
     if (block.taken >= 0) this.go(block.taken);
-    else this.leave(last.target, LEAVE_JUMP);
+    else this.chain_to(last.target);
     c.end();
     lower.flags.kind = kind;
     if (block.next >= 0) this.go(block.next);
-    else this.leave(last.next, LEAVE_JUMP);
+    else this.chain_to(last.next);
+  }
+
+  private chain_to(rip: number): void {
+    this.c.i64(rip).set(this.frame.rip);
+    this.frame.chain(LEAVE_JUMP, this.lower.flags);
   }
 
   private jump(block: Block, target: Value): void {
@@ -326,45 +328,61 @@ class Translator {
     lower.push(target);
     this.c.set(frame.rip);
     this.spend(block);
-    if (this.root === null) lower.flags.make_raw_for_exit(this.flow.writes_flags);
-    else {
-      lower.flags.make_raw();
-      this.dispatch_target();
-    }
     const by_jump = block.insns.at(-1)!.template!.form.row.semantics === 'jmp';
-    frame.leave_to_local(by_jump ? LEAVE_SWITCH : LEAVE_JUMP, 0, lower.flags);
+    frame.chain(by_jump ? LEAVE_SWITCH : LEAVE_JUMP, lower.flags);
   }
 
   /**
-   * Stays in the region if the jump cache knows the address in the local `rip` and its record is an entry of this region.
+   * What branches out of the region come to, with RIP in its local: if the jump cache knows the address and its record
+   * is an entry, of this region (then back to the loop `again`) or of another, it goes on there.
    */
-  private dispatch_target(): void {
+  private chain(again: Label | null): void {
+    const { c, frame } = this;
+    const handler = frame.temporary('i32');
+    const op = frame.temporary('i32');
+    c.get(frame.fuel).i32(0).op('i32.le_s').get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or');
+    frame.leave_chain_if();
+    this.look_up(op);
+    c.get(op).op('i32.load16_u', RECORD_HANDLER).tee(handler);
+    if (again !== null) {
+      c.i32(this.place.handler).op('i32.eq').if();
+      c.get(frame.fuel).i32(this.longest()).op('i32.le_s');
+      frame.leave_chain_if();
+      this.take_state(op);
+      c.br(again).end();
+      c.get(handler);
+    }
+    c.i32(this.place.first_handler).op('i32.lt_u');
+    frame.leave_chain_if();
+    c.get(VCPU).get(VCPU).op('i64.load', Vcpu.region_chains.offset).i64(1).op('i64.add');
+    c.op('i64.store', Vcpu.region_chains.offset);
+    c.get(CPU).get(frame.rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
+    frame.pass_flags();
+    c.get(op).get(CPU).get(VCPU).get(frame.fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
+    c.get(handler).return_call_indirect(this.handler_type);
+  }
+
+  /** The record of the address in the local `rip`, by the jump cache; leaves without one. */
+  private look_up(op: number): void {
     const { c, frame } = this;
     const slot = frame.temporary('i32');
-    const op = frame.temporary('i32');
     c.get(frame.rip).get(frame.rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
     c.get(VCPU).op('i32.load', Vcpu.code_salt.offset).op('i32.xor');
     c.i32(JUMP_CACHE_ENTRIES - 1)
       .op('i32.and')
       .i32(JUMP_CACHE_ENTRY_SHIFT)
       .op('i32.shl');
-    c.get(VCPU).op('i32.add').tee(slot).op('i64.load', JUMP_CACHE_OFFSET).get(frame.rip).op('i64.eq');
+    c.get(VCPU).op('i32.add').tee(slot).op('i64.load', JUMP_CACHE_OFFSET).get(frame.rip).op('i64.ne');
     c.get(slot)
       .op('i32.load', JUMP_CACHE_OFFSET + 12)
       .get(VCPU)
       .op('i32.load', Vcpu.code_tag.offset)
-      .op('i32.eq');
-    c.op('i32.and').if();
+      .op('i32.ne');
+    c.op('i32.or');
+    frame.leave_chain_if();
     c.get(slot)
       .op('i32.load', JUMP_CACHE_OFFSET + 8)
-      .tee(op)
-      .op('i32.load16_u', RECORD_HANDLER);
-    c.i32(this.handler).op('i32.eq').if();
-    this.take_state(op);
-    c.i32(KIND_RAW).set(frame.kind);
-    c.br(this.root as Label);
-    c.end();
-    c.end();
+      .set(op);
   }
 
   /** Leaves at the end of a block. */
@@ -373,24 +391,39 @@ class Translator {
   }
 }
 
+/** Which region it is. */
+export interface Place {
+  /** Below MAX_REGIONS. */
+  readonly number: number;
+  /** What will be the index of its function in the table of handlers, and the first such index of any region. */
+  readonly handler: number;
+  readonly first_handler: number;
+}
+
+export interface Translation {
+  readonly bytes: Uint8Array;
+  readonly points: Points;
+}
+
 /**
- * The module of a region, which exports its function as `f`. `number` is below MAX_REGIONS; `handler` will be the index
- * of the function in the table of handlers. If it is `counted`, the module imports counters of its entries and of the
- * instructions of blocks that it has run to their end.
+ * The module of a region, which exports its function as `f`, and the points where it may give up. If it is `counted`,
+ * the module imports counters of its entries and of the instructions of blocks that it has run to their end.
  */
-export function translate(region: Region, number: number, handler: number, counted = false): Uint8Array {
+export function translate(region: Region, place: Place, counted = false): Translation {
   const shape = structure(region.blocks.map(successors_of), region.entries);
   const flow = analyse(region, shape.headers);
   const m = new ModuleBuilder();
   m.import_memory('env', 'memory', MEMORY_PAGES);
+  m.import_table('runtime', 'table', place.first_handler);
   const imports = import_all(m, region);
   const counters = counted ? import_counters(m) : null;
   const f = m.declare(`region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`, HANDLER_PARAMS, [
     'i32',
   ]);
   const code = m.code(f);
-  new Translator(region, shape, flow, new Frame(code, flow, imports), handler, counters).run(number);
+  const frame = new Frame(code, flow, imports);
+  new Translator(region, shape, flow, frame, place, m.type(HANDLER_PARAMS, ['i32']), counters).run();
   m.define(f, code);
   m.export_function('f', f);
-  return m.build();
+  return { bytes: m.build(), points: frame.points };
 }

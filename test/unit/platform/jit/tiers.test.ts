@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { U32 } from '../../../../engine/heap/memory.ts';
 import { CpuState } from '../../../../engine/machine/cpu.layout.ts';
 import { Vcpu } from '../../../../engine/machine/vcpu.layout.ts';
-import type { JitOptions } from '../../../../engine/platform/jit/jit.ts';
+import type { JitOptions } from '../../../../engine/platform/jit/region_cache.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT } from '../../../../engine/platform/platform.ts';
 import { CODE, DATA, GuestCode, STACK_TOP } from '../../../support/guest_code.ts';
 import { random_of } from '../../../support/random.ts';
@@ -66,6 +66,7 @@ function run(seed: number, slice: number, jit: JitOptions | null): string[] {
 for (const [name, jit, slice] of [
   ['eager, long slices', { heat: 1, eager: true }, 3000],
   ['eager, short slices', { heat: 1, eager: true }, 150],
+  ['eager, small regions', { heat: 1, eager: true, instructions: 3 }, 2000],
   ['hot code only', { heat: 20, eager: false }, 2000],
 ] as const)
   test(`random programs: ${name}`, () => {
