@@ -13,6 +13,7 @@
 import { EFAULT, ENAMETOOLONG } from '../abi/errno.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { bytes_copy, bytes_zero } from '../heap/bytes.ts';
+import { fault_now, faults_countdown } from '../heap/fault_injection.ts';
 import { I32, U8, U16, U32 } from '../heap/memory.ts';
 import { code_frame_changed } from '../machine/code_events.ts';
 import { FRAME_CODE, FrameInfo } from '../machine/frame.layout.ts';
@@ -37,6 +38,7 @@ const SET_LOOP_MAX = 32;
 /** Machine address behind a readable user address, or -EFAULT. */
 export function user_read_address(uaddr: number): number {
   if (!(uaddr >= 0 && uaddr < TASK_SIZE) || active_mm === 0) return -EFAULT;
+  if (faults_countdown !== 0 && fault_now()) return -EFAULT;
   for (;;) {
     const slot = pte_slot(active_root, uaddr);
     const entry = slot === 0 ? 0 : (U32[slot] as number);
@@ -51,6 +53,7 @@ let write_pinned = false;
 /** Machine address behind a writable user address, or -EFAULT. The frame is pinned if others share the Mm. */
 function user_write_address(uaddr: number): number {
   if (!(uaddr >= 0 && uaddr < TASK_SIZE) || active_mm === 0) return -EFAULT;
+  if (faults_countdown !== 0 && fault_now()) return -EFAULT;
   write_pinned = is_shared();
   for (;;) {
     const slot = pte_slot(active_root, uaddr);

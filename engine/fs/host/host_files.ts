@@ -7,6 +7,9 @@
  * -errno in Linux's numbers whatever the host is; nothing throws.
  */
 
+import { fault_now, faults_countdown } from '../../heap/fault_injection.ts';
+import { failing_files } from './failing_files.ts';
+
 /** A directory on the host: an open handle, or (where the host cannot open relative to one) its path. */
 export interface HostDirectory {
   handle: number;
@@ -88,7 +91,8 @@ export function install_host_files(files: HostFiles | null): void {
   installed = files;
 }
 
-/** This thread's way to the host's files, or null. */
+/** This thread's way to the host's files for one operation, or null. */
 export function host_files(): HostFiles | null {
+  if (faults_countdown !== 0 && installed !== null && fault_now()) return failing_files(installed);
   return installed;
 }

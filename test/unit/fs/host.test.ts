@@ -2,8 +2,9 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ENOENT, ENOTEMPTY, ENXIO, EROFS } from '../../../engine/abi/errno.ts';
+import { EIO, ENOENT, ENOTEMPTY, ENXIO, EROFS } from '../../../engine/abi/errno.ts';
 import { O_APPEND, O_RDWR } from '../../../engine/abi/fcntl.ts';
+import { faults_countdown, set_faults } from '../../../engine/heap/fault_injection.ts';
 import { dentries_live } from '../../../engine/vfs/dcache.ts';
 import { inodes_live } from '../../../engine/vfs/inode.ts';
 import { host_super, overlay_super, temporary_directory } from '../../support/host_tree.ts';
@@ -43,6 +44,33 @@ function tree(): string {
   fs.linkSync(join(path, 'd/f'), join(path, 'hard'));
   return path;
 }
+
+test('an operation on the host fails with EIO where fault injection says so, and nothing is lost', () => {
+  const before = handles();
+  const results: (number | string)[] = [];
+  for (let nth = 1; nth < 40; nth++) {
+    const s = volume(tree(), false);
+    set_faults(nth);
+    const file = s.open('/d/f', 0);
+    const text = file < 0 ? file : s.read(file, 0, 10);
+    const reached = faults_countdown === 0;
+    set_faults(0);
+    if (file > 0) s.put(file);
+    end(s);
+    if (!reached) {
+      assert.is(text, 'lower data');
+      break;
+    }
+    results.push(text);
+  }
+  assert.ok(results.filter((result) => result === -EIO).length >= 3, results.join());
+  // A name that could not be remembered, or attributes not looked at again, are no reason to fail.
+  assert.ok(
+    results.every((result) => result === 'lower data' || Number(result) < 0),
+    results.join(),
+  );
+  assert.is(handles(), before);
+});
 
 test('a read-only host tree is shown as it is', () => {
   const path = tree();

@@ -1,4 +1,4 @@
-/** Every reservation of memory in a call fails in turn: the call fails as it should, and nothing is lost. */
+/** Every place of a call that fault injection knows fails in turn: the call fails as it should, and nothing is lost. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run_lines, summary } from '../../../support/executor.ts';
@@ -6,7 +6,7 @@ import { run_lines, summary } from '../../../support/executor.ts';
 const MOST = 64;
 const FILE = "'./f\\x00'";
 
-/** Results of the last line with its 1st, 2nd... reservation failing, until none is left to fail. */
+/** Results of the last line with its 1st, 2nd... place failing, until none is left to fail. */
 function walk(...lines: string[]): (number | string)[] {
   const results: (number | string)[] = [];
   for (let nth = 1; nth <= MOST; nth++) {
@@ -17,10 +17,10 @@ function walk(...lines: string[]): (number | string)[] {
     if (call?.fault_injected !== true) return results;
     results.push(call.finished ? call.result : '...');
   }
-  throw new Error(`${lines.at(-1)} reserves more than ${MOST} times`);
+  throw new Error(`${lines.at(-1)} has more than ${MOST} places`);
 }
 
-test('calls with a fault at each of their reservations leak nothing', () => {
+test('calls with a fault at each of their places leak nothing', () => {
   const pipe = 'pipe2(&(0x7f0000000000)={<r0=>0xffffffffffffffff, <r1=>0xffffffffffffffff}, 0x0)';
   const open = `r0 = openat(0xffffffffffffff9c, &(0x7f0000000040)=${FILE}, 0x42, 0x1ff)`;
   const calls: string[][] = [
@@ -47,6 +47,16 @@ test('calls with a fault at each of their reservations leak nothing', () => {
     const results = walk(...lines);
     for (const result of results) assert.ok(typeof result === 'string' || result > -4096, `${lines.at(-1)}: ${result}`);
   }
+});
+
+test('an access to user memory fails as if it were not mapped, and what a call has made is taken back', () => {
+  const pipe = 'pipe2(&(0x7f0000000000)={<r0=>0xffffffffffffffff, <r1=>0xffffffffffffffff}, 0x0)';
+  const results = walk(pipe);
+  assert.ok(results.includes(-14) && results.includes(-12), results.join());
+  assert.is(results.indexOf(-12), 0, 'memory is reserved before anything is told');
+  const [first, second] = [`${pipe} (fail_nth: ${results.length})`, 'eventfd2(0x0, 0x0)'];
+  assert.is(results.at(-1), -14);
+  assert.is(summary(run_lines([first, second])), 'done: -14! 3');
 });
 
 test('a call without memory to be had answers ENOMEM, and without a fault it succeeds', () => {
