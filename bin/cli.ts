@@ -1,6 +1,6 @@
 /**
- * The command line: `tvisor do`, `tvisor symbolize`, `tvisor help`, `tvisor --version`. Parsing is sade's, except that flags of
- * `do` end where the guest's command begins (runtime/flag.ts).
+ * The command line: `tvisor do`, `tvisor debug`, `tvisor symbolize`, `tvisor help`, `tvisor --version`. Parsing is
+ * sade's, except that flags of `do` and `debug` end where the guest's command begins (runtime/flag.ts).
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,11 +8,12 @@ import { fileURLToPath } from 'node:url';
 import sade from 'sade';
 import { KCOV } from '../engine/base/instrumented.ts';
 import { tune_for_short_programs } from '../engine/host/tuning.ts';
+import { type DebugFlags, debug_command } from '../engine/runtime/cmd/debug.ts';
 import { type DoFlags, do_command } from '../engine/runtime/cmd/do.ts';
-import { do_help_text, help_text, syscalls_text, version_text } from '../engine/runtime/cmd/help.ts';
+import { debug_help_text, do_help_text, help_text, syscalls_text, version_text } from '../engine/runtime/cmd/help.ts';
 import { symbolize_command, symbolize_help_text } from '../engine/runtime/cmd/symbolize.ts';
 import { TvisorError } from '../engine/runtime/errors.ts';
-import { split_line } from '../engine/runtime/flag.ts';
+import { DEBUG_FLAGS, DO_FLAGS, split_line } from '../engine/runtime/flag.ts';
 
 /** package.json lies two folders above dist/bin and dist/bundle, three above dist/bundle/kcov. */
 function version(): string {
@@ -26,8 +27,13 @@ function print_help(topic: string | undefined): number {
   if (topic === undefined) process.stdout.write(help_text());
   else if (topic === 'syscalls') process.stdout.write(syscalls_text());
   else if (topic === 'do') process.stdout.write(do_help_text());
+  else if (topic === 'debug') process.stdout.write(debug_help_text());
   else if (topic === 'symbolize') process.stdout.write(symbolize_help_text());
-  else throw new TvisorError(`there is no help on '${topic}'`, "try 'tvisor help', and then do, symbolize or syscalls");
+  else
+    throw new TvisorError(
+      `there is no help on '${topic}'`,
+      "try 'tvisor help', and then do, debug, symbolize or syscalls",
+    );
   return 0;
 }
 
@@ -46,14 +52,15 @@ function parse(argv: readonly string[]): () => number | Promise<number> {
       : () => symbolize_command(rest);
   const program = sade('tvisor');
   program.command('do').action((flags: DoFlags & { _: string[] }) => () => do_command(flags._, flags));
+  program.command('debug').action((flags: DebugFlags & { _: string[] }) => () => debug_command(flags._, flags));
   program.command('help [topic]').action((topic: string | undefined) => () => print_help(topic));
-  if (name !== 'do' && name !== 'help')
+  if (name !== 'do' && name !== 'debug' && name !== 'help')
     throw new TvisorError(`there is no command '${name}'`, "try 'tvisor do -- CMD' or 'tvisor help'");
   if (name === 'help') return () => print_help(rest[0]);
-  const { flags, command } = split_line(rest);
-  if (flags.includes('--help')) return () => print_help('do');
-  const parsed = program.parse(['node', 'tvisor', 'do', ...flags, '--', ...command], { lazy: true });
-  if (parsed === undefined) throw new TvisorError('the command line cannot be parsed', "see 'tvisor do --help'");
+  const { flags, command } = split_line(rest, name === 'do' ? DO_FLAGS : DEBUG_FLAGS, name);
+  if (flags.includes('--help')) return () => print_help(name);
+  const parsed = program.parse(['node', 'tvisor', name, ...flags, '--', ...command], { lazy: true });
+  if (parsed === undefined) throw new TvisorError('the command line cannot be parsed', `see 'tvisor ${name} --help'`);
   return (parsed.handler as (...args: unknown[]) => () => Promise<number>)(...parsed.args);
 }
 

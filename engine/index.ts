@@ -17,4 +17,7 @@ export {
   type RunResult,
   type Terminal,
 } from './runtime/machine.ts';
+export type { CodePlace } from './sentry/code_map.ts';
+export type { CodeName } from './sentry/code_names.ts';
+export type { RegionReport, RegionsAnswer, RegionsRequest } from './sentry/region_log.ts';
 export type { MachineStatistics, VcpuStatistics } from './sentry/statistics.ts';

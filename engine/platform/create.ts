@@ -3,6 +3,7 @@
  */
 import { create_interpreter } from './interp/interp.ts';
 import { create_jit, DEFAULT_JIT_OPTIONS } from './jit/jit.ts';
+import type { RegionObserver } from './jit/region_cache.ts';
 import type { Platform, PlatformHooks } from './platform.ts';
 
 /**
@@ -13,13 +14,15 @@ export type PlatformName = 'interp' | 'jit' | 'jit-eager';
 
 export const PLATFORMS: readonly PlatformName[] = ['interp', 'jit', 'jit-eager'];
 
-/** The platform of that name for this thread; see `create_interpreter`. */
+/** The platform of that name for this thread; see `create_interpreter`. A translator shows its regions to `observer`. */
 export function create_platform(
   name: PlatformName,
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   hooks: PlatformHooks,
+  observer: RegionObserver | null = null,
 ): Platform {
   if (name === 'interp') return create_interpreter(module, memory, hooks);
-  return create_jit(module, memory, hooks, name === 'jit' ? DEFAULT_JIT_OPTIONS : { heat: 1, eager: true });
+  const options = name === 'jit' ? DEFAULT_JIT_OPTIONS : { heat: 1, eager: true };
+  return create_jit(module, memory, hooks, observer === null ? options : { ...options, observer });
 }

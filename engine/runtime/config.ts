@@ -29,6 +29,8 @@ export interface MachineOptions {
   /** Traces system calls to this host file, which is appended to; '-' is stderr. */
   readonly strace?: string;
   readonly debug?: boolean;
+  /** Counts what each translated region does, for `Machine.regions`; slower. */
+  readonly inspect?: boolean;
   /** Checks the kernel's records for writes beyond their end and after they were freed; slower. */
   readonly sanitize?: boolean;
   /** The instrumented engine (tvisor do --kcov): globs of the source files that may report; default all. */
@@ -52,6 +54,7 @@ export interface MachineConfig {
   /** '' is off, '-' stderr, else a host file. */
   readonly strace: string;
   readonly debug: boolean;
+  readonly inspect: boolean;
   readonly sanitize: boolean;
   /** '' is all. */
   readonly instrumentation_filter: string;
@@ -99,6 +102,7 @@ export function machine_config(options: MachineOptions, cores: number): MachineC
     platform,
     strace: options.strace ?? '',
     debug: options.debug ?? false,
+    inspect: options.inspect ?? false,
     sanitize: options.sanitize ?? false,
     instrumentation_filter: options.instrumentation_filter ?? '',
   };

@@ -4,6 +4,7 @@
  */
 import { connect_calls, type Far, make_ports, type Port } from '../host/control.ts';
 import { ask_vcpu, type VcpuCalls } from '../sentry/control.ts';
+import type { RegionsAnswer, RegionsRequest } from '../sentry/region_log.ts';
 import { type VcpuStatistics, vcpu_statistics } from '../sentry/statistics.ts';
 import type { InlineVcpu } from './inline.ts';
 
@@ -57,6 +58,13 @@ export class ControlPlane {
     this.enter();
     for (let i = 0; i < count; i++) all[i] ??= vcpu_statistics(i, 'none');
     return all as VcpuStatistics[];
+  }
+
+  /** What vCPUs tell of their regions; the calling thread's first, if it runs one. */
+  async regions(request: RegionsRequest): Promise<RegionsAnswer[]> {
+    const answers = this.each((calls) => calls.regions(request));
+    const all: (RegionsAnswer | null)[] = await Promise.all(answers);
+    return all.filter((answer) => answer !== null);
   }
 
   async drop_caches(): Promise<void> {

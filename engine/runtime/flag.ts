@@ -1,5 +1,5 @@
 /**
- * Flags of `tvisor do`: their table, the split of a command line into flags and the guest's command, and
+ * Flags of `tvisor do` and `tvisor debug`: their tables, the split of a command line into flags and the guest's command, and
  * the conversion of their values.
  */
 import type { Volume } from './config.ts';
@@ -34,6 +34,19 @@ export const DO_FLAGS: readonly Flag[] = [
   },
 ];
 
+/** Flags of `do` that `debug` has too. */
+const SHARED: ReadonlySet<string> = new Set(['root', 'volume', 'cwd', 'vcpus', 'memory', 'timeout', 'platform']);
+
+export const DEBUG_FLAGS: readonly Flag[] = [
+  { name: 'regions', value: 'N', help: 'Print the hottest N regions; default 10' },
+  { name: 'address', value: 'ADDR', help: 'Only regions that have the guest instruction at this address' },
+  { name: 'ir', value: '', help: 'With what each guest instruction means: its IR' },
+  { name: 'wasm', value: '', help: 'With the WebAssembly that it became' },
+  { name: 'json', value: '', help: 'Print JSON: counters, regions, names' },
+  { name: 'output', value: 'FILE', help: 'Write to a file instead of stderr' },
+  ...DO_FLAGS.filter(({ name }) => SHARED.has(name)),
+];
+
 /** A command line taken apart. */
 export interface SplitLine {
   /** Flags as `--name=value` (`--name` for switches and left-out values), in order. */
@@ -43,10 +56,10 @@ export interface SplitLine {
 }
 
 /**
- * Takes the arguments behind `do` apart. Flags end at `--` or at the first word that is not one, so that
+ * Takes the arguments behind a command, `do` unless said otherwise, apart. Flags end at `--` or at the first word that is not one, so that
  * the guest's own flags need no quoting. Throws a TvisorError for an unknown flag or a missing value.
  */
-export function split_line(args: readonly string[]): SplitLine {
+export function split_line(args: readonly string[], known = DO_FLAGS, name_of_command = 'do'): SplitLine {
   const flags: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] as string;
@@ -58,9 +71,12 @@ export function split_line(args: readonly string[]): SplitLine {
     if (!arg.startsWith('-') || arg === '-') return { flags, command: args.slice(i) };
     const equals = arg.indexOf('=');
     const name = arg.slice(arg.startsWith('--') ? 2 : 1, equals < 0 ? undefined : equals);
-    const flag = DO_FLAGS.find((candidate) => candidate.name === name);
+    const flag = known.find((candidate) => candidate.name === name);
     if (flag === undefined || !arg.startsWith('--'))
-      throw new TvisorError(`unknown flag ${arg}`, "see 'tvisor do --help', and put '--' before the guest's command");
+      throw new TvisorError(
+        `unknown flag ${arg}`,
+        `see 'tvisor ${name_of_command} --help', and put '--' before the guest's command`,
+      );
     if (flag.value === '' || flag.value.startsWith('[') || equals >= 0) {
       if (flag.value === '' && equals >= 0) throw new TvisorError(`--${name} takes no value`, `write --${name}`);
       flags.push(arg);
@@ -95,6 +111,14 @@ export function parse_time(text: string): number {
 export function parse_count(text: string, what: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new TvisorError(`'${text}' is not a number of ${what}`, 'write a whole number');
   return Number(text);
+}
+
+/** A guest address: decimal, or hexadecimal with 0x. */
+export function parse_address(text: string): number {
+  const address = /^(0x[0-9a-fA-F]{1,13}|\d{1,15})$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(address))
+    throw new TvisorError(`'${text}' is not an address`, 'write it as the regions are printed: 0x401000');
+  return address;
 }
 
 /** 'HOST:GUEST' or 'HOST:GUEST:ro'. The guest path has no colon; the host path may have some. */

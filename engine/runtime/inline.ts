@@ -4,20 +4,24 @@
  */
 import { host_clock } from '../host/clock.ts';
 import { open_trace } from '../host/trace_sink.ts';
-import { create_platform, type PlatformName } from '../platform/create.ts';
+import { create_platform } from '../platform/create.ts';
 import type { Platform } from '../platform/platform.ts';
 import { VcpuControl } from '../sentry/control.ts';
 import { enter_machine } from '../sentry/machine.ts';
+import { RegionLog } from '../sentry/region_log.ts';
 import { platform_hooks, RUN_IDLE, RUN_INTERRUPTED, run_vcpu } from '../sentry/run.ts';
 import { set_syscall_tracer } from '../syscalls/dispatch.ts';
 import { monotonic_ns, next_deadline_hint } from '../time/clock.ts';
 import { make_tracer } from '../trace/strace.ts';
+import type { MachineConfig } from './config.ts';
 
 export class InlineVcpu {
   private readonly memory: WebAssembly.Memory;
   private readonly platform: Platform;
   private readonly tracer: ReturnType<typeof make_tracer> | null;
   private readonly ran: () => void;
+  /** Regions that this thread made, where they are looked at. */
+  readonly log: RegionLog | null;
   /** Calls are made of it directly, between turns. */
   readonly control: VcpuControl;
   private immediate: NodeJS.Immediate | null = null;
@@ -30,13 +34,13 @@ export class InlineVcpu {
   constructor(
     memory: WebAssembly.Memory,
     module: WebAssembly.Module,
-    platform: PlatformName,
-    strace: string,
+    { platform, strace, inspect }: Pick<MachineConfig, 'platform' | 'strace' | 'inspect'>,
     ran: () => void,
   ) {
     this.memory = memory;
-    this.platform = create_platform(platform, module, memory, platform_hooks);
-    this.control = new VcpuControl(0, this.platform, 'caller');
+    this.log = inspect ? new RegionLog(0) : null;
+    this.platform = create_platform(platform, module, memory, platform_hooks, this.log);
+    this.control = new VcpuControl(0, this.platform, 'caller', this.log);
     this.tracer = strace === '' ? null : make_tracer(open_trace(strace));
     this.ran = ran;
   }

@@ -39,9 +39,12 @@ import { end_machine, machine_ended, machine_event_count, machine_event_word } f
 import { interrupt_all, queued_tasks, take_vcpu_request } from '../kernel/scheduler.ts';
 import { LOAD_KILLED } from '../loader/load.ts';
 import { INTERRUPT_STOP } from '../machine/vcpu.layout.ts';
+import type { CodePlace } from '../sentry/code_map.ts';
+import { type CodeName, name_places } from '../sentry/code_names.ts';
 import { hand_over, hand_over_asked } from '../sentry/hand_over.ts';
 import { boot_machine, enter_machine, mount_tree } from '../sentry/machine.ts';
 import { read_panic } from '../sentry/panic.ts';
+import type { RegionLog, RegionsAnswer, RegionsRequest } from '../sentry/region_log.ts';
 import { kill_root, type SpawnFailure, spawn_root } from '../sentry/spawn.ts';
 import { type MachineStatistics, machine_statistics } from '../sentry/statistics.ts';
 import type { VcpuTask } from '../sentry/vcpu_job.ts';
@@ -227,6 +230,8 @@ export class Machine {
   private readonly module: WebAssembly.Module;
   /** Runs the first vCPU, for good or until a thread has taken it over. */
   private inline: InlineVcpu | null = null;
+  /** Regions that the calling thread made while it ran the first vCPU. */
+  private first_log: RegionLog | null = null;
   private pool: Promise<VcpuPool> | null = null;
   private vcpu_wanted = false;
   private readonly running = new Map<number, Running>();
@@ -272,7 +277,8 @@ export class Machine {
           `cannot mount ${failure.path} (${errno_name(-failure.error)})`,
           'check that the directory exists and may be read',
         );
-      machine.inline = new InlineVcpu(memory, module, config.platform, config.strace, () => machine.turned());
+      machine.inline = new InlineVcpu(memory, module, config, () => machine.turned());
+      machine.first_log = machine.inline.log;
     } catch (error) {
       await machine.close();
       throw error;
@@ -374,6 +380,23 @@ export class Machine {
     const vcpus = await this.control.statistics(this.config.vcpus);
     this.enter();
     return machine_statistics(vcpus);
+  }
+
+  /**
+   * The hottest regions of translated code, of a machine made with `inspect`: guest instructions, IR and WebAssembly as
+   * text, and what they have done. One answer for each thread that has translated.
+   */
+  async regions(request: RegionsRequest): Promise<RegionsAnswer[]> {
+    const answers = await this.control.regions(request);
+    if (this.inline === null && this.first_log !== null) answers.unshift(this.first_log.answer(request));
+    this.enter();
+    return answers;
+  }
+
+  /** Names of places of code, as `regions` gives them, from the symbol tables of the guest's files. */
+  name_code(places: readonly CodePlace[]): CodeName[] {
+    this.enter();
+    return name_places(places, caller_ids());
   }
 
   /** Drops every cache of every vCPU: nothing changes but the time things take. For tests and measurements. */
@@ -597,9 +620,9 @@ export class Machine {
     const index = this.started++;
     this.pool ??= VcpuPool.create(vcpu_module(), 'vcpu_job', this.config.vcpus);
     const { memory, module } = this;
-    const { platform, strace } = this.config;
+    const { platform, strace, inspect } = this.config;
     const port = this.control.attach();
-    const task: VcpuTask = { memory, module, platform, index, takes_over: index === 0, strace, port };
+    const task: VcpuTask = { memory, module, platform, index, takes_over: index === 0, inspect, strace, port };
     this.pool
       .then((pool) => (this.closed ? undefined : pool.start(task)))
       .then(this.serve, (error: Error) => this.fail(error));

@@ -15,11 +15,14 @@ import { ring_doorbell } from '../kernel/scheduler.ts';
 import { tlb_flush_all } from '../machine/tlb.ts';
 import { INTERRUPT_STOP, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
 import type { Platform } from '../platform/platform.ts';
+import type { RegionLog, RegionsAnswer, RegionsRequest } from './region_log.ts';
 import { type VcpuStatistics, vcpu_statistics } from './statistics.ts';
 
 /** What can be asked of a vCPU's thread. */
 export interface VcpuCalls {
   statistics(): VcpuStatistics;
+  /** The regions that its translator made; null where nobody asked to look at them. */
+  regions(request: RegionsRequest): RegionsAnswer | null;
   /** Drops every cache of the thread; nothing changes but the time things take. */
   drop_caches(): void;
   /** Keeps the vCPU off the machine until as many calls of `release`. */
@@ -40,11 +43,13 @@ export class VcpuControl implements VcpuCalls {
   private readonly vcpu: Ptr<'Vcpu'>;
   private readonly platform: Platform;
   private readonly thread: VcpuStatistics['thread'];
+  private readonly log: RegionLog | null;
   private holds = 0;
   private wake: (() => void) | null = null;
 
   /** The machine is bound, and stays so on this thread while calls are served. */
-  constructor(index: number, platform: Platform, thread: VcpuStatistics['thread']) {
+  constructor(index: number, platform: Platform, thread: VcpuStatistics['thread'], log: RegionLog | null) {
+    this.log = log;
     this.vcpu = vcpu_at(index);
     this.platform = platform;
     this.thread = thread;
@@ -52,6 +57,10 @@ export class VcpuControl implements VcpuCalls {
 
   statistics(): VcpuStatistics {
     return vcpu_statistics(Vcpu.index.get(this.vcpu), this.thread, this.platform.statistics(this.vcpu));
+  }
+
+  regions(request: RegionsRequest): RegionsAnswer | null {
+    return this.log === null ? null : this.log.answer(request);
   }
 
   drop_caches(): void {

@@ -32,7 +32,8 @@ export function region_listing(region: Region, disassembly: readonly string[], i
   const target = (id: number): string => (id < 0 ? 'out' : `block ${id}`);
   let at = 0;
   for (const block of region.blocks) {
-    const ways = `${block.taken >= 0 ? `, taken to ${target(block.taken)}` : ''}${block.next >= 0 ? `, next ${target(block.next)}` : ''}`;
+    const branch = (block.insns.at(-1)?.target ?? -1) >= 0;
+    const ways = `${branch ? `, taken to ${target(block.taken)}` : ''}${block.next >= 0 ? `, next ${target(block.next)}` : ''}`;
     lines.push(`block ${block.id}${entries.has(block.id) ? ', entry' : ''}${ways}`);
     for (const insn of block.insns) {
       const left = insn.template === null ? '  (interpreted)' : '';

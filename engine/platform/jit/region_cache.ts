@@ -36,7 +36,9 @@ export interface RegionObserver {
   readonly counted: boolean;
   /** The host's clock, ns. */
   now(): number;
-  /** A region was made within so many ns. `bytes` is its module. */
+  /**
+   * A region was made within so many ns. `bytes` is its module. All is in place: requests of other vCPUs may be served.
+   */
   made(region: Region, bytes: Uint8Array, ns: number, counters: RegionCounters | null): void;
 }
 
@@ -76,6 +78,11 @@ interface Entry {
 
 function key_of(frame: number, virtual_page: number): string {
   return `${frame}:${virtual_page}`;
+}
+
+function new_counters(): RegionCounters {
+  const zero = (): WebAssembly.Global => new WebAssembly.Global({ value: 'i64', mutable: true }, 0n);
+  return { entries: zero(), instructions: zero() };
 }
 
 export class RegionCache {
@@ -193,7 +200,11 @@ export class RegionCache {
     const number = this.free.pop() ?? this.regions.length;
     const handler = this.free_handlers.pop() ?? this.table.grow(1);
     const place = { number, handler, first_handler: this.first_handler };
-    const { bytes, points } = this.observer === null ? this.make(region, place) : this.make_observed(region, place);
+    const { observer } = this;
+    const start = observer === null ? 0 : observer.now();
+    const counters = observer?.counted === true ? new_counters() : null;
+    const { bytes, points } = this.make(region, place, counters);
+    const ns = observer === null ? 0 : observer.now() - start;
     this.bytes += bytes.length;
     const instructions = region.blocks.reduce((sum, block) => sum + block.insns.length, 0);
     Vcpu.regions_made.set(this.vcpu, Vcpu.regions_made.get(this.vcpu) + 1);
@@ -213,24 +224,15 @@ export class RegionCache {
       regions.add(translated);
     }
     for (const [i, rip] of entries.entries()) this.add_entry(translated, i, rip);
+    observer?.made(region, bytes, ns, counters);
   }
 
   /** Makes the function of a region and puts it into the table; its module. */
-  private make(region: Region, place: Place, counters: RegionCounters | null = null): Translation {
+  private make(region: Region, place: Place, counters: RegionCounters | null): Translation {
     const made = translate(region, place, counters !== null);
     const imports = counters === null ? this.imports : { ...this.imports, counters: { ...counters } };
     const module = new WebAssembly.Module(made.bytes as Uint8Array<ArrayBuffer>);
     this.table.set(place.handler, new WebAssembly.Instance(module, imports).exports.f);
-    return made;
-  }
-
-  private make_observed(region: Region, place: Place): Translation {
-    const observer = this.observer as RegionObserver;
-    const counter = (): WebAssembly.Global => new WebAssembly.Global({ value: 'i64', mutable: true }, 0n);
-    const counters = observer.counted ? { entries: counter(), instructions: counter() } : null;
-    const start = observer.now();
-    const made = this.make(region, place, counters);
-    observer.made(region, made.bytes, observer.now() - start, counters);
     return made;
   }
 

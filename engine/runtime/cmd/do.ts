@@ -5,20 +5,23 @@ import type { PlatformName } from '../../platform/create.ts';
 import type { MachineOptions, Volume } from '../config.ts';
 import { TvisorError } from '../errors.ts';
 import { parse_count, parse_size, parse_time, parse_volume } from '../flag.ts';
-import { Machine } from '../machine.ts';
+import { Machine, type RunResult } from '../machine.ts';
 import { statistics_text } from '../report.ts';
 import { signal_number } from '../signals.ts';
 
-/** Flags as the command line's parser delivers them. */
-export interface DoFlags {
+/** Flags that say how a command is run, as the command line's parser delivers them. */
+export interface RunFlags {
   readonly root?: string;
   readonly volume?: string | readonly string[];
   readonly cwd?: string;
   readonly vcpus?: string;
   readonly memory?: string;
   readonly timeout?: string;
-  readonly strace?: string | boolean;
   readonly platform?: string;
+}
+
+export interface DoFlags extends RunFlags {
+  readonly strace?: string | boolean;
   readonly debug?: boolean;
   readonly kcov?: boolean;
   readonly 'instrumentation-filter'?: string;
@@ -74,6 +77,28 @@ export async function do_command(command: readonly string[], flags: DoFlags): Pr
   if (command.length === 0)
     throw new TvisorError('no command given', "write 'tvisor do [flags] [--] CMD [ARGS]', or see 'tvisor do --help'");
   const machine = await Machine.create(options);
+  try {
+    const result = await run_for_caller(machine, command, flags, timeout);
+    if (flags.debug === true) process.stderr.write(statistics_text(await machine.statistics()));
+    return exit_status(result, flags);
+  } finally {
+    await machine.close();
+  }
+}
+
+/** The exit status that tells how a command ended; a line about a time limit. */
+export function exit_status(result: RunResult, flags: RunFlags): number {
+  if (result.timedOut) process.stderr.write(`tvisor: the command was killed after ${flags.timeout}; raise --timeout\n`);
+  return result.signal === null ? (result.exitCode ?? 0) : 128 + signal_number(result.signal);
+}
+
+/** Runs a command with the caller's streams, terminal, signals, environment and directory; `timeout` in ms, 0 is none. */
+export async function run_for_caller(
+  machine: Machine,
+  command: readonly string[],
+  flags: RunFlags,
+  timeout: number,
+): Promise<RunResult> {
   const terminals = caller_terminals();
   const terminal = terminals.includes(true)
     ? { ...caller_window(), input: 'inherit' as const, output: 'inherit' as const }
@@ -82,7 +107,7 @@ export async function do_command(command: readonly string[], flags: DoFlags): Pr
   for (const [signal, listener] of listeners) process.on(signal, listener);
   const unwatch = terminal === undefined ? null : watch_window(({ rows, columns }) => machine.resize(rows, columns));
   try {
-    const result = await machine.run(command, {
+    return await machine.run(command, {
       ...(terminal === undefined ? {} : { terminal }),
       ...(terminals[0] ? {} : { stdin: 'inherit' }),
       ...(terminals[1] ? {} : { stdout: 'inherit' }),
@@ -91,13 +116,8 @@ export async function do_command(command: readonly string[], flags: DoFlags): Pr
       cwd: flags.cwd ?? process.cwd(),
       ...(timeout === 0 ? {} : { timeout }),
     });
-    if (flags.debug === true) process.stderr.write(statistics_text(await machine.statistics()));
-    if (result.timedOut)
-      process.stderr.write(`tvisor: the command was killed after ${flags.timeout}; raise --timeout\n`);
-    return result.signal === null ? (result.exitCode ?? 0) : 128 + signal_number(result.signal);
   } finally {
     unwatch?.();
     for (const [signal, listener] of listeners) process.off(signal, listener);
-    await machine.close();
   }
 }
