@@ -32,6 +32,7 @@ import { full, partial, type SyscallRow } from './row.ts';
 import {
   AT_POSITION,
   block,
+  block_transfer,
   import_iovec,
   io,
   is_nonblocking,
@@ -247,7 +248,7 @@ function sys_vmsplice(): number {
   if ((File.mode.get(file) & FMODE_WRITE) === 0) return read_transfer(fd, file, AT_POSITION, nonblocking);
   // It waits for room once, then gives what fits (Linux's vmsplice_to_pipe).
   const given = write_transfer(fd, file, AT_POSITION, true);
-  return given !== -EAGAIN || nonblocking ? given : block(fd, file, file_operations(file), POLLOUT);
+  return given !== -EAGAIN || nonblocking ? given : block_transfer(fd, file, file_operations(file), POLLOUT);
 }
 
 /** Whether two ranges of one file overlap. */

@@ -210,7 +210,7 @@ export function read_transfer(fd: number, file: Ptr<'File'>, offset: number, non
     if (n > 0) done += n;
     if (n === wanted && n > 0 && done < total) continue;
     if (done > 0 || n !== -EAGAIN || nonblocking) return done > 0 ? done : n;
-    return block(fd, file, operations, POLLIN);
+    return block_transfer(fd, file, operations, POLLIN);
   }
 }
 
@@ -237,7 +237,7 @@ function gathered_transfer(fd: number, file: Ptr<'File'>, nonblocking: boolean):
   const n = io.remaining === 0 ? -EFAULT : operations.write(file, io, -1);
   frame_put(frame as FrameAddr);
   if (n === -EPIPE) send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
-  return n !== -EAGAIN || nonblocking ? n : block(fd, file, operations, POLLOUT);
+  return n !== -EAGAIN || nonblocking ? n : block_transfer(fd, file, operations, POLLOUT);
 }
 
 /**
@@ -280,7 +280,7 @@ function kept_transfer(fd: number, file: Ptr<'File'>, nonblocking: boolean): num
   const operations = file_operations(file);
   const n = operations.write(file, io, -1);
   if (n === -EPIPE) broken_pipe(file);
-  return n !== -EAGAIN || nonblocking ? n : block(fd, file, operations, POLLOUT);
+  return n !== -EAGAIN || nonblocking ? n : block_transfer(fd, file, operations, POLLOUT);
 }
 
 /** Transfers from the buffers described to the file: bytes, -errno, or what `wait_on` answers. */
@@ -303,7 +303,7 @@ export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, no
     Task.syscall_progress.set(current, done);
     const kept = is_copied_first(file) ? keep_text() : 0;
     if (kept < 0) return kept;
-    const waited = block(fd, file, operations, POLLOUT);
+    const waited = block_transfer(fd, file, operations, POLLOUT);
     return waited > -0x10000 && done > 0 ? done : waited;
   }
 }
@@ -312,13 +312,17 @@ export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, no
 export function block(fd: number, file: Ptr<'File'>, operations: FileOperations, events: number): number {
   const queue = operations.queue(file);
   if (queue === 0) return -EIO;
-  if (!keep_vector()) return -ENOMEM;
   if (File.kind.get(file) === FILE_KIND_SOCKET) {
     const timeout = events === POLLIN ? UnixSocket.receive_timeout : UnixSocket.send_timeout;
     return wait_for_socket(fd, file, queue, events, timeout.get(socket_of(file)));
   }
   if (!hold_file(fd, file)) return -ENOMEM;
   return wait_on(queue, events);
+}
+
+/** As `block`, in a transfer from or to the buffers described last. */
+export function block_transfer(fd: number, file: Ptr<'File'>, operations: FileOperations, events: number): number {
+  return keep_vector() ? block(fd, file, operations, events) : -ENOMEM;
 }
 
 /** The file of a descriptor open for reading, or -EBADF. */
