@@ -17,11 +17,20 @@ export function altstack_state(sp: number): number {
   return on_altstack(sp) ? SS_ONSTACK : 0;
 }
 
-/** Sets the alternate stack: 0; -EPERM while on it, -EINVAL for unknown flags, -ENOMEM for one too small. */
+/**
+ * Sets the alternate stack: 0; -EPERM while on it, -EINVAL for unknown flags, -ENOMEM for one too small. One that is
+ * as it was is not looked at.
+ */
 export function set_altstack(address: number, flags: number, size: number, sp: number): number {
   if (on_altstack(sp)) return -EPERM;
   const mode = (flags & ~SS_AUTODISARM) >>> 0;
   if (mode !== SS_DISABLE && mode !== SS_ONSTACK && mode !== 0) return -EINVAL;
+  if (
+    Task.altstack_address.get(current) === address &&
+    Task.altstack_size.get(current) === size &&
+    Task.altstack_flags.get(current) === flags >>> 0
+  )
+    return 0;
   const disable = mode === SS_DISABLE;
   if (!disable && size < MINSIGSTKSZ) return -ENOMEM;
   Task.altstack_address.set(current, disable ? 0 : address);
@@ -30,7 +39,13 @@ export function set_altstack(address: number, flags: number, size: number, sp: n
   return 0;
 }
 
-/** Forgets the alternate stack: execve, and delivery with SS_AUTODISARM. */
+/** Forgets the alternate stack at execve; its flags stay, as in Linux. */
+export function drop_altstack(): void {
+  Task.altstack_address.set(current, 0);
+  Task.altstack_size.set(current, 0);
+}
+
+/** Forgets the alternate stack at a delivery with SS_AUTODISARM. */
 export function reset_altstack(): void {
   Task.altstack_address.set(current, 0);
   Task.altstack_size.set(current, 0);

@@ -11,7 +11,7 @@ import { U32 } from '../heap/memory.ts';
 import { CpuState, RSP } from '../machine/cpu.layout.ts';
 import { reset_cpu } from '../machine/cpu.ts';
 import { mm_activate, mm_put } from '../mm/address_space.ts';
-import { reset_altstack } from './altstack.ts';
+import { drop_altstack } from './altstack.ts';
 import { wait_on_killable } from './block.ts';
 import { copy_actions, reset_handlers } from './clone.ts';
 import { credentials_commit, credentials_put } from './credentials.ts';
@@ -161,5 +161,5 @@ function reset_signals(group: Ptr<'ThreadGroup'>): void {
   }
   unlock_signals(group);
   if (sighand !== 0 && sighand !== old) sighand_put(old);
-  reset_altstack();
+  drop_altstack();
 }

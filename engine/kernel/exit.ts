@@ -4,6 +4,7 @@
  * `exit_task` gives back what the task holds and leaves a zombie for its parent, or nothing. It never blocks. The
  * run loop then drops the task for good (`task_dropped`).
  */
+import { POLLIN, READABLE } from '../abi/poll.ts';
 import { SIGCONT, SIGHUP } from '../abi/signal.ts';
 import { assert } from '../base/assert.ts';
 import { KCOV } from '../base/instrumented.ts';
@@ -37,12 +38,11 @@ import {
   GROUP_STOPPING,
   GROUP_SUBREAPER,
   GROUP_ZOMBIE,
+  Pid,
   ProcessGroup,
   Session,
   ThreadGroup,
 } from './thread_group.layout.ts';
-
-const POLLIN = 1;
 
 type T = Ptr<'Task'>;
 type Group = Ptr<'ThreadGroup'>;
@@ -112,6 +112,8 @@ export function exit_task(wait_status: number): void {
   }
   lock_tasklist();
   Task.state.store(task, TASK_ZOMBIE);
+  // For who watches the thread alone (PIDFD_THREAD); a process's end is told by notify_exit.
+  wake(Pid.exit_queue.at(Task.pid.get(task)), READABLE, Number.MAX_SAFE_INTEGER);
   if (ThreadGroup.leader.get(group) !== task) task_release(task);
   const exec_waits = ThreadGroup.exec_task.get(group) !== 0;
   // Who counted itself out last need not come here last: the process ends with the thread that does.

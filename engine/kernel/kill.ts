@@ -51,6 +51,15 @@ export function kill(pid: number, signo: number, info: Int32Array): number {
   return result;
 }
 
+/** To every member of the process group with this number. */
+export function kill_group(number: number, signo: number, info: Int32Array): number {
+  if (signo !== 0 && !is_signal(signo)) return -EINVAL;
+  lock_tasklist();
+  const result = kill_members(find_process_group(number), signo, info);
+  unlock_tasklist();
+  return result;
+}
+
 /** To the process of which `pid` is a thread's number, as Linux's kill accepts it. Under the tasklist lock. */
 function kill_process(pid: number, signo: number, info: Int32Array): number {
   const task = find_task(pid);
@@ -92,6 +101,20 @@ export function kill_thread_by_id(tgid: number, tid: number, signo: number, info
   const task = find_task(tid);
   let result = -ESRCH;
   if (task !== 0 && (tgid === 0 || ThreadGroup.tgid.get(Task.group.get(task)) === tgid)) {
+    if (!may_signal(task, signo)) result = -EPERM;
+    else result = signo === 0 ? 0 : send_to_task(task, signo, info);
+  }
+  unlock_tasklist();
+  return result;
+}
+
+/** To the one thread behind a number (PIDFD_THREAD). */
+export function kill_pid_thread(pid: Ptr<'Pid'>, signo: number, info: Int32Array): number {
+  if (signo !== 0 && !is_signal(signo)) return -EINVAL;
+  lock_tasklist();
+  const task = Pid.task.get(pid);
+  let result = -ESRCH;
+  if (task !== 0) {
     if (!may_signal(task, signo)) result = -EPERM;
     else result = signo === 0 ? 0 : send_to_task(task, signo, info);
   }

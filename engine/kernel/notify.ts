@@ -2,6 +2,7 @@
  * Telling a parent about its child: SIGCHLD with its CLD_ code, and the queue on which wait sleeps.
  * Linux: do_notify_parent, do_notify_parent_cldstop.
  */
+import { POLLIN, READABLE } from '../abi/poll.ts';
 import {
   CLD_CONTINUED,
   CLD_DUMPED,
@@ -25,7 +26,6 @@ import { action_flags, action_handler, send_to_group } from './signal.ts';
 import { Task } from './task.layout.ts';
 import { Pid, ThreadGroup } from './thread_group.layout.ts';
 
-const POLLIN = 1;
 const NS_PER_TICK = 10_000_000;
 
 type Group = Ptr<'ThreadGroup'>;
@@ -57,7 +57,7 @@ function child_info(group: Group, signo: number, code: number, status: number): 
  * that the caller reaps it. Under the tasklist lock.
  */
 export function notify_exit(group: Group, status: number): boolean {
-  wake(Pid.exit_queue.at(Task.pid.get(ThreadGroup.leader.get(group))), POLLIN, Number.MAX_SAFE_INTEGER);
+  wake(Pid.exit_queue.at(Task.pid.get(ThreadGroup.leader.get(group))), READABLE, Number.MAX_SAFE_INTEGER);
   const parent = ThreadGroup.parent.get(group);
   if (parent === 0) {
     wake(KernelRoot.root_queue.at(kernel_root()), POLLIN);

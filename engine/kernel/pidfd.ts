@@ -2,19 +2,18 @@
  * pidfds (pidfd_open(2)): open files that hold a process's number and become readable at its end.
  */
 import { EBADF, EMFILE, ENOMEM, ENOTTY, ESPIPE } from '../abi/errno.ts';
-import { O_NONBLOCK } from '../abi/fcntl.ts';
+import { O_EXCL, O_NONBLOCK } from '../abi/fcntl.ts';
+import { POLLHUP, READABLE } from '../abi/poll.ts';
 import type { Ptr } from '../base/types.ts';
 import { File } from '../vfs/file.layout.ts';
-import { anon_file, FILE_KIND_PIDFD, file_put, no_transfer, register_file_operations } from '../vfs/file.ts';
+import { FILE_KIND_PIDFD, file_alloc, file_put, no_transfer, register_file_operations } from '../vfs/file.ts';
 import { current } from './current.ts';
 import { fd_fill, fd_reserve, fd_unreserve, files_lookup } from './fd_table.ts';
 import { lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { pid_get, pid_put } from './pid.ts';
-import { Task } from './task.layout.ts';
+import { TASK_STATE_MASK, TASK_ZOMBIE, Task } from './task.layout.ts';
 import { GROUP_ZOMBIE, Pid, ThreadGroup } from './thread_group.layout.ts';
 
-const POLLIN = 1;
-const POLLHUP = 16;
 const O_RDWR = 2;
 
 /** A descriptor and file reserved for a number that is still to come. */
@@ -27,7 +26,8 @@ export interface PidfdReservation {
 export function pidfd_reserve(flags: number): PidfdReservation {
   const files = Task.files.get(current);
   if (files === 0) return { fd: -EMFILE, file: 0 as Ptr<'File'> };
-  const file = anon_file(FILE_KIND_PIDFD, 0, flags | O_RDWR);
+  // It has positions, though nothing can be read or written at them: since 6.9 it is a file of pidfs.
+  const file = file_alloc(FILE_KIND_PIDFD, flags | O_RDWR);
   if (file === 0) return { fd: -ENOMEM, file };
   const fd = fd_reserve(files, 0);
   if (fd < 0) file_put(file);
@@ -78,9 +78,20 @@ export function pidfd_is_nonblocking(fd: number): boolean {
   return result;
 }
 
-/** Whether the process behind a number has ended: a zombie, or gone. */
-function has_ended(pid: Ptr<'Pid'>): boolean {
+/** Opened for the thread alone, not for its process (PIDFD_THREAD): the flag is that of O_EXCL. */
+export function pidfd_is_thread(fd: number): boolean {
+  const files = Task.files.get(current);
+  const file = files === 0 ? (0 as Ptr<'File'>) : files_lookup(files, fd);
+  if (file === 0) return false;
+  const result = File.kind.get(file) === FILE_KIND_PIDFD && (File.flags.get(file) & O_EXCL) !== 0;
+  file_put(file);
+  return result;
+}
+
+/** Whether the process behind a number, or the thread, has ended: a zombie, or gone. */
+function has_ended(pid: Ptr<'Pid'>, thread: boolean): boolean {
   const task = Pid.task.get(pid);
+  if (thread && task !== 0) return (Task.state.load(task) & TASK_STATE_MASK) === TASK_ZOMBIE;
   return task === 0 || (ThreadGroup.flags.load(Task.group.get(task)) & GROUP_ZOMBIE) !== 0;
 }
 
@@ -91,7 +102,8 @@ register_file_operations(FILE_KIND_PIDFD, {
   poll(file) {
     const pid = File.object.get(file) as Ptr<'Pid'>;
     lock_tasklist();
-    const events = has_ended(pid) ? POLLIN | (Pid.task.get(pid) === 0 ? POLLHUP : 0) : 0;
+    const thread = (File.flags.get(file) & O_EXCL) !== 0;
+    const events = has_ended(pid, thread) ? READABLE | (Pid.task.get(pid) === 0 ? POLLHUP : 0) : 0;
     unlock_tasklist();
     return events;
   },

@@ -165,13 +165,21 @@ export function task_release(task: T): void {
 export function child_link(child: Group, parent: Group): void {
   ThreadGroup.parent.set(child, parent);
   ThreadGroup.parent_tgid.store(child, parent === 0 ? 0 : ThreadGroup.tgid.get(parent));
-  const root = kernel_root();
-  const first = parent === 0 ? KernelRoot.roots.get(root) : ThreadGroup.children.get(parent);
-  ThreadGroup.sibling_previous.set(child, NO_GROUP);
-  ThreadGroup.sibling_next.set(child, first);
-  if (first !== 0) ThreadGroup.sibling_previous.set(first, child);
-  if (parent === 0) KernelRoot.roots.set(root, child);
+  if (parent === 0) {
+    const first = KernelRoot.roots.get(kernel_root());
+    ThreadGroup.sibling_previous.set(child, NO_GROUP);
+    ThreadGroup.sibling_next.set(child, first);
+    if (first !== 0) ThreadGroup.sibling_previous.set(first, child);
+    KernelRoot.roots.set(kernel_root(), child);
+    return;
+  }
+  // wait(2) finds the oldest first.
+  const last = ThreadGroup.children_last.get(parent);
+  ThreadGroup.sibling_previous.set(child, last);
+  ThreadGroup.sibling_next.set(child, NO_GROUP);
+  if (last !== 0) ThreadGroup.sibling_next.set(last, child);
   else ThreadGroup.children.set(parent, child);
+  ThreadGroup.children_last.set(parent, child);
 }
 
 /** Takes `child` off its parent's list. Under the tasklist lock. */
@@ -183,6 +191,7 @@ export function child_unlink(child: Group): void {
   else if (parent === 0) KernelRoot.roots.set(kernel_root(), next);
   else ThreadGroup.children.set(parent, next);
   if (next !== 0) ThreadGroup.sibling_previous.set(next, previous);
+  else if (parent !== 0) ThreadGroup.children_last.set(parent, previous);
 }
 
 /** Removes a dead process from the tree: reaped. Under the tasklist lock. The leader is its last thread. */

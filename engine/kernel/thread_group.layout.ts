@@ -52,7 +52,9 @@ export const ThreadGroup = l.done(
     parent_tgid: l.atomic(),
     /** The thread that made this process: pdeathsig follows it. */
     parent_task: l.i32('guarded by tasklist'),
+    /** From the oldest to the youngest. */
     children: l.ptr('ThreadGroup', 'guarded by tasklist'),
+    children_last: l.ptr('ThreadGroup', 'guarded by tasklist'),
     sibling_next: l.ptr('ThreadGroup', 'guarded by tasklist'),
     sibling_previous: l.ptr('ThreadGroup', 'guarded by tasklist'),
     process_group: l.ptr('ProcessGroup', 'guarded by tasklist'),
@@ -106,7 +108,7 @@ export const ThreadGroup = l.done(
     /** Pairs (soft, hard) of doubles; 2^64 stands for RLIM_INFINITY. */
     rlimits: l.bytes(RLIMIT_COUNT * 16, 8, 'guarded by sighand'),
   },
-  792,
+  800,
 );
 
 const p = layout('Pid');

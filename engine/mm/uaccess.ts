@@ -107,6 +107,11 @@ export function copy_in(target: number, uaddr: number, length: number): number {
   return 0;
 }
 
+/** Whether a range lies where user memory may be, mapped or not (Linux's access_ok): also asked of no bytes. */
+export function user_range(uaddr: number, length: number): boolean {
+  return uaddr >= 0 && uaddr + length <= TASK_SIZE;
+}
+
 /** Copies kernel memory to user memory; 0 or -EFAULT (what could be written has then been written). */
 export function copy_out(uaddr: number, source: number, length: number): number {
   while (length > 0) {

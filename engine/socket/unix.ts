@@ -18,7 +18,7 @@ import {
   EPROTOTYPE,
 } from '../abi/errno.ts';
 import { O_RDWR } from '../abi/fcntl.ts';
-import { POLLERR, POLLHUP, POLLRDHUP, READABLE, WRITABLE } from '../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLRDHUP, POLLWRBAND, READABLE, WRITABLE } from '../abi/poll.ts';
 import { SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_equal } from '../heap/bytes.ts';
@@ -489,7 +489,7 @@ export function socket_poll(file: Ptr<'File'>): number {
   if (type !== SOCK_DGRAM && state === SOCKET_UNCONNECTED) events |= POLLHUP;
   const peer = UnixSocket.peer.get(socket);
   const blocked = type === SOCK_DGRAM && peer !== 0 && UnixSocket.peer.get(peer) !== socket && is_full(peer);
-  if (state !== SOCKET_LISTENING && is_writable(socket) && !blocked) events |= WRITABLE;
+  if (state !== SOCKET_LISTENING && is_writable(socket) && !blocked) events |= WRITABLE | POLLWRBAND;
   unlock_sockets();
   return events;
 }

@@ -2,7 +2,7 @@
  * Descriptors: close(2), close_range(2), dup(2), fcntl(2), ioctl(2), pipe(2).
  */
 import { CAP_SYS_RESOURCE } from '../abi/capability.ts';
-import { EBADF, EFAULT, EINVAL, ENOMEM, ENOTTY, EPERM } from '../abi/errno.ts';
+import { EBADF, EFAULT, EINVAL, ENOMEM, ENOTTY, EPERM, ESRCH } from '../abi/errno.ts';
 import {
   CLOSE_RANGE_CLOEXEC,
   CLOSE_RANGE_UNSHARE,
@@ -63,8 +63,11 @@ import {
 } from '../kernel/fd_table.ts';
 import { Files } from '../kernel/files.layout.ts';
 import { files_close_range, files_copy, files_put } from '../kernel/files.ts';
+import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
+import { find_process_group, find_task } from '../kernel/pid.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { task_replace_files } from '../kernel/task_shared.ts';
+import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in, copy_out, put_user_u32, put_user_u64 } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
@@ -185,10 +188,9 @@ function file_control(fd: number, file: Ptr<'File'>, command: number): number {
     case F_SETFL:
       return change_status_flags(file, arg_lo(2));
     case F_GETOWN:
-      return File.owner.get(file);
+      return get_owner(file);
     case F_SETOWN:
-      set_owner(file, arg_i32(2));
-      return 0;
+      return set_owner_number(file, arg_i32(2));
     case F_GETOWN_EX:
       return get_owner_ex(file);
     case F_SETOWN_EX:
@@ -259,18 +261,58 @@ function set_status_flags(file: Ptr<'File'>, wanted: number): number {
   return 0;
 }
 
-function set_owner(file: Ptr<'File'>, owner: number): void {
+/** Whether somebody, or a process group, has this number now (Linux's find_vpid). */
+function is_number(number: number): boolean {
+  lock_tasklist();
+  const found = find_task(number) !== 0 || find_process_group(number) !== 0;
+  unlock_tasklist();
+  return found;
+}
+
+/** Whether a number is still that of a thread, a process or a process group, as `type` says. */
+function is_owner(type: number, number: number): boolean {
+  lock_tasklist();
+  const task = find_task(number);
+  let found = task !== 0;
+  if (type === F_OWNER_PGRP) found = find_process_group(number) !== 0;
+  else if (found && type === F_OWNER_PID) found = ThreadGroup.leader.get(Task.group.get(task)) === task;
+  unlock_tasklist();
+  return found;
+}
+
+/** Sets who is told: 0, or -ESRCH for a number that nobody has. */
+function set_owner(file: Ptr<'File'>, type: number, number: number): number {
+  if (number !== 0 && !is_number(number)) return -ESRCH;
   lock(File.lock.at(file), FILE_LOCK);
-  File.owner.set(file, owner);
+  File.owner_type.set(file, type);
+  File.owner.set(file, number);
   unlock(File.lock.at(file), FILE_LOCK);
+  return 0;
+}
+
+/** The owner's number, 0 once it is nobody's. */
+function owner_of(file: Ptr<'File'>): number {
+  const number = File.owner.get(file);
+  return number !== 0 && is_owner(File.owner_type.get(file), number) ? number : 0;
+}
+
+/** F_SETOWN: a process, or below 0 a process group. */
+function set_owner_number(file: Ptr<'File'>, number: number): number {
+  if (number === -(2 ** 31)) return -EINVAL;
+  return set_owner(file, number < 0 ? F_OWNER_PGRP : F_OWNER_PID, Math.abs(number));
+}
+
+function get_owner(file: Ptr<'File'>): number {
+  const number = owner_of(file);
+  return File.owner_type.get(file) === F_OWNER_PGRP ? -number | 0 : number;
 }
 
 /** struct f_owner_ex: type, then pid. */
 function get_owner_ex(file: Ptr<'File'>): number {
+  const number = owner_of(file);
   const scratch = Vcpu.scratch.at(current_vcpu);
-  const owner = File.owner.get(file);
-  I32[scratch >> 2] = owner < 0 ? F_OWNER_PGRP : owner === 0 ? F_OWNER_TID : F_OWNER_PID;
-  I32[(scratch >> 2) + 1] = Math.abs(owner);
+  I32[scratch >> 2] = File.owner_type.get(file);
+  I32[(scratch >> 2) + 1] = number;
   return copy_out(arg_u64(2), scratch, 8) < 0 ? -EFAULT : 0;
 }
 
@@ -278,10 +320,9 @@ function set_owner_ex(file: Ptr<'File'>): number {
   const scratch = Vcpu.scratch.at(current_vcpu);
   if (copy_in(scratch, arg_u64(2), 8) < 0) return -EFAULT;
   const type = I32[scratch >> 2] as number;
-  const pid = I32[(scratch >> 2) + 1] as number;
+  const number = I32[(scratch >> 2) + 1] as number;
   if (type !== F_OWNER_TID && type !== F_OWNER_PID && type !== F_OWNER_PGRP) return -EINVAL;
-  set_owner(file, type === F_OWNER_PGRP ? -pid : pid);
-  return 0;
+  return set_owner(file, type, number);
 }
 
 function sys_ioctl(): number {

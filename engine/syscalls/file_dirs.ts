@@ -3,7 +3,7 @@
  */
 import { CAP_SYS_CHROOT } from '../abi/capability.ts';
 import { EBADF, EFAULT, EINVAL, ENOMEM, ENOTDIR, EPERM, ERANGE } from '../abi/errno.ts';
-import { AT_FDCWD, FMODE_READ } from '../abi/fcntl.ts';
+import { AT_FDCWD } from '../abi/fcntl.ts';
 import { IN_ACCESS } from '../abi/inotify.ts';
 import { PATH_MAX } from '../abi/path.ts';
 import type { Ptr } from '../base/types.ts';
@@ -14,7 +14,7 @@ import { FILE_POSITION_LOCK } from '../heap/lock_order.ts';
 import { U8, U16 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { current } from '../kernel/current.ts';
-import { fd_file } from '../kernel/fd_table.ts';
+import { fd_file, fd_opened } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { copy_out } from '../mm/uaccess.ts';
 import { d_path_cwd } from '../vfs/d_path.ts';
@@ -85,8 +85,8 @@ function fill_entries(file: Ptr<'File'>, address: number, count: number): number
 }
 
 function do_getdents(wide: boolean): number {
-  const file = fd_file(arg_i32(0));
-  if (file === 0 || (File.mode.get(file) & FMODE_READ) === 0) return -EBADF;
+  const file = fd_opened(arg_i32(0));
+  if (file === 0) return -EBADF;
   const inode = File.inode.get(file);
   if (inode === 0 || !is_directory(inode)) return -ENOTDIR;
   const page = heap_page_alloc();

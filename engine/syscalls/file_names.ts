@@ -8,7 +8,16 @@ import { decode_dev, S_IFMT } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_length } from '../heap/bytes.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
-import { vfs_link, vfs_mkdir, vfs_mknod, vfs_rename, vfs_symlink, vfs_unlink } from '../vfs/namei.ts';
+import {
+  are_rename_flags,
+  vfs_check_first,
+  vfs_link,
+  vfs_mkdir,
+  vfs_mknod,
+  vfs_rename,
+  vfs_symlink,
+  vfs_unlink,
+} from '../vfs/namei.ts';
 import { LOOKUP_EMPTY, LOOKUP_FOLLOW } from '../vfs/path.ts';
 import { begin_path, context, current_umask, drop_path, start_of, take_path } from './file_paths.ts';
 import { may_link_by_descriptor } from './file_stat.ts';
@@ -62,23 +71,28 @@ interface PathPair {
   new_start: Ptr<'File'>;
 }
 
-/** Takes both paths, lets `use` work on them, and drops them. */
+/**
+ * Takes both paths, lets `use` work on them, and drops them. Where only the second cannot be read, `check_first` says
+ * whether the first is wrong too, which Linux finds sooner.
+ */
 function with_pair(
   old_dirfd: number,
   old_address: number,
   new_dirfd: number,
   new_address: number,
   allow_empty: boolean,
+  check_first: (start: Ptr<'File'>, path: number) => number,
   use: (pair: PathPair) => number,
 ): number {
   const old_path = take_path(old_address, allow_empty);
   if (old_path < 0) return old_path;
   const new_path = take_path(new_address);
-  let result = new_path < 0 ? new_path : begin_path(old_dirfd, old_path);
+  let result = begin_path(old_dirfd, old_path);
   if (result === 0) {
     const old_start = context.start;
-    const new_start = start_of(new_dirfd, new_path);
-    result = new_start < 0 ? new_start : use({ old_path, new_path, old_start, new_start: new_start as Ptr<'File'> });
+    const new_start = new_path < 0 ? new_path : start_of(new_dirfd, new_path);
+    if (new_start >= 0) result = use({ old_path, new_path, old_start, new_start: new_start as Ptr<'File'> });
+    else result = check_first(old_start, old_path) || new_start;
   }
   if (new_path > 0) drop_path(new_path);
   drop_path(old_path);
@@ -89,16 +103,31 @@ function do_link(old_dirfd: number, old_at: number, new_dirfd: number, new_at: n
   if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL;
   const empty = (flags & AT_EMPTY_PATH) !== 0;
   // Linking what a descriptor names needs CAP_DAC_READ_SEARCH (open(2), O_TMPFILE).
-  if (empty && !may_link_by_descriptor()) return -ENOENT;
+  const forbidden = empty && old_dirfd !== AT_FDCWD && !may_link_by_descriptor();
   const lookup = ((flags & AT_SYMLINK_FOLLOW) !== 0 ? LOOKUP_FOLLOW : 0) | (empty ? LOOKUP_EMPTY : 0);
-  return with_pair(old_dirfd, old_at, new_dirfd, new_at, empty, (pair) =>
-    vfs_link(context, pair.old_start, pair.old_path, lookup, pair.new_start, pair.new_path),
+  const refuses = (start: Ptr<'File'>): boolean => forbidden && start !== 0;
+  return with_pair(
+    old_dirfd,
+    old_at,
+    new_dirfd,
+    new_at,
+    empty,
+    (start, path) => (refuses(start) ? -ENOENT : vfs_check_first(context, start, path, lookup, false)),
+    ({ old_start, old_path, new_start, new_path }) =>
+      refuses(old_start) ? -ENOENT : vfs_link(context, old_start, old_path, lookup, new_start, new_path),
   );
 }
 
 function do_rename(old_dirfd: number, old_at: number, new_dirfd: number, new_at: number, flags: number): number {
-  return with_pair(old_dirfd, old_at, new_dirfd, new_at, false, (pair) =>
-    vfs_rename(context, pair.old_start, pair.old_path, pair.new_start, pair.new_path, flags),
+  if (!are_rename_flags(flags)) return -EINVAL;
+  return with_pair(
+    old_dirfd,
+    old_at,
+    new_dirfd,
+    new_at,
+    false,
+    (start, path) => vfs_check_first(context, start, path, 0, true),
+    (pair) => vfs_rename(context, pair.old_start, pair.old_path, pair.new_start, pair.new_path, flags),
   );
 }
 

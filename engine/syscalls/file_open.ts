@@ -1,8 +1,18 @@
 /**
  * open(2), openat(2), openat2(2), creat(2).
  */
-import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, RETRY } from '../abi/errno.ts';
-import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_TRUNC, O_WRONLY } from '../abi/fcntl.ts';
+import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ENOENT, RETRY } from '../abi/errno.ts';
+import {
+  AT_FDCWD,
+  O_ACCMODE,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_TRUNC,
+  O_WRONLY,
+} from '../abi/fcntl.ts';
 import {
   O_TMPFILE_BIT,
   RESOLVE_BENEATH,
@@ -33,6 +43,7 @@ const SCOPED = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
 function do_open(dirfd: number, address: number, flags: number, mode: number, resolve: number): number {
   const waiting = Task.syscall_phase.get(current) as Ptr<'File'>;
   if (waiting !== 0) return open_again(waiting);
+  if (!are_possible(flags)) return -EINVAL;
   const path = take_path(address);
   if (path < 0) return path;
   const files = Task.files.get(current);
@@ -69,6 +80,13 @@ function give_descriptor(fd: number, file: number, flags: number): number {
   if (file > 0) fd_fill(files, fd, file as Ptr<'File'>, (flags & O_CLOEXEC) !== 0);
   else if (fd >= 0) fd_unreserve(files, fd);
   return file > 0 ? fd : file;
+}
+
+/** Whether flags go together, which is looked at before the path: nothing creates a directory; O_TMPFILE is three bits. */
+function are_possible(flags: number): boolean {
+  if ((flags & (O_DIRECTORY | O_CREAT)) === (O_DIRECTORY | O_CREAT)) return false;
+  if ((flags & O_TMPFILE_BIT) === 0) return true;
+  return (flags & O_DIRECTORY) !== 0 && (flags & O_ACCMODE) !== 0;
 }
 
 /** open(2) ignores flags it does not know, and what has no meaning with O_PATH. */
@@ -120,8 +138,12 @@ function sys_openat2(): number {
   if ((resolve & SCOPED) === SCOPED || (mode & ~0o7777) !== 0) return -EINVAL;
   if ((flags & (O_CREAT | O_TMPFILE_BIT)) === 0 && mode !== 0) return -EINVAL;
   if ((flags & O_PATH) !== 0 && (flags & ~PATH_FLAGS) !== 0) return -EINVAL;
+  if (!are_possible(flags)) return -EINVAL;
   if ((resolve & RESOLVE_CACHED) !== 0 && (flags & (O_TRUNC | O_CREAT | O_TMPFILE_BIT)) !== 0) return -EAGAIN;
-  return do_open(arg_i32(0), arg_u64(1), flags, mode, resolve);
+  const fd = do_open(arg_i32(0), arg_u64(1), flags, mode, resolve);
+  // What a walk of cached names alone does not find may be there: absent names are not cached.
+  const missing = fd === -ENOENT && (resolve & RESOLVE_CACHED) !== 0 && get_user_u8(arg_u64(1)) !== 0;
+  return missing ? -EAGAIN : fd;
 }
 
 export const OPEN_ROWS: readonly SyscallRow[] = [

@@ -37,7 +37,7 @@ import { RESTART_POLL, register_restart, restart_later } from '../kernel/restart
 import { STAGE_BYTES, stage, stage_in } from '../kernel/stage.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
-import { copy_in, copy_out, put_user_u16 } from '../mm/uaccess.ts';
+import { copy_in, copy_out, put_user_u16, user_range } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { file_operations, file_put } from '../vfs/file.ts';
 import { full, type SyscallRow } from './row.ts';
@@ -117,6 +117,7 @@ function keep_pollfds(count: number): boolean {
 /** Writes every revents to user memory, as Linux does also when a signal ends the call: 0 or -EFAULT. */
 function write_revents(address: number, count: number): number {
   let piece = kept_piece(KEPT_POLL);
+  if (!user_range(address, count * POLLFD_SIZE)) return -EFAULT;
   if (piece === 0) return copy_out(address, stage(), count * POLLFD_SIZE);
   let to = address + 6;
   for (; piece !== 0; piece = next_piece(piece)) {

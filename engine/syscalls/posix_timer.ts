@@ -54,17 +54,21 @@ function sys_timer_create(): number {
   const kind = clock_kind(clock);
   if (kind === KIND_INVALID) return -EINVAL;
   if (!clock_has_timers(clock)) return -EOPNOTSUPP;
-  if (kind === KIND_CPU && clock < 0 && read_cpu_clock(clock) < 0) return -EINVAL;
-  if (kind === KIND_CPU && clock < 0 && !is_own_clock(clock)) return -EOPNOTSUPP;
   const event_at = arg_u64(1);
   if (event_at !== 0 && stage_in(event_at, SIGEVENT_BYTES) < 0) return -EFAULT;
+  const group = Task.group.get(current);
+  // An id is taken before the rest is looked at, and told before the clock is (Linux's do_timer_create).
+  const id = take_timer_id(group);
   const notify = event_at === 0 ? SIGEV_SIGNAL : stage_i32(12);
   const signo = event_at === 0 ? SIGALRM : stage_i32(8);
   const tid = notify === SIGEV_THREAD_ID ? stage_i32(16) : 0;
   if (![SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, SIGEV_THREAD_ID].includes(notify)) return -EINVAL;
   if (notify !== SIGEV_NONE && !is_signal(signo)) return -EINVAL;
-  const group = Task.group.get(current);
   if (notify === SIGEV_THREAD_ID && !is_own_thread(tid)) return -EINVAL;
+  const [lo, hi] = event_at === 0 ? [id, 0] : [stage_u32(0), stage_u32(4)];
+  if (put_int(arg_u64(2), id) !== 0) return -EFAULT;
+  if (kind === KIND_CPU && clock < 0 && read_cpu_clock(clock) < 0) return -EINVAL;
+  if (kind === KIND_CPU && clock < 0 && !is_own_clock(clock)) return -EOPNOTSUPP;
   const timer = posix_timers.alloc();
   if (timer === 0) return -EAGAIN;
   PosixTimer.group.set(timer, group);
@@ -74,18 +78,22 @@ function sys_timer_create(): number {
   PosixTimer.tid.set(timer, tid);
   PosixTimer.refs.store(timer, 1);
   PosixTimer.cpu_tid.set(timer, cpu_clock_tid(clock));
-  lock_signals(group);
-  const id = ThreadGroup.next_timer_id.get(group);
-  ThreadGroup.next_timer_id.set(group, (id + 1) & 0x7fff_ffff);
   PosixTimer.id.set(timer, id);
-  if (event_at === 0) PosixTimer.value.set(timer, id);
-  else PosixTimer.value.set_parts(timer, stage_u32(0), stage_u32(4));
+  PosixTimer.value.set_parts(timer, lo, hi);
+  lock_signals(group);
   PosixTimer.next.set(timer, ThreadGroup.posix_timers.get(group));
   ThreadGroup.posix_timers.set(group, timer);
   unlock_signals(group);
-  if (put_int(arg_u64(2), id) === 0) return 0;
-  delete_timer(id);
-  return -EFAULT;
+  return 0;
+}
+
+/** The next id of a process's timers, which is not given again before all others were. */
+function take_timer_id(group: Ptr<'ThreadGroup'>): number {
+  lock_signals(group);
+  const id = ThreadGroup.next_timer_id.get(group);
+  ThreadGroup.next_timer_id.set(group, (id + 1) & 0x7fff_ffff);
+  unlock_signals(group);
+  return id;
 }
 
 function is_own_thread(tid: number): boolean {

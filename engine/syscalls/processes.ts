@@ -37,6 +37,7 @@ import {
   EBADF,
   EFAULT,
   EINVAL,
+  ENOENT,
   ENOMEM,
   EPERM,
   ERESTARTSYS,
@@ -55,13 +56,14 @@ import { current } from '../kernel/current.ts';
 import { exit_group } from '../kernel/exit.ts';
 import { fd_file } from '../kernel/fd_table.ts';
 import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
-import { kill_pid } from '../kernel/kill.ts';
+import { kill_group, kill_pid, kill_pid_thread } from '../kernel/kill.ts';
 import { find_task, pid_get } from '../kernel/pid.ts';
 import {
   pidfd_bind,
   pidfd_drop,
   pidfd_finish,
   pidfd_is_nonblocking,
+  pidfd_is_thread,
   pidfd_lookup,
   pidfd_reserve,
 } from '../kernel/pidfd.ts';
@@ -301,19 +303,24 @@ function sys_set_tid_address(): number {
   return Task.tid.get(current);
 }
 
+/** pidfd_open(2) for a thread that need not lead its process: O_EXCL. */
+const PIDFD_THREAD = 0x80;
+
 function sys_pidfd_open(): number {
   const tid = arg_i32(0);
   const flags = arg_u32(1);
-  if ((flags & ~O_NONBLOCK) !== 0 || tid <= 0) return -EINVAL;
+  if ((flags & ~(O_NONBLOCK | PIDFD_THREAD)) !== 0 || tid <= 0) return -EINVAL;
   const reservation = pidfd_reserve(flags);
   if (reservation.fd < 0) return reservation.fd;
   lock_tasklist();
   const task = find_task(tid);
   const leader = task !== 0 && ThreadGroup.leader.get(Task.group.get(task)) === task;
-  if (leader) pidfd_bind(reservation, Task.pid.get(task));
+  const wanted = leader || (task !== 0 && (flags & PIDFD_THREAD) !== 0);
+  if (wanted) pidfd_bind(reservation, Task.pid.get(task));
   unlock_tasklist();
   pidfd_finish(reservation);
-  return task === 0 ? -ESRCH : leader ? reservation.fd : -EINVAL;
+  if (task === 0) return -ESRCH;
+  return wanted ? reservation.fd : -ENOENT;
 }
 
 /** The number behind a pidfd, or behind an open directory /proc/PID, which stands for the process too; -EBADF. */
@@ -333,23 +340,39 @@ function signal_target(fd: number): number {
 function sys_pidfd_send_signal(): number {
   const signo = arg_i32(1);
   const info_at = arg_u64(2);
-  if (arg_u32(3) !== 0) return -EINVAL;
+  const flags = arg_u32(3);
+  if ((flags & ~SIGNAL_SCOPES) !== 0 || (flags & (flags - 1)) !== 0) return -EINVAL;
   const pid = signal_target(arg_i32(0));
   if (pid < 0) return pid;
-  const result = info_at === 0 ? kill_pid(pid as Ptr<'Pid'>, signo, siginfo_user(signo)) : queue_to_pid(pid, signo);
+  const scope = flags !== 0 ? flags : pidfd_is_thread(arg_i32(0)) ? SIGNAL_THREAD : SIGNAL_PROCESS;
+  const result =
+    info_at === 0 ? send_to_scope(pid, signo, siginfo_user(signo), scope) : queue_to_pid(pid, signo, scope);
   pidfd_drop(pid as Ptr<'Pid'>);
   return result;
 }
 
 /** With the siginfo at argument 2, which the kernel's own codes only the process itself may have. */
-function queue_to_pid(pid: number, signo: number): number {
+function queue_to_pid(pid: number, signo: number, scope: number): number {
   const fault = stage_in(arg_u64(2), SIGINFO_WORDS * 4);
   if (fault < 0) return fault;
   if (stage_i32(0) !== signo) return -EINVAL;
   const info = new Int32Array(SIGINFO_WORDS);
   for (let i = 0; i < SIGINFO_WORDS; i++) info[i] = stage_i32(i * 4);
   const forged = (info[2] as number) >= 0;
-  return forged && Pid.task.get(pid as Ptr<'Pid'>) !== current ? -EPERM : kill_pid(pid as Ptr<'Pid'>, signo, info);
+  return forged && Pid.task.get(pid as Ptr<'Pid'>) !== current ? -EPERM : send_to_scope(pid, signo, info, scope);
+}
+
+/** PIDFD_SIGNAL_*: whom a signal through a pidfd is for. */
+const SIGNAL_THREAD = 1;
+const SIGNAL_PROCESS = 2;
+const SIGNAL_GROUP = 4;
+const SIGNAL_SCOPES = SIGNAL_THREAD | SIGNAL_PROCESS | SIGNAL_GROUP;
+
+function send_to_scope(pid: number, signo: number, info: Int32Array, scope: number): number {
+  if (scope === SIGNAL_THREAD) return kill_pid_thread(pid as Ptr<'Pid'>, signo, info);
+  if (scope === SIGNAL_PROCESS) return kill_pid(pid as Ptr<'Pid'>, signo, info);
+  const number = Pid.number.get(pid as Ptr<'Pid'>);
+  return kill_group(number, signo, info);
 }
 
 /** unshare(2): own copies of what was shared with other tasks; no namespaces. */
@@ -401,6 +424,6 @@ export const PROCESS_ROWS: readonly SyscallRow[] = [
   full(247, 'waitid', sys_waitid, 'idtype:enum(idtype)', 'id:pid', 'infop:ptr', 'options:flags(wait)', 'rusage:ptr'),
   partial(272, 'unshare', NO_NAMESPACES, sys_unshare, 'flags:flags(clone)'),
   full(424, 'pidfd_send_signal', sys_pidfd_send_signal, 'pidfd:fd', 'sig:signal', 'info:ptr', 'flags:uint'),
-  partial(434, 'pidfd_open', 'no PIDFD_THREAD', sys_pidfd_open, 'pid:pid', 'flags:uint'),
+  full(434, 'pidfd_open', sys_pidfd_open, 'pid:pid', 'flags:uint'),
   partial(435, 'clone3', NO_NAMESPACES, sys_clone3, 'args:ptr', 'size:size'),
 ];

@@ -6,18 +6,20 @@
  * an offset that moves by what was written. Progress over blocks is in Task.syscall_progress, the offsets are kept.
  */
 
-import { EAGAIN, EBADF, EFAULT, EINVAL, EISDIR, ENOMEM, EPIPE, ESPIPE, RETRY } from '../abi/errno.ts';
+import { EAGAIN, EBADF, EFAULT, EINVAL, EISDIR, ENOMEM, EOVERFLOW, EPIPE, ESPIPE, EXDEV, RETRY } from '../abi/errno.ts';
 import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_NONBLOCK } from '../abi/fcntl.ts';
 import { IN_ACCESS } from '../abi/inotify.ts';
 import { POLLERR, POLLIN, POLLOUT } from '../abi/poll.ts';
 import { SIGPIPE } from '../abi/signal.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
+import { file_inode } from '../fs/anon/attributes.ts';
 import { pipe_claim, pipe_read, pipe_settle } from '../fs/anon/pipe.ts';
 import { F64, I32, U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { KEPT_OFFSETS, keep_at, kept_at, kept_piece } from '../kernel/call_arguments.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
-import { fd_file } from '../kernel/fd_table.ts';
+import { fd_opened } from '../kernel/fd_table.ts';
 import { siginfo_user } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
@@ -26,8 +28,25 @@ import { Vcpu } from '../machine/vcpu.layout.ts';
 import { MAX_RW_COUNT } from '../mm/iov.ts';
 import { copy_in, put_user_u64 } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
-import { FILE_KIND_DIRECTORY, FILE_KIND_PIPE, FILE_KIND_REGULAR, file_operations } from '../vfs/file.ts';
+import {
+  FILE_KIND_DIRECTORY,
+  FILE_KIND_EPOLL,
+  FILE_KIND_EVENTFD,
+  FILE_KIND_FULL,
+  FILE_KIND_HOST_STREAM,
+  FILE_KIND_INOTIFY,
+  FILE_KIND_NULL,
+  FILE_KIND_PIDFD,
+  FILE_KIND_PIPE,
+  FILE_KIND_PTMX,
+  FILE_KIND_SIGNALFD,
+  FILE_KIND_SOCKET,
+  FILE_KIND_TIMERFD,
+  FILE_KIND_TTY,
+  file_operations,
+} from '../vfs/file.ts';
 import { notify_dentry } from '../vfs/notify.ts';
+import { Inode } from '../vfs/vfs.layout.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 import {
   AT_POSITION,
@@ -38,6 +57,7 @@ import {
   is_nonblocking,
   read_transfer,
   step,
+  transfer_length,
   write_transfer,
 } from './transfer.ts';
 
@@ -132,16 +152,20 @@ function move_through(
 ): number {
   let done = Task.syscall_progress.get(current);
   while (done < count) {
-    const to_events = file_operations(to.file).poll(to.file);
-    if ((to_events & (POLLOUT | POLLERR)) === 0)
-      return pause(to, POLLOUT, done, nonblocking || is_nonblocking(to.file));
+    // What is no pipe says at the write that it has no room: there may be nothing to write at all.
+    if (is_pipe(to.file) && (file_operations(to.file).poll(to.file) & (POLLOUT | POLLERR)) === 0)
+      // A pipe is filled once (splice(2) may return less than was asked for).
+      return pause(to, POLLOUT, done, done > 0 || nonblocking || is_nonblocking(to.file));
     const n = look(from, done, frames, Math.min(count - done, frames.length * FRAME_BYTES), keep);
     if (n === -EAGAIN) return pause(from, POLLIN, done, done > 0 || nonblocking || is_nonblocking(from.file));
     if (n <= 0) return done > 0 ? done : n;
     const m = write_out(to, done, frames, n);
     if (!keep) consume(from, Math.max(m, 0));
     if (m === -EPIPE) send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
-    if (m === -EAGAIN) return pause(to, POLLOUT, done, nonblocking || is_nonblocking(to.file));
+    if (m === -EAGAIN) {
+      const filled = is_pipe(to.file) && done > 0;
+      return pause(to, POLLOUT, done, filled || nonblocking || is_nonblocking(to.file));
+    }
     if (m < 0) return done > 0 ? done : m;
     done += m;
     if (keep) return done;
@@ -157,18 +181,22 @@ function pause(side: Side, events: number, done: number, nonblocking: boolean): 
   return waited > -0x10000 && done > 0 ? done : waited;
 }
 
+/** What stands for an offset that cannot be read, and how far those below 0 are moved from AT_POSITION. */
+const OFFSET_FAULT = -2;
+const BELOW_ZERO = -16;
+
 /**
- * The offset at a user address, at the call's first entry, or AT_POSITION for none: -EFAULT, -EINVAL for a negative one.
- * `end`: FROM or TO.
+ * The offset at a user address, at the call's first entry, or AT_POSITION for none; OFFSET_FAULT; BELOW_ZERO and less
+ * for a negative one. `end`: FROM or TO.
  */
 function offset_at(address: number, end: number): number {
   if (address === 0) return AT_POSITION;
   const kept = Task.kept_arguments.get(current) === 0 ? 0 : kept_at(KEPT_OFFSETS);
   if (kept !== 0) return F64[(kept >> 3) + end] as number;
   const scratch = Vcpu.scratch.at(current_vcpu);
-  if (copy_in(scratch, address, 8) < 0) return -EFAULT;
+  if (copy_in(scratch, address, 8) < 0) return OFFSET_FAULT;
   const offset = (I32[(scratch >> 2) + 1] as number) * 4294967296 + (U32[scratch >> 2] as number);
-  return offset < 0 ? -EINVAL : offset;
+  return offset < 0 ? offset + BELOW_ZERO : offset;
 }
 
 /** Stores a moved offset. A call that goes on stores nothing yet. */
@@ -177,30 +205,70 @@ function store_offset(address: number, offset: number, moved: number): number {
   return put_user_u64(address, offset + moved) < 0 ? -EFAULT : 0;
 }
 
-/** The side of a descriptor with `mode` access; -EBADF in `error` otherwise. */
-let error = 0;
-function side(fd: number, mode: number, offset: number): Side | null {
-  const file = fd_file(fd);
-  error = offset < AT_POSITION ? offset : 0;
-  if (file === 0 || (File.mode.get(file) & mode) === 0) error = -EBADF;
-  return error === 0 ? { fd, file, offset } : null;
+/** Whether the file was opened for `mode`, FMODE_READ or FMODE_WRITE. */
+function is_open_for(file: F, mode: number): boolean {
+  return (File.mode.get(file) & mode) !== 0;
+}
+
+/** Whether the file can be read and written at an offset (Linux's FMODE_PREAD). */
+function has_offsets(file: F): boolean {
+  return (File.mode.get(file) & FMODE_STREAM) === 0;
+}
+
+/** Files whose bytes are gone once they were read, so that they must go by way of a pipe (no FMODE_LSEEK). */
+const PASSING_KINDS: ReadonlySet<number> = new Set([
+  ...[FILE_KIND_PIPE, FILE_KIND_SOCKET, FILE_KIND_PIDFD, FILE_KIND_TTY, FILE_KIND_PTMX, FILE_KIND_HOST_STREAM],
+]);
+/** Files that Linux cannot splice from, and those that it cannot splice to: they lack the operation. */
+const NO_SPLICE: readonly number[] = [
+  ...[FILE_KIND_DIRECTORY, FILE_KIND_EVENTFD, FILE_KIND_EPOLL, FILE_KIND_TIMERFD, FILE_KIND_SIGNALFD],
+  ...[FILE_KIND_INOTIFY, FILE_KIND_PIDFD],
+];
+const NO_SPLICE_FROM: ReadonlySet<number> = new Set([...NO_SPLICE, FILE_KIND_NULL]);
+const NO_SPLICE_TO: ReadonlySet<number> = new Set([...NO_SPLICE, FILE_KIND_FULL]);
+
+/** A pipe that nobody reads refuses even no bytes: 0, or SIGPIPE and -EPIPE. */
+function check_readers(to: F): number {
+  if (!is_pipe(to) || (file_operations(to).poll(to) & POLLERR) === 0) return 0;
+  send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
+  return -EPIPE;
+}
+
+/** Moves between what is not both a pipe, after the checks of the call. */
+function move_checked(from: Side, to: Side, count: number, nonblocking: boolean): number {
+  const broken = check_readers(to.file);
+  if (broken !== 0 || count === 0) return broken;
+  if (!is_pipe(from.file) && NO_SPLICE_FROM.has(File.kind.get(from.file))) return -EINVAL;
+  return move(from, to, Math.min(count, MAX_RW_COUNT), nonblocking, false);
+}
+
+/** sendfile(2) from `offset`: bytes, -errno, or what `block` answers. */
+function send(offset: number): number {
+  const from = { fd: arg_i32(1), file: fd_opened(arg_i32(1)), offset };
+  if (from.file === 0 || !is_open_for(from.file, FMODE_READ)) return -EBADF;
+  if (offset !== AT_POSITION && !has_offsets(from.file)) return -ESPIPE;
+  if (offset < AT_POSITION) return -EINVAL;
+  const to = { fd: arg_i32(0), file: fd_opened(arg_i32(0)), offset: AT_POSITION };
+  if (to.file === 0 || !is_open_for(to.file, FMODE_WRITE)) return -EBADF;
+  if (!is_pipe(to.file)) {
+    if ((File.flags.get(to.file) & O_APPEND) !== 0 || PASSING_KINDS.has(File.kind.get(from.file))) return -EINVAL;
+  } else if (is_pipe(from.file) && arg_u64(3) > 0) return check_readers(to.file) || -EINVAL;
+  return move_checked(from, to, arg_u64(3), false);
 }
 
 function sys_sendfile(): number {
   const address = arg_u64(2);
-  const from = side(arg_i32(1), FMODE_READ, offset_at(address, FROM));
-  if (from === null) return error;
-  const unplaced = (File.mode.get(from.file) & FMODE_STREAM) !== 0;
-  if (unplaced && address !== 0) return -ESPIPE;
-  const to = side(arg_i32(0), FMODE_WRITE, AT_POSITION);
-  if (to === null) return error;
-  if (unplaced) return -EINVAL;
-  if ((File.flags.get(to.file) & O_APPEND) !== 0) return -EINVAL;
-  const moved = move(from, to, Math.min(arg_u64(3), MAX_RW_COUNT), false, false);
-  // The offset is stored even where nothing was left to send (Linux's sys_sendfile64).
-  const stored = address !== 0 && moved === 0 ? put_user_u64(address, from.offset) : 0;
-  return stored < 0 || store_offset(address, from.offset, moved) < 0 ? -EFAULT : moved;
+  const offset = offset_at(address, FROM);
+  if (offset === OFFSET_FAULT) return -EFAULT;
+  const moved = send(offset);
+  if (address === 0 || moved <= INTERNAL_RESULTS) return moved;
+  // The offset is stored whatever came of the call (Linux's sys_sendfile64).
+  const now = (offset <= BELOW_ZERO ? offset - BELOW_ZERO : offset) + Math.max(moved, 0);
+  return put_user_u64(address, now) < 0 ? -EFAULT : moved;
 }
+
+/** Results from here down are not a call's but the dispatcher's (abi/errno.ts). */
+const INTERNAL_RESULTS = -0x10000;
 
 function sys_splice(): number {
   const in_address = arg_u64(1);
@@ -208,29 +276,44 @@ function sys_splice(): number {
   const flags = arg_lo(5);
   if ((flags & ~SPLICE_F_ALL) !== 0) return -EINVAL;
   if (arg_u64(4) === 0) return 0;
-  const from = side(arg_i32(0), FMODE_READ, offset_at(in_address, FROM));
-  if (from === null) return error;
-  const to = side(arg_i32(2), FMODE_WRITE, offset_at(out_address, TO));
-  if (to === null) return error;
-  const pipes = (is_pipe(from.file) ? 1 : 0) + (is_pipe(to.file) ? 1 : 0);
-  if (pipes === 0) return -EINVAL;
-  if (is_pipe(from.file) ? in_address !== 0 : is_pipe(to.file) && out_address !== 0) return -ESPIPE;
-  if (pipes === 2 && (out_address !== 0 || File.object.get(from.file) === File.object.get(to.file))) return -EINVAL;
-  if (!is_pipe(from.file) && (File.mode.get(from.file) & FMODE_STREAM) !== 0) return -EINVAL;
-  if (!is_pipe(to.file) && (File.flags.get(to.file) & O_APPEND) !== 0) return -EINVAL;
-  const moved = move(from, to, Math.min(arg_u64(4), MAX_RW_COUNT), (flags & SPLICE_F_NONBLOCK) !== 0, false);
-  const stored = store_offset(in_address, from.offset, moved) || store_offset(out_address, to.offset, moved);
+  const in_file = fd_opened(arg_i32(0));
+  const out_file = fd_opened(arg_i32(2));
+  if (in_file === 0 || out_file === 0) return -EBADF;
+  if (is_pipe(in_file) ? in_address !== 0 : is_pipe(out_file) && out_address !== 0) return -ESPIPE;
+  if (is_pipe(in_file) && is_pipe(out_file) && out_address !== 0) return -ESPIPE;
+  const to = { fd: arg_i32(2), file: out_file, offset: offset_at(out_address, TO) };
+  const from = { fd: arg_i32(0), file: in_file, offset: offset_at(in_address, FROM) };
+  if (to.offset === OFFSET_FAULT || from.offset === OFFSET_FAULT) return -EFAULT;
+  if (!is_open_for(in_file, FMODE_READ) || !is_open_for(out_file, FMODE_WRITE)) return -EBADF;
+  const checked = check_ends(from, to);
+  if (checked !== 0) return checked;
+  const nonblocking = (flags & SPLICE_F_NONBLOCK) !== 0;
+  const moved = is_pipe(in_file)
+    ? move(from, to, Math.min(arg_u64(4), MAX_RW_COUNT), nonblocking, false)
+    : move_checked(from, to, arg_u64(4), nonblocking);
+  const stored = store_offset(out_address, to.offset, moved) || store_offset(in_address, from.offset, moved);
   return stored < 0 ? stored : moved;
+}
+
+/** Whether splice(2) can move between the two: 0 or -EINVAL. */
+function check_ends(from: Side, to: Side): number {
+  if (is_pipe(from.file) && is_pipe(to.file))
+    return File.object.get(from.file) === File.object.get(to.file) ? -EINVAL : 0;
+  if (!is_pipe(from.file) && !is_pipe(to.file)) return -EINVAL;
+  const other = is_pipe(from.file) ? to : from;
+  if (other.offset !== AT_POSITION && (other.offset < 0 || !has_offsets(other.file))) return -EINVAL;
+  if (other === from) return 0;
+  return (File.flags.get(to.file) & O_APPEND) !== 0 || NO_SPLICE_TO.has(File.kind.get(to.file)) ? -EINVAL : 0;
 }
 
 function sys_tee(): number {
   const flags = arg_lo(3);
   if ((flags & ~SPLICE_F_ALL) !== 0) return -EINVAL;
   if (arg_u64(2) === 0) return 0;
-  const from = side(arg_i32(0), FMODE_READ, AT_POSITION);
-  if (from === null) return error;
-  const to = side(arg_i32(1), FMODE_WRITE, AT_POSITION);
-  if (to === null) return error;
+  const from = { fd: arg_i32(0), file: fd_opened(arg_i32(0)), offset: AT_POSITION };
+  const to = { fd: arg_i32(1), file: fd_opened(arg_i32(1)), offset: AT_POSITION };
+  if (from.file === 0 || to.file === 0) return -EBADF;
+  if (!is_open_for(from.file, FMODE_READ) || !is_open_for(to.file, FMODE_WRITE)) return -EBADF;
   if (!is_pipe(from.file) || !is_pipe(to.file) || File.object.get(from.file) === File.object.get(to.file))
     return -EINVAL;
   return move(from, to, Math.min(arg_u64(2), MAX_RW_COUNT), (flags & SPLICE_F_NONBLOCK) !== 0, true);
@@ -238,43 +321,65 @@ function sys_tee(): number {
 
 function sys_vmsplice(): number {
   const fd = arg_i32(0);
-  const file = fd_file(fd);
   const flags = arg_lo(3);
   if ((flags & ~SPLICE_F_ALL) !== 0) return -EINVAL;
-  if (file === 0 || !is_pipe(file)) return -EBADF;
+  const file = fd_opened(fd);
+  if (file === 0 || !is_open_for(file, FMODE_READ | FMODE_WRITE)) return -EBADF;
   const imported = import_iovec(arg_u64(1), arg_i32(2));
   if (imported < 0) return imported;
+  if (transfer_length() === 0) return 0;
+  if (!is_pipe(file)) return -EBADF;
   const nonblocking = (flags & SPLICE_F_NONBLOCK) !== 0 || (File.flags.get(file) & O_NONBLOCK) !== 0;
-  if ((File.mode.get(file) & FMODE_WRITE) === 0) return read_transfer(fd, file, AT_POSITION, nonblocking);
+  if (!is_open_for(file, FMODE_WRITE)) return read_transfer(fd, file, AT_POSITION, nonblocking);
   // It waits for room once, then gives what fits (Linux's vmsplice_to_pipe).
   const given = write_transfer(fd, file, AT_POSITION, true);
   return given !== -EAGAIN || nonblocking ? given : block_transfer(fd, file, file_operations(file), POLLOUT);
 }
 
-/** Whether two ranges of one file overlap. */
-function overlaps(from: Side, to: Side, count: number): boolean {
-  if (File.inode.get(from.file) !== File.inode.get(to.file)) return false;
-  const a = from.offset === AT_POSITION ? File.position.get(from.file) : from.offset;
-  const b = to.offset === AT_POSITION ? File.position.get(to.file) : to.offset;
-  return a < b + count && b < a + count;
+/** The type of the files that copy_file_range(2) copies between, and their modes: 0 or -errno. */
+function check_copied(from: F, to: F): number {
+  const from_inode = file_inode(from);
+  const to_inode = file_inode(to);
+  if (from_inode === 0 || to_inode === 0) return -ENOMEM;
+  const types = [Inode.mode.get(from_inode) & S_IFMT, Inode.mode.get(to_inode) & S_IFMT];
+  if (types.includes(S_IFDIR)) return -EISDIR;
+  if (types.some((type) => type !== S_IFREG)) return -EINVAL;
+  if (!is_open_for(from, FMODE_READ) || !is_open_for(to, FMODE_WRITE)) return -EBADF;
+  if ((File.flags.get(to) & O_APPEND) !== 0) return -EBADF;
+  return Inode.sb.get(from_inode) === Inode.sb.get(to_inode) ? 0 : -EXDEV;
+}
+
+/** How much copy_file_range(2) may copy from what the files' sizes say: a count, or -errno. */
+function copied_count(from: Side, to: Side, wanted: number): number {
+  const start = (side: Side): number => {
+    if (side.offset === AT_POSITION) return File.position.get(side.file);
+    return side.offset <= BELOW_ZERO ? side.offset - BELOW_ZERO : side.offset;
+  };
+  const [a, b] = [start(from), start(to)];
+  const wraps = (at: number): boolean => (at < 0 ? at + wanted >= 0 : at + wanted >= 2 ** 64);
+  if (wraps(a) || wraps(b)) return -EOVERFLOW;
+  const inode = file_inode(from.file);
+  const size = Inode.size.get(inode);
+  const count = a >= size ? 0 : Math.min(wanted, size - a);
+  if (inode === file_inode(to.file) && b + count > a && b < a + count) return -EINVAL;
+  return a < 0 || b < 0 ? -EINVAL : count;
 }
 
 function sys_copy_file_range(): number {
   const in_address = arg_u64(1);
   const out_address = arg_u64(3);
-  const from = side(arg_i32(0), FMODE_READ, offset_at(in_address, FROM));
-  if (from === null) return error;
-  const to = side(arg_i32(2), FMODE_WRITE, offset_at(out_address, TO));
-  if (to === null) return error;
+  const in_file = fd_opened(arg_i32(0));
+  const out_file = fd_opened(arg_i32(2));
+  if (in_file === 0 || out_file === 0) return -EBADF;
+  const from = { fd: arg_i32(0), file: in_file, offset: offset_at(in_address, FROM) };
+  if (from.offset === OFFSET_FAULT) return -EFAULT;
+  const to = { fd: arg_i32(2), file: out_file, offset: offset_at(out_address, TO) };
+  if (to.offset === OFFSET_FAULT) return -EFAULT;
   if (arg_lo(5) !== 0) return -EINVAL;
-  for (const { file } of [from, to]) {
-    if (File.kind.get(file) === FILE_KIND_DIRECTORY) return -EISDIR;
-    if (File.kind.get(file) !== FILE_KIND_REGULAR) return -EINVAL;
-  }
-  if ((File.flags.get(to.file) & O_APPEND) !== 0) return -EBADF;
-  const count = Math.min(arg_u64(4), MAX_RW_COUNT);
-  if (overlaps(from, to, count)) return -EINVAL;
-  const moved = move(from, to, count, false, false);
+  const checked = check_copied(in_file, out_file);
+  const count = checked < 0 ? checked : copied_count(from, to, arg_u64(4));
+  if (count <= 0) return count;
+  const moved = move(from, to, Math.min(count, MAX_RW_COUNT), false, false);
   const stored = store_offset(in_address, from.offset, moved) || store_offset(out_address, to.offset, moved);
   return stored < 0 ? stored : moved;
 }

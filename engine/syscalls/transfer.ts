@@ -9,7 +9,7 @@
  */
 
 import { EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EIO, ENOMEM, EPIPE } from '../abi/errno.ts';
-import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_NONBLOCK } from '../abi/fcntl.ts';
+import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_NONBLOCK } from '../abi/fcntl.ts';
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { POLLIN, POLLOUT } from '../abi/poll.ts';
 import { RLIM_INFINITY, RLIMIT_FSIZE } from '../abi/resource.ts';
@@ -38,7 +38,7 @@ import { Task } from '../kernel/task.layout.ts';
 import { frame_alloc_uninitialized, frame_put } from '../machine/frames.ts';
 import { IoCursor } from '../machine/io.ts';
 import { IOV_MAX, IOVEC_BYTES, load_iovec, loaded_base, loaded_length, MAX_RW_COUNT } from '../mm/iov.ts';
-import { copy_in, pin } from '../mm/uaccess.ts';
+import { copy_in, pin, user_range } from '../mm/uaccess.ts';
 import { UnixSocket } from '../socket/socket.layout.ts';
 import { is_packet, socket_of, waits_for_target } from '../socket/unix.ts';
 import { File } from '../vfs/file.layout.ts';
@@ -51,7 +51,7 @@ import {
   file_operations,
 } from '../vfs/file.ts';
 import { notify_active, notify_dentry } from '../vfs/notify.ts';
-import { last_write_position } from '../vfs/regular.ts';
+import { appends_to, last_write_position } from '../vfs/regular.ts';
 import { Inode } from '../vfs/vfs.layout.ts';
 import { wait_for_socket } from './socket_wait.ts';
 
@@ -98,6 +98,7 @@ export function import_iovec(address: number, count: number): number {
     const wanted = loaded_length();
     if (wanted >= 2 ** 63) return -EINVAL;
     const length = Math.min(wanted, MAX_RW_COUNT - total);
+    if (!user_range(loaded_base(), length)) return -EFAULT;
     pairs[2 * i] = loaded_base();
     pairs[2 * i + 1] = length;
     total += length;
@@ -169,7 +170,7 @@ function broken_pipe(file: Ptr<'File'>): void {
 function limit_size(file: Ptr<'File'>, at: number): number {
   const limit = rlimit(RLIMIT_FSIZE);
   if (limit >= RLIM_INFINITY || io.remaining === 0) return 0;
-  const start = (File.flags.get(file) & O_APPEND) !== 0 ? Inode.size.get(File.inode.get(file)) : at;
+  const start = appends_to(file) ? Inode.size.get(File.inode.get(file)) : at;
   if (start >= limit) {
     send_to_task(current, SIGXFSZ, siginfo_user(SIGXFSZ));
     return -EFBIG;
@@ -190,7 +191,7 @@ export function step(operations: FileOperations, file: Ptr<'File'>, offset: numb
   const n = limited < 0 ? limited : write ? operations.write(file, io, at) : operations.read(file, io, at);
   if (offset === AT_POSITION && n > 0) {
     // An append began where the file ended.
-    const appended = write && (File.flags.get(file) & O_APPEND) !== 0 && File.kind.get(file) === FILE_KIND_REGULAR;
+    const appended = write && appends_to(file) && File.kind.get(file) === FILE_KIND_REGULAR;
     File.position.set(file, (appended ? last_write_position() : at) + n);
   }
   unlock(position_lock, FILE_POSITION_LOCK);
@@ -283,8 +284,17 @@ function kept_transfer(fd: number, file: Ptr<'File'>, nonblocking: boolean): num
   return n !== -EAGAIN || nonblocking ? n : block_transfer(fd, file, operations, POLLOUT);
 }
 
-/** Transfers from the buffers described to the file: bytes, -errno, or what `wait_on` answers. */
-export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, nonblocking: boolean): number {
+/**
+ * Transfers from the buffers described to the file: bytes, -errno, or what `wait_on` answers. `quiet`: a broken pipe
+ * sends no signal.
+ */
+export function write_transfer(
+  fd: number,
+  file: Ptr<'File'>,
+  offset: number,
+  nonblocking: boolean,
+  quiet = false,
+): number {
   if (Task.kept_arguments.get(current) !== 0 && push_text()) return kept_transfer(fd, file, nonblocking);
   const operations = file_operations(file);
   const chunk = chunk_of(file);
@@ -298,7 +308,7 @@ export function write_transfer(fd: number, file: Ptr<'File'>, offset: number, no
     const n = step(operations, file, offset === AT_POSITION ? offset : offset + done, true);
     if (n > 0) done += n;
     if (n > 0 && done < total && (n === wanted || (File.mode.get(file) & FMODE_STREAM) !== 0)) continue;
-    if (n === -EPIPE) broken_pipe(file);
+    if (n === -EPIPE && !quiet) broken_pipe(file);
     if (n !== -EAGAIN || nonblocking) return done > 0 ? done : n;
     Task.syscall_progress.set(current, done);
     const kept = is_copied_first(file) ? keep_text() : 0;

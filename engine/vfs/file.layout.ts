@@ -22,6 +22,8 @@ export const File = l.done(
     object: l.u32('immutable'),
     lock: l.embed(Lock),
     position: l.f64('guarded by position_lock'),
+    /** Who is told of what happens (fcntl(2), F_SETOWN_EX): F_OWNER_*, and a number. */
+    owner_type: l.u32('guarded by lock'),
     owner: l.i32('guarded by lock'),
     owner_signal: l.i32('guarded by lock'),
     /** Host descriptor, -1 none. */
@@ -34,5 +36,5 @@ export const File = l.done(
     /** Held over a read, write or seek at `position` (Linux's f_pos_lock); outermost of all locks. */
     position_lock: l.embed(Lock),
   },
-  112,
+  120,
 );

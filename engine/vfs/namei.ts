@@ -152,7 +152,8 @@ export function vfs_mknod(context: PathContext, path: number, mode: number, rdev
   const is_device = type === S_IFCHR || type === S_IFBLK;
   let made = may_create(entry.parent.mount, entry.parent.dentry, context.credentials);
   if (made === 0 && is_device && !capable(context.credentials, CAP_MKNOD)) made = -EPERM;
-  if (made === 0) made = create_locked(entry.parent.dentry, entry.child, mode, rdev, context.credentials);
+  if (made === 0)
+    made = create_locked(entry.parent.dentry, entry.child, mode, is_device ? rdev : 0, context.credentials);
   if (made === 0) notify_create(Dentry.inode.get(entry.parent.dentry), entry.child, false);
   entry.release();
   return made;
@@ -319,15 +320,32 @@ export function vfs_rename(
   new_path: number,
   flags: number,
 ): number {
-  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) return -EINVAL;
-  if ((flags & RENAME_WHITEOUT) !== 0) return -EINVAL;
-  if ((flags & RENAME_NOREPLACE) !== 0 && (flags & RENAME_EXCHANGE) !== 0) return -EINVAL;
   const result = resolve_pair(context, old_start, old_path, new_start, new_path, flags);
   if (result !== 0) return result;
   const moved = rename_pair(context.credentials, flags);
   old_parent.put();
   new_parent.put();
   return moved;
+}
+
+/** Whether flags of renameat2(2) are any, and go together. */
+export function are_rename_flags(flags: number): boolean {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) return false;
+  return (flags & RENAME_EXCHANGE) === 0 || (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) === 0;
+}
+
+/** Whether the first path of a pair can be walked, where the second cannot even be read: 0 or -errno. */
+export function vfs_check_first(
+  context: PathContext,
+  start: Ptr<'File'>,
+  path: number,
+  flags: number,
+  parent: boolean,
+): number {
+  context.start = start;
+  const result = parent ? resolve_parent(context, path, old_parent) : path_walk(context, path, flags, source);
+  if (result === 0) (parent ? old_parent : source).put();
+  return result;
 }
 
 /** What `resolve_pair` found: names are in the caller's path strings. */
@@ -415,6 +433,7 @@ function rename_locked(from: D, to: D, credentials: C, flags: number): number {
   if (is_mountpoint(from) || is_mountpoint(to)) return -EBUSY;
   const rename = inode_operations(old_dir).rename;
   if (rename === undefined) return -EPERM;
+  if ((flags & RENAME_WHITEOUT) !== 0) return -EINVAL;
   const uid = Credentials.fsuid.get(credentials);
   const result = rename(old_dir, from, new_dir, to, flags, uid);
   if (result !== 0) return result;

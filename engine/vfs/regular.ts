@@ -130,7 +130,7 @@ export function regular_write(file: F, io: IoCursor, position: number): number {
   const inode = File.inode.get(file);
   if (io.remaining === 0) return 0;
   const operations = inode_operations(inode);
-  const appends = (File.flags.get(file) & O_APPEND) !== 0;
+  const appends = appends_to(file);
   const start = appends ? Inode.size.get(inode) : position;
   const prepared = operations.prepare_write?.(inode, start + io.remaining) ?? 0;
   if (prepared !== 0) return prepared;
@@ -163,6 +163,17 @@ function forbids_write(seals: number, grows: boolean): boolean {
 }
 
 let written_at = 0;
+let append_override = 0;
+
+/** For the writes of this thread until the next call: 1 at the end of the file, -1 not there, 0 as it was opened. */
+export function override_append(mode: number): void {
+  append_override = mode;
+}
+
+/** Whether a write goes to the end of the file. */
+export function appends_to(file: F): boolean {
+  return append_override === 0 ? (File.flags.get(file) & O_APPEND) !== 0 : append_override > 0;
+}
 
 /** Where the last `regular_write` of this thread began: with O_APPEND the old end of the file. */
 export function last_write_position(): number {

@@ -14,7 +14,7 @@ import { bytes_copy, bytes_zero } from '../../heap/bytes.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { INODE_LOCK } from '../../heap/lock_order.ts';
 import { frame_put, frame_zero } from '../../machine/frames.ts';
-import { INODE_KIND_OVERLAY, inode_operations, inode_touch_locked, TOUCH_CTIME, TOUCH_MTIME } from '../../vfs/inode.ts';
+import { inode_operations, inode_touch_locked, TOUCH_CTIME, TOUCH_MTIME } from '../../vfs/inode.ts';
 import { MAPPING_OVERLAY, MAPPING_TMPFS, Mapping } from '../../vfs/mapping.layout.ts';
 import {
   mapping_grow,
@@ -24,6 +24,7 @@ import {
   register_mapping_kind,
 } from '../../vfs/mapping.ts';
 import { FILE_SIZE_MAX, inode_mapping } from '../../vfs/regular.ts';
+import { FS_OVERLAY } from '../../vfs/super.ts';
 import { Inode, SuperBlock } from '../../vfs/vfs.layout.ts';
 import { MemoryFs, MemoryNode } from './memory.layout.ts';
 
@@ -137,7 +138,7 @@ export function memory_allocate(inode: I, mode: number, offset: number, length: 
   if (end > FILE_SIZE_MAX) return -EFBIG;
   // An overlay can zero a range as a disk's file system does; a tmpfs cannot.
   const known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
-  const overlay = Inode.kind.get(inode) === INODE_KIND_OVERLAY;
+  const overlay = SuperBlock.kind.get(Inode.sb.get(inode)) === FS_OVERLAY;
   if ((mode & ~(overlay ? known | FALLOC_FL_ZERO_RANGE : known)) !== 0) return -EOPNOTSUPP;
   const mapping = inode_mapping(inode);
   if (mapping === 0) return -ENOMEM;

@@ -10,6 +10,8 @@ import { ENOENT, ENOMEM, ENOTEMPTY } from '../../abi/errno.ts';
 import { RENAME_EXCHANGE } from '../../abi/path.ts';
 import { DT_SHIFT, S_IFDIR, S_IFLNK, S_IFMT } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
+import { lock, unlock } from '../../heap/lock.ts';
+import { INODE_LOCK } from '../../heap/lock_order.ts';
 import { d_add, d_alloc, d_instantiate, d_lookup, d_name, d_pin, d_unpin, dput } from '../../vfs/dcache.ts';
 import {
   type DirectorySink,
@@ -23,11 +25,18 @@ import {
   TOUCH_CTIME,
   TOUCH_MTIME,
 } from '../../vfs/inode.ts';
-import { tree_lock, tree_unlock } from '../../vfs/super.ts';
-import { DENTRY_PINNED, DENTRY_WHITEOUT, Dentry, INODE_ORPHAN, Inode } from '../../vfs/vfs.layout.ts';
+import { FS_MEMORY, tree_lock, tree_unlock } from '../../vfs/super.ts';
+import { DENTRY_PINNED, DENTRY_WHITEOUT, Dentry, INODE_ORPHAN, Inode, SuperBlock } from '../../vfs/vfs.layout.ts';
 import { MemoryNode } from './memory.layout.ts';
 import { node_of } from './memory_data.ts';
-import { forget_modified, mark_modified, memory_inode, stand_for, store_link } from './memory_inode.ts';
+import {
+  DIRECTORY_ENTRY_BYTES,
+  forget_modified,
+  mark_modified,
+  memory_inode,
+  stand_for,
+  store_link,
+} from './memory_inode.ts';
 
 type I = Ptr<'Inode'>;
 type D = Ptr<'Dentry'>;
@@ -90,9 +99,19 @@ function pin_path(dentry: D): void {
   }
 }
 
+/** What an entry adds to the size of its directory, as that of a tmpfs in Linux; an overlay shows other sizes. */
+function resize(dir: I, entries: number): void {
+  if (SuperBlock.kind.get(Inode.sb.get(dir)) !== FS_MEMORY) return;
+  const p = Inode.lock.at(dir);
+  lock(p, INODE_LOCK);
+  Inode.size.set(dir, Inode.size.get(dir) + entries * DIRECTORY_ENTRY_BYTES);
+  unlock(p, INODE_LOCK);
+}
+
 function attach(dir: I, dentry: D, inode: I): void {
   d_instantiate(dentry, inode);
   pin_path(dentry);
+  resize(dir, 1);
   changed(dir);
 }
 
@@ -213,6 +232,7 @@ export function memory_remove(dir: I, dentry: D): number {
   drop_whiteouts(dentry);
   place_whiteout(whiteout);
   drop_link(inode, dir);
+  resize(dir, -1);
   if ((Dentry.flags.load(dentry) & DENTRY_PINNED) !== 0) d_unpin(dentry, DENTRY_WHITEOUT);
   changed(dir);
   return 0;
@@ -250,6 +270,8 @@ export function memory_rename(old_dir: I, from: D, new_dir: I, to: D, flags: num
     }
     if ((Dentry.flags.load(to) & DENTRY_PINNED) !== 0) d_unpin(to, DENTRY_WHITEOUT);
     place_whiteout(whiteout);
+    resize(old_dir, -1);
+    resize(new_dir, replaced === 0 ? 1 : 0);
   }
   changed(old_dir);
   changed(new_dir);

@@ -12,8 +12,8 @@ import { ATTR_MODE, ATTR_SIZE, type AttributeChange, set_attributes_in_memory } 
 import { INODE_KIND_MEMORY, INODE_KIND_OVERLAY, iget, inode_alloc, inode_operations, iput } from '../../vfs/inode.ts';
 import { Mapping } from '../../vfs/mapping.layout.ts';
 import { inode_mapping_free } from '../../vfs/regular.ts';
-import { sb_next_ino, tree_lock, tree_unlock } from '../../vfs/super.ts';
-import { Inode } from '../../vfs/vfs.layout.ts';
+import { FS_MEMORY, sb_next_ino, tree_lock, tree_unlock } from '../../vfs/super.ts';
+import { Inode, SuperBlock } from '../../vfs/vfs.layout.ts';
 import { LinkTarget, LongLinkTarget, MEMORY_MODIFIED, MemoryFs, MemoryNode } from './memory.layout.ts';
 import { charge_change, charge_pages, memory_fs, memory_truncate, node_of } from './memory_data.ts';
 
@@ -22,6 +22,9 @@ type S = Ptr<'SuperBlock'>;
 
 const link_targets = slab(LinkTarget);
 const long_link_targets = slab(LongLinkTarget);
+
+/** Bytes that an entry counts for in the size of a directory (Linux's BOGO_DIRENT_SIZE). */
+export const DIRECTORY_ENTRY_BYTES = 20;
 
 /** A new inode of the given owner, counted against the limit; a pointer, -ENOSPC or -ENOMEM. Tree lock held. */
 export function memory_inode(sb: S, mode: number, rdev: number, uid: number, gid: number): number {
@@ -33,7 +36,10 @@ export function memory_inode(sb: S, mode: number, rdev: number, uid: number, gid
   Inode.uid.set(inode, uid);
   Inode.gid.set(inode, gid);
   Inode.rdev.set(inode, rdev);
-  if ((mode & S_IFMT) === S_IFDIR) Inode.nlink.set(inode, 2);
+  if ((mode & S_IFMT) === S_IFDIR) {
+    Inode.nlink.set(inode, 2);
+    if (SuperBlock.kind.get(sb) === FS_MEMORY) Inode.size.set(inode, 2 * DIRECTORY_ENTRY_BYTES);
+  }
   return inode;
 }
 
