@@ -172,6 +172,18 @@ async function roll(
   await build.close();
 }
 
+/**
+ * Throws where the engine's chunk exports a variable that changes: Rollup makes every access within the engine one
+ * through `exports`, and for the views of a machine's memory that is each access to a record.
+ */
+function check_exports(file: string): void {
+  const counts = new Map<string, number>();
+  for (const [, name = ''] of readFileSync(file, 'utf8').matchAll(/(?<![.\w])exports\.(\w+)/g))
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  const changing = [...counts].filter(([, count]) => count > 1).map(([name]) => name);
+  if (changing.length > 0) throw new Error(`${file}: ${changing.join(', ')}: export a function that reads it instead`);
+}
+
 /** One variant of the engine, and its code cache for this version of Node. */
 async function bundle_engine({ folder, entries, plugins, shake }: Variant): Promise<void> {
   const dir = join(dist, 'bundle', folder);
@@ -184,6 +196,7 @@ async function bundle_engine({ folder, entries, plugins, shake }: Variant): Prom
     manualChunks: chunk_of,
   };
   await roll(entries, plugins, output, shake);
+  check_exports(join(dir, 'machine.cjs'));
   for (const name of [...Object.keys(entries), 'harness_parts']) {
     const entry = join(dir, `${name}.cjs`);
     writeFileSync(entry, readFileSync(entry, 'utf8').replace("require('./machine.cjs')", "require('./load.cjs')"));

@@ -17,6 +17,11 @@ export function set_faults(countdown: number): void {
   faults_countdown = countdown;
 }
 
+/** Whether a fault was asked for and has not happened yet. */
+export function fault_is_pending(): boolean {
+  return faults_countdown !== 0;
+}
+
 /** For such a place, while `faults_countdown` is not 0: whether this is the one that fails. */
 export function fault_now(): boolean {
   return --faults_countdown === 0;

@@ -7,13 +7,14 @@
  * before it goes on behind it: the join is reached exactly when that is (LLVM prunes the same blocks). A block's span
  * goes from its first statement to the end of its last; what lies in the span of an inner block belongs to that.
  *
- *     if (kcov_pc_on) kcov_pc(-123);                                     a block
- *     (k0 = left, kcov_cmp_on && kcov_cmp(k0, right, -456), k0 < right)  a comparison
+ *     kcov_pc(-123);                                                            a block
+ *     (k0 = left, kcov_state[2] !== 0 && kcov_cmp(k0, right, -456), k0 < right)  a comparison
  *
- * The flags are variables of the bundle, so that code whose task is not traced pays one test a place. Operands are
- * evaluated once and in order. Not instrumented: `if (CHECKED)` and `if (KCOV)`, assertions (they always hold),
+ * `kcov_pc` does without a test of whether the task is traced (kernel/kcov_trace.ts says why). Operands are evaluated
+ * once and in order. Not instrumented: `if (CHECKED)` and `if (KCOV)`, assertions (they always hold),
  * parameters' defaults, and what runs at module load.
  */
+import { KCOV_COMPARISONS_ON } from '../base/instrumented.ts';
 import { child, each_child, is_identifier, list, type Node, name_of, optional } from './ast.ts';
 import { case_values, is_comparison, is_constant, is_no_number, is_repeatable, operator_range } from './comparisons.ts';
 import { Edits } from './edits.ts';
@@ -50,7 +51,9 @@ export interface ModuleText {
 }
 
 /** Names that an instrumented module imports from engine/kernel/kcov_trace.ts. */
-const IMPORTED = 'kcov_cmp, kcov_cmp_const_left, kcov_cmp_const_right, kcov_cmp_on, kcov_pc, kcov_pc_on, kcov_switch';
+const IMPORTED = 'kcov_cmp, kcov_cmp_const_left, kcov_cmp_const_right, kcov_pc, kcov_state, kcov_switch';
+/** Whether comparisons are traced. */
+const CMP_ON = `kcov_state[${KCOV_COMPARISONS_ON}] !== 0`;
 /** Conditions that are constants of the build. */
 const BUILD_CONSTANTS = ['CHECKED', 'KCOV'];
 const ASSERTIONS = ['assert', 'panic'];
@@ -187,7 +190,7 @@ class Instrumenter {
   }
 
   private report(index: number): string {
-    return `if (kcov_pc_on) kcov_pc(${this.block_pc(index)}); `;
+    return `kcov_pc(${this.block_pc(index)}); `;
   }
 
   /**
@@ -294,7 +297,7 @@ class Instrumenter {
     const scope = this.scope as Scope;
     if (values.length > 0) {
       const t = this.take_temporary(scope);
-      const report = `kcov_cmp_on && kcov_switch(${t}, [${values.join(', ')}], ${this.new_comparison(node, value.end)})`;
+      const report = `${CMP_ON} && kcov_switch(${t}, [${values.join(', ')}], ${this.new_comparison(node, value.end)})`;
       this.edits.open(value.start, `(${t} = (`);
       this.visit(value, '');
       this.edits.close(value.end, `), ${report}, ${t})`);
@@ -308,7 +311,7 @@ class Instrumenter {
 
   private branch(node: Node): void {
     const block = this.new_block(node);
-    this.edits.open(node.start, `(kcov_pc_on && kcov_pc(${this.block_pc(block)}), `);
+    this.edits.open(node.start, `(kcov_pc(${this.block_pc(block)}), `);
     this.visit(node, '');
     this.edits.close(node.end, ')');
   }
@@ -373,7 +376,7 @@ class Instrumenter {
     const keeps_left = keeps_right ? is_repeatable(left) : is_constant(left);
     const a = keeps_left ? this.operand(left) : this.take_temporary(scope);
     const b = keeps_right ? this.operand(right) : this.take_temporary(scope);
-    const report = `kcov_cmp_on && ${hook}(${a}, ${b}, ${pc}), ${a} ${node.operator} ${b})`;
+    const report = `${CMP_ON} && ${hook}(${a}, ${b}, ${pc}), ${a} ${node.operator} ${b})`;
     if (keeps_left && keeps_right) {
       this.edits.replace(node.start, node.end, `(${report}`);
     } else if (keeps_left) {

@@ -28,10 +28,13 @@ import { mapping_create, mapping_get, mapping_page, mapping_put, register_mappin
 import { current } from './current.ts';
 import { Kcov, KcovRemote, KcovRoot } from './kcov.layout.ts';
 import {
+  KCOV_STREAM_START,
+  kcov_deliver,
+  kcov_store,
+  kcov_stream_begin,
+  kcov_stream_end,
   kcov_trace_filter,
   kcov_trace_off,
-  kcov_trace_remote,
-  kcov_trace_remote_end,
   kcov_trace_to,
 } from './kcov_trace.ts';
 import { Task } from './task.layout.ts';
@@ -182,6 +185,8 @@ export interface KcovCollector {
   /** The thread is about to run `task` in the kernel. */
   resume(task: T): void;
   pause(): void;
+  /** How far the stream (kcov_trace.ts) is in use. */
+  place(): number;
 }
 
 let collector: KcovCollector | null = null;
@@ -278,6 +283,7 @@ function area_index(kcov: K, position: number): number {
 
 /** Stores 0 to word 0 of the area. */
 export function kcov_reset(kcov: K): void {
+  kcov_deliver();
   const at = area_index(kcov, 0);
   U32[at + 1] = 0;
   Atomics.store(I32, at, 0);
@@ -285,6 +291,7 @@ export function kcov_reset(kcov: K): void {
 
 /** How many records word 0 tells of: what was appended since the last reset, unless the guest stored to it. */
 export function kcov_count(kcov: K): number {
+  kcov_deliver();
   return Atomics.load(I32, area_index(kcov, 0)) >>> 0;
 }
 
@@ -435,7 +442,7 @@ let section_handle = -1;
 let section_kcov = NONE;
 let section_sequence = 0;
 let section_mode = 0;
-let section_records = new Uint32Array(0);
+let section_words = 0;
 
 /** Begins a section under a common handle (Linux's kcov_remote_start_common). Tracing is paused already. */
 function section_begin(handle: number): void {
@@ -449,12 +456,10 @@ function section_begin(handle: number): void {
     section_kcov = kcov;
     section_sequence = Kcov.sequence.get(kcov);
     section_mode = Kcov.mode.get(kcov);
-    const words = Math.min(Kcov.remote_words.get(kcov), Kcov.words.get(kcov));
-    const length = section_mode === KCOV_TRACING_PC ? words : words * 2;
-    if (section_records.length !== length) section_records = new Uint32Array(length);
+    section_words = Math.min(Kcov.remote_words.get(kcov), Kcov.words.get(kcov));
   }
   unlock(KcovRoot.lock.at(kcov_root()), KCOV_LOCK);
-  if (remote !== 0) kcov_trace_remote(section_mode, section_records);
+  if (remote !== 0) kcov_stream_begin(section_mode, collector === null ? KCOV_STREAM_START : collector.place());
 }
 
 /** Ends a section: its records are added to the area, unless the tracing has ended meanwhile. */
@@ -462,29 +467,14 @@ function section_end(): void {
   section_handle = -1;
   const kcov = section_kcov;
   if (kcov === 0) return;
-  const length = kcov_trace_remote_end();
+  const from = collector === null ? KCOV_STREAM_START : collector.place();
+  const to = kcov_stream_end();
   lock(Kcov.lock.at(kcov), KCOV_AREA_LOCK);
-  if (Kcov.sequence.get(kcov) === section_sequence) append(kcov, section_records, length);
+  if (Kcov.sequence.get(kcov) === section_sequence)
+    kcov_store(section_mode, Kcov.directory.get(kcov), Kcov.words.get(kcov), from + 1, to, section_words);
   unlock(Kcov.lock.at(kcov), KCOV_AREA_LOCK);
   section_kcov = NONE;
   kcov_put(kcov);
-}
-
-/** Appends a section's records to the area, as many as there is room for. Under the kcov's lock. */
-function append(kcov: K, records: Uint32Array, length: number): void {
-  const word0 = area_index(kcov, 0);
-  const count = U32[word0] as number;
-  const pcs = section_mode === KCOV_TRACING_PC;
-  const per_record = pcs ? 1 : KCOV_WORDS_PER_CMP;
-  const capacity = Math.floor((Kcov.words.get(kcov) - 1) / per_record);
-  if (U32[word0 + 1] !== 0 || count >= capacity) return;
-  const added = Math.min(capacity - count, length / (pcs ? 1 : 2 * KCOV_WORDS_PER_CMP));
-  for (let i = 0; i < added * per_record; i++) {
-    const at = area_index(kcov, 1 + count * per_record + i);
-    U32[at] = records[pcs ? i : 2 * i] as number;
-    U32[at + 1] = pcs ? 0xffff_ffff : (records[2 * i + 1] as number);
-  }
-  Atomics.store(I32, word0, count + added);
 }
 
 /** Installs kcov's tables, once a thread, in the instrumented build. */

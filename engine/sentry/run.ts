@@ -20,6 +20,7 @@ import { check_cpu_timers } from '../kernel/cpu_timers.ts';
 import { current, current_cpu, current_vcpu, set_current } from '../kernel/current.ts';
 import { exit_task, kill_everything, task_dropped } from '../kernel/exit.ts';
 import { kcov_enter_machine, kcov_pause, kcov_resume } from '../kernel/kcov.ts';
+import { kcov_deliver } from '../kernel/kcov_trace.ts';
 import { KernelRoot, MACHINE_RUNS, Scheduler } from '../kernel/kernel.layout.ts';
 import { kernel_root, machine_ended } from '../kernel/kernel.ts';
 import {
@@ -90,18 +91,25 @@ let turn_end = Number.POSITIVE_INFINITY;
 /** What going idle and finding a timer due counts, in slices. */
 const IDLE_SLICE = 1 / 64;
 
+function traced_fault(address: number, access: number): number {
+  const result = guest_fault(address, access);
+  kcov_deliver();
+  return result;
+}
+
 /** What the platform calls while guest code runs. Installed once a thread. */
 export const platform_hooks: PlatformHooks = {
   syscall(): number {
     leave_guest(current_vcpu);
     syscall_result = enter_syscall();
+    if (KCOV) kcov_deliver();
     slice_syscalls++;
     if (syscall_result !== SYSCALL_RESUME || slice_syscalls > SLICE_SYSCALLS) return 1;
     safe_point(current_vcpu);
     enter_guest(current_vcpu);
     return 0;
   },
-  fault: guest_fault,
+  fault: KCOV ? traced_fault : guest_fault,
   // As the system call, on a virtual clock a reading takes time: a loop that polls the clock ends.
   tsc: read_monotonic_ns,
 };

@@ -16,8 +16,6 @@ import { boot_mounts } from '../../engine/fs/boot_mounts.ts';
 import { tmpfs_create } from '../../engine/fs/tmpfs/memory_super.ts';
 import { tty_root } from '../../engine/fs/tty/tty.ts';
 import { boot_memory } from '../../engine/heap/boot.ts';
-import { MACHINE, MachineHeader, ROOT_PROGRAM } from '../../engine/heap/machine.layout.ts';
-import { I32, U32 } from '../../engine/heap/memory.ts';
 import { slab } from '../../engine/heap/slab.ts';
 import { credentials_create, credentials_put } from '../../engine/kernel/credentials.ts';
 import { fd_install } from '../../engine/kernel/fd_table.ts';
@@ -25,11 +23,15 @@ import { files_create } from '../../engine/kernel/files.ts';
 import { Task } from '../../engine/kernel/task.layout.ts';
 import { create_root_task, set_task_comm } from '../../engine/kernel/task.ts';
 import { with_string } from '../../engine/loader/image.ts';
-import { RSP } from '../../engine/machine/cpu.layout.ts';
 import { mm_create } from '../../engine/mm/address_space.ts';
 import { do_mmap } from '../../engine/mm/mmap.ts';
 import { ProgramState } from '../../engine/platform/program/program.layout.ts';
-import { program_enter, program_state } from '../../engine/platform/program/program.ts';
+import {
+  program_enter,
+  program_stack,
+  program_state,
+  set_program_state,
+} from '../../engine/platform/program/program.ts';
 import { boot_sentry } from '../../engine/sentry/boot.ts';
 import { enter_machine } from '../../engine/sentry/machine.ts';
 import { socket_root } from '../../engine/socket/root.ts';
@@ -96,7 +98,7 @@ export function boot_exec_machine(config: ExecutorConfig): WebAssembly.Memory {
   socket_root();
   tty_root();
   const state = need(program_states.alloc(), 'no heap');
-  I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_PROGRAM] = state;
+  set_program_state(state as Ptr<'ProgramState'>);
   mount_directory(user_of(config));
   return memory;
 }
@@ -187,7 +189,5 @@ function map_program(mm: Ptr<'Mm'>): void {
 
 /** Gives a task the stack of the program's thread number `thread`. */
 export function point_at_stack(cpu: Ptr<'CpuState'>, thread: number): void {
-  const top = STACKS_BASE + (thread + 1) * STACK_BYTES;
-  U32[(cpu + RSP * 8) >> 2] = top >>> 0;
-  U32[(cpu + RSP * 8 + 4) >> 2] = Math.floor(top / 4294967296);
+  program_stack(cpu, STACKS_BASE + (thread + 1) * STACK_BYTES);
 }

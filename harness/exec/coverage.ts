@@ -8,29 +8,53 @@
  * is dropped. What runs outside of calls (interrupts, the platform's own work) is left out.
  */
 
-import { KCOV_TRACING_CMP, KCOV_TRACING_PC, KCOV_WORDS_PER_CMP } from '../../engine/abi/kcov.ts';
+import { KCOV_TRACING_CMP, KCOV_TRACING_PC } from '../../engine/abi/kcov.ts';
 import { KCOV } from '../../engine/base/instrumented.ts';
 import type { Ptr } from '../../engine/base/types.ts';
 import { type KcovCollector, kcov_collect } from '../../engine/kernel/kcov.ts';
-import { kcov_trace_remote, kcov_trace_remote_end } from '../../engine/kernel/kcov_trace.ts';
+import { KCOV_STREAM_START, kcov_state, kcov_stream_begin, kcov_stream_end } from '../../engine/kernel/kcov_trace.ts';
 import { Task } from '../../engine/kernel/task.layout.ts';
 import { program_call_of } from '../../engine/platform/program/program.ts';
 import type { Collect, Comparison } from './executor.ts';
 
-/** Elements of the stream: a million blocks, or comparisons of eight elements each. What is beyond is dropped. */
-const STREAM_ELEMENTS = 1 << 20;
-const ELEMENTS = 2 * KCOV_WORDS_PER_CMP;
 const CONSTANT = 1;
+const SIZE_8 = 3;
 
-/** Where a call's results go. */
-interface CoveredCall {
-  pcs: Uint32Array;
-  comparisons: readonly Comparison[];
+/** This thread's stream. */
+const stream: Uint32Array = KCOV ? new Uint32Array(kcov_state.buffer) : new Uint32Array(0);
+const NOTHING = new Uint32Array(0);
+
+/** Records of one call: views are made when somebody asks, since most are looked at by one reader or none. */
+export class CallTrace {
+  private from = 0;
+  private length = 0;
+  private view: Uint32Array | null = null;
+
+  /** Adds a piece of the stream. */
+  add(from: number, length: number): void {
+    if (this.length === 0 && this.view === null) {
+      this.from = from;
+      this.length = length;
+      return;
+    }
+    const before = this.records();
+    const all = new Uint32Array(before.length + length);
+    all.set(before);
+    all.set(stream.subarray(from, from + length), before.length);
+    this.view = all;
+  }
+
+  /** The elements, in order: good until the next program. */
+  records(): Uint32Array {
+    if (this.view === null)
+      this.view = this.length === 0 ? NOTHING : stream.subarray(this.from, this.from + this.length);
+    return this.view;
+  }
 }
 
 export class Coverage implements KcovCollector {
-  private stream = new Uint32Array(0);
   private collect: Collect = 'none';
+  /** Where the last piece ended. */
   private used = 0;
   private call = -1;
   /** Call, start and length of each piece. */
@@ -39,12 +63,11 @@ export class Coverage implements KcovCollector {
   /** A program begins. */
   begin(collect: Collect): void {
     this.collect = collect;
-    this.used = 0;
     this.call = -1;
     this.pieces.length = 0;
-    if (collect === 'none') return;
-    if (this.stream.length === 0) this.stream = new Uint32Array(STREAM_ELEMENTS);
-    if (KCOV) kcov_collect(this);
+    if (!KCOV || collect === 'none') return;
+    this.used = KCOV_STREAM_START;
+    kcov_collect(this);
   }
 
   /** Nothing is collected any more: what follows is not the program's doing. */
@@ -58,15 +81,15 @@ export class Coverage implements KcovCollector {
     this.close();
     if (!KCOV || this.collect === 'none' || call < 0) return;
     this.call = call;
-    kcov_trace_remote(this.collect === 'pc' ? KCOV_TRACING_PC : KCOV_TRACING_CMP, this.stream.subarray(this.used));
+    kcov_stream_begin(this.collect === 'pc' ? KCOV_TRACING_PC : KCOV_TRACING_CMP, this.used);
   }
 
   /** It is in none. */
   close(): void {
     if (!KCOV || this.call < 0) return;
-    const length = kcov_trace_remote_end();
-    this.pieces.push(this.call, this.used, length);
-    this.used += length;
+    const end = kcov_stream_end();
+    if (end > this.used) this.pieces.push(this.call, this.used + 1, end - this.used);
+    this.used = end;
     this.call = -1;
   }
 
@@ -78,57 +101,35 @@ export class Coverage implements KcovCollector {
     this.close();
   }
 
-  /** Hands each call what was collected for it: views that are good until the next program. */
-  hand_out(calls: readonly CoveredCall[]): void {
-    const { pieces, stream } = this;
-    const seen = new Set<number>();
-    for (let i = 0; i < pieces.length; i += 3) {
-      const index = pieces[i] as number;
-      const call = calls[index];
-      if (call === undefined || seen.has(index)) continue;
-      seen.add(index);
-      const start = pieces[i + 1] as number;
-      const only = pieces.indexOf(index, i + 3) < 0;
-      const trace = only ? stream.subarray(start, start + (pieces[i + 2] as number)) : this.joined(index);
-      if (this.collect === 'pc') call.pcs = trace;
-      else call.comparisons = comparisons_of(trace);
-    }
+  place(): number {
+    return this.used;
   }
 
-  private joined(index: number): Uint32Array {
-    const parts: Uint32Array[] = [];
-    let length = 0;
-    for (let i = 0; i < this.pieces.length; i += 3) {
-      if (this.pieces[i] !== index) continue;
-      const [start, size] = [this.pieces[i + 1] as number, this.pieces[i + 2] as number];
-      parts.push(this.stream.subarray(start, start + size));
-      length += size;
-    }
-    const all = new Uint32Array(length);
-    let at = 0;
-    for (const part of parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
+  /** Hands each call what was collected for it. */
+  hand_out(calls: readonly { readonly trace: CallTrace }[]): void {
+    const { pieces } = this;
+    for (let i = 0; i < pieces.length; i += 3)
+      calls[pieces[i] as number]?.trace.add(pieces[i + 1] as number, pieces[i + 2] as number);
   }
 }
 
-/** Records as kcov writes them: type, both operands (a constant first), place; each with its high word behind it. */
-function comparisons_of(records: Uint32Array): Comparison[] {
+/** From the stream's form: type, place, both operands (a constant first), and their high words where there are any. */
+export function comparisons_of(records: Uint32Array): Comparison[] {
   const found: Comparison[] = [];
-  for (let i = 0; i + ELEMENTS <= records.length; i += ELEMENTS) {
+  for (let i = 0; i < records.length; ) {
     const word = (n: number): number => records[i + n] as number;
     const type = word(0);
+    const wide = type >>> 1 === SIZE_8;
     found.push({
       size: (1 << (type >>> 1)) as Comparison['size'],
       constant: (type & CONSTANT) !== 0,
-      low1: word(4),
-      high1: word(5),
+      low1: word(3),
+      high1: wide ? word(5) : 0,
       low2: word(2),
-      high2: word(3),
-      pc: word(6),
+      high2: wide ? word(4) : 0,
+      pc: word(1),
     });
+    i += wide ? 6 : 4;
   }
   return found;
 }

@@ -100,7 +100,7 @@ class MachineExecutor implements Executor {
     if (this.memory === null) throw new Error('the executor is closed');
     const calls = prepare_calls(program);
     if (bound_memory() !== this.memory) enter_machine(this.memory);
-    this.recorder.begin(calls, options.capture);
+    this.recorder.begin(calls, options.collect, options.capture);
     this.platform.load(calls, options.seed, !options.check_leaks);
     seed_random(options.seed);
     KernelRoot.fuel_limit.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + FUEL);

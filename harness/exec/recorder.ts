@@ -5,7 +5,7 @@
 import { CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM } from '../../engine/abi/clone.ts';
 import { KCOV } from '../../engine/base/instrumented.ts';
 import type { Ptr } from '../../engine/base/types.ts';
-import { faults_countdown, set_faults } from '../../engine/heap/fault_injection.ts';
+import { fault_is_pending, set_faults } from '../../engine/heap/fault_injection.ts';
 import { type CloneArgs, clone_task } from '../../engine/kernel/clone.ts';
 import { Task } from '../../engine/kernel/task.layout.ts';
 import { task_put } from '../../engine/kernel/task.ts';
@@ -26,8 +26,8 @@ import { ProgramState } from '../../engine/platform/program/program.layout.ts';
 import { type ProgramHooks, program_state } from '../../engine/platform/program/program.ts';
 import { platform_hooks } from '../../engine/sentry/run.ts';
 import { MAX_THREADS, point_at_stack } from './boot.ts';
-import { Coverage } from './coverage.ts';
-import type { CallOutcome, Comparison, MemoryRange } from './executor.ts';
+import { CallTrace, Coverage, comparisons_of } from './coverage.ts';
+import type { CallOutcome, Collect, Comparison, MemoryRange } from './executor.ts';
 
 const TWO_32 = 4294967296;
 const THREAD: CloneArgs = {
@@ -42,7 +42,6 @@ const THREAD: CloneArgs = {
 };
 
 const NO_PCS = new Uint32Array(0);
-const NO_COMPARISONS: readonly Comparison[] = [];
 const NO_MEMORY: readonly Uint8Array[] = [];
 const NO_CAPTURE: readonly (readonly MemoryRange[])[] = [];
 
@@ -52,9 +51,21 @@ export class CallRecord implements CallOutcome {
   finished = false;
   result = 0;
   fault_injected = false;
-  pcs: Uint32Array = NO_PCS;
-  comparisons: readonly Comparison[] = NO_COMPARISONS;
   memory: readonly Uint8Array[] = NO_MEMORY;
+  readonly trace: CallTrace = new CallTrace();
+  private readonly collect: Collect;
+
+  constructor(collect: Collect) {
+    this.collect = collect;
+  }
+
+  get pcs(): Uint32Array {
+    return this.collect === 'pc' ? this.trace.records() : NO_PCS;
+  }
+
+  get comparisons(): readonly Comparison[] {
+    return this.collect === 'cmp' ? comparisons_of(this.trace.records()) : [];
+  }
 }
 
 /** Makes a thread of the current task for the program: its register record, or 0. */
@@ -96,11 +107,11 @@ export class Recorder implements ProgramHooks {
   private ranges: readonly (readonly MemoryRange[])[] = NO_CAPTURE;
 
   /** Another program begins; `ranges` is the memory to read when each call has ended. */
-  begin(calls: readonly ProgramCall[], ranges = NO_CAPTURE): void {
+  begin(calls: readonly ProgramCall[], collect: Collect, ranges = NO_CAPTURE): void {
     this.calls = calls;
     this.ranges = ranges;
     this.records = [];
-    for (let i = 0; i < calls.length; i++) this.records.push(new CallRecord());
+    for (let i = 0; i < calls.length; i++) this.records.push(new CallRecord(collect));
   }
 
   syscall = platform_hooks.syscall;
@@ -124,7 +135,7 @@ export class Recorder implements ProgramHooks {
     const ranges = this.ranges[index];
     if (ranges !== undefined && ranges.length > 0) record.memory = read_ranges(ranges);
     if ((this.calls[index] as ProgramCall).fail_nth === 0) return;
-    record.fault_injected = faults_countdown === 0;
+    record.fault_injected = !fault_is_pending();
     set_faults(0);
   }
 

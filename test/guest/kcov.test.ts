@@ -178,7 +178,7 @@ test('the plain bundle has no trace of it', () => {
   const plain = readFileSync(join(BUNDLE, 'machine.cjs'), 'utf8');
   assert.equal(plain.match(/kcov_(pc|cmp|switch|attach|pause|resume)|layout\(.Kcov|TVISOR_KCOV|debugfs_/g), null);
   // What is left are the record fields, which are the same in both, and the map's reader.
-  assert.match(readFileSync(join(BUNDLE, 'kcov', 'machine.cjs'), 'utf8'), /if \(kcov_pc_on\)\s+kcov_pc\(-\d+\)/);
+  assert.match(readFileSync(join(BUNDLE, 'kcov', 'machine.cjs'), 'utf8'), /\bkcov_pc\(-\d+\)/);
 });
 
 test.run();

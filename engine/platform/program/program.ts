@@ -90,6 +90,11 @@ export function program_state(): Ptr<'ProgramState'> {
   return I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_PROGRAM] as Ptr<'ProgramState'>;
 }
 
+/** Makes the machine's ProgramState known. */
+export function set_program_state(state: Ptr<'ProgramState'>): void {
+  I32[(MachineHeader.roots.at(MACHINE) >> 2) + ROOT_PROGRAM] = state;
+}
+
 function set_register(cpu: Ptr<'CpuState'>, n: number, lo: number, hi: number): void {
   const at = (cpu + n * 8) >> 2;
   U32[at] = lo;
@@ -105,6 +110,11 @@ export function program_enter(cpu: Ptr<'CpuState'>, index: number, worker: boole
   CpuState.rip.set(cpu, PROGRAM_TEXT + index * CALL_BYTES);
   set_register(cpu, R14, cpu, 0);
   set_register(cpu, R15, worker ? PART_WORKER : PART_MAIN, 0);
+}
+
+/** Gives a task a stack that ends at `top`. */
+export function program_stack(cpu: Ptr<'CpuState'>, top: number): void {
+  set_register(cpu, RSP, top >>> 0, Math.floor(top / 4294967296));
 }
 
 /**

@@ -33,9 +33,9 @@ import {
   kcov_cmp,
   kcov_cmp_const_left,
   kcov_cmp_const_right,
-  kcov_cmp_on,
+  kcov_deliver,
   kcov_pc,
-  kcov_pc_on,
+  kcov_state,
   kcov_switch,
 } from '../../../engine/kernel/kcov_trace.ts';
 import { frames_used } from '../../../engine/machine/frames.ts';
@@ -44,6 +44,9 @@ import { type TestKernel, test_kernel } from '../../support/kernel.ts';
 
 register_kcov();
 const PC = 0x8123_4000 | 0;
+
+/** Whether this thread traces blocks, and comparisons: the elements of `kcov_state` that say so. */
+const traces = (): boolean[] => [kcov_state[1] !== 0, kcov_state[2] !== 0];
 let kernel: TestKernel;
 
 function boot(slots: readonly number[] | null = null): void {
@@ -105,7 +108,7 @@ test('program counters come in order, across pages, until the area is full', () 
   boot();
   const kcov = kcov_create(1030);
   assert.is(kcov_attach(kernel.task, kcov, KCOV_TRACING_PC), 0);
-  assert.ok(kcov_pc_on && !kcov_cmp_on);
+  assert.equal(traces(), [true, false]);
   for (let i = 0; i < 2000; i++) kcov_pc(PC + i);
   assert.is(kcov_count(kcov), 1029);
   assert.equal(
@@ -121,7 +124,29 @@ test('program counters come in order, across pages, until the area is full', () 
   kcov_pc(PC);
   assert.equal(pcs(kcov), [PC >>> 0]);
   kcov_detach(kernel.task);
-  assert.not.ok(kcov_pc_on);
+  assert.equal(traces(), [false, false]);
+  kcov_put(kcov);
+});
+
+test('an area longer than the stream gets every record', () => {
+  boot();
+  const blocks = 1_060_000;
+  const kcov = kcov_create(blocks + 1);
+  for (const [mode, count] of [
+    [KCOV_TRACING_PC, blocks],
+    [KCOV_TRACING_CMP, blocks / 4],
+  ] as const) {
+    assert.is(kcov_attach(kernel.task, kcov, mode), 0);
+    kcov_reset(kcov);
+    for (let i = 0; i < blocks / 4; i++) {
+      for (let j = 0; j < 4; j++) kcov_pc(PC + i);
+      if (mode === KCOV_TRACING_CMP) kcov_cmp(i % 2 === 0 ? i : i + 2 ** 40, 1, PC);
+    }
+    assert.is(kcov_count(kcov), count);
+    kcov_detach(kernel.task);
+  }
+  const [last = 0] = comparisons(kcov).slice(-1);
+  assert.equal(last, [6, 99, 256, 1, 0, PC >>> 0]);
   kcov_put(kcov);
 });
 
@@ -149,6 +174,7 @@ test('nothing leaves the area whatever word 0 says', () => {
       const before = U32.slice(at, at + 1024);
       kcov_pc(PC);
       kcov_cmp(1, 2, PC);
+      kcov_deliver();
       assert.equal(U32.slice(at, at + 1024), before, `${low} ${high}`);
     }
     kcov_detach(kernel.task);
@@ -163,7 +189,7 @@ test('comparisons: type, constant first, 64 bits where 32 do not do, numbers onl
   boot();
   const kcov = kcov_create(1 + 4 * 8);
   assert.is(kcov_attach(kernel.task, kcov, KCOV_TRACING_CMP), 0);
-  assert.ok(kcov_cmp_on && !kcov_pc_on);
+  assert.equal(traces(), [false, true]);
   kcov_cmp(3, -1, PC);
   kcov_cmp_const_left(7, 8, PC + 1);
   kcov_cmp_const_right(7, 8, PC + 2);
@@ -225,9 +251,9 @@ test('a pause stops tracing, a resume goes on where word 0 is', () => {
   assert.is(kcov_attach(kernel.task, kcov, KCOV_TRACING_PC), 0);
   kcov_pc(PC);
   kcov_pause();
-  assert.not.ok(kcov_pc_on);
+  assert.equal(traces(), [false, false]);
   kcov_resume(kernel.task);
-  assert.ok(kcov_pc_on);
+  assert.equal(traces(), [true, false]);
   kcov_pc(PC + 1);
   assert.equal(pcs(kcov), [PC >>> 0, (PC + 1) >>> 0]);
   kcov_detach(kernel.task);
@@ -261,7 +287,7 @@ test('remote handles: valid ones once, all gone with the tracing', () => {
   assert.is(enable([usb, usb]), -EEXIST);
   assert.is(kcov_remotes.live(), 0);
   assert.is(enable([usb], none), 0);
-  assert.not.ok(kcov_pc_on, 'the task itself is not traced');
+  assert.equal(traces(), [false, false], 'the task itself is not traced');
   assert.is(enable([]), -EINVAL);
   assert.is(kcov_disable(kcov), 0);
   assert.is(kcov_remotes.live(), 0);
