@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int contains(const char *path, const char *text) {
@@ -46,6 +47,15 @@ int main(int argc, char **argv) {
     memset(path, 0, sizeof path);
     if (readlink(text, path, sizeof path) < 0) return 1;
     printf("fd %s\n", path);
+    int modes[] = {O_RDONLY, O_WRONLY, O_RDWR, O_PATH};
+    for (int i = 0; i < 4; i++) {
+        close(fd);
+        struct stat st;
+        if (open("/dev/null", modes[i]) != fd || lstat(text, &st) < 0) return 1;
+        printf("link of a file open %d: %o\n", i, st.st_mode);
+    }
+    close(fd);
+    fd = open("/dev/null", O_RDONLY);
     int again = open(text, O_RDONLY);
     printf("reopened %d\n", again >= 0);
     int n = 0;

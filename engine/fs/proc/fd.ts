@@ -1,6 +1,6 @@
 /** /proc/PID/fd, fdinfo, exe, cwd, root: magic links to what a task has open. */
 import { ENOENT, ENXIO } from '../../abi/errno.ts';
-import { O_CLOEXEC } from '../../abi/fcntl.ts';
+import { FMODE_READ, FMODE_WRITE, O_CLOEXEC } from '../../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_read } from '../../heap/bytes.ts';
@@ -85,9 +85,17 @@ function descriptors(node: () => PseudoNode): Pick<PseudoNode, 'lookup' | 'list'
   };
 }
 
+/** The link's permissions tell how the file is open (proc_pid_fd(5)). */
+function link_permissions(subject: Subject): number {
+  const mode = with_fd(subject, (file) => File.mode.get(file));
+  if (typeof mode !== 'number' || mode < 0) return 0o700;
+  return ((mode & FMODE_READ) !== 0 ? 0o500 : 0) | ((mode & FMODE_WRITE) !== 0 ? 0o300 : 0);
+}
+
 const FD_LINK: PseudoNode = {
   name: '',
   mode: S_IFLNK | 0o700,
+  permissions: link_permissions,
   owner: task_owner,
   link: (subject) => with_fd(subject, path_text),
   follow: (subject, out) => with_fd(subject, (file) => follow_file(file, out)),

@@ -55,6 +55,8 @@ export interface PseudoNode {
   exists?(subject: Subject): boolean;
   /** Device number of a device node. */
   rdev?(subject: Subject): number;
+  /** Permission bits that depend on the subject, in place of those of `mode`. */
+  permissions?(subject: Subject): number;
   /** Owner: absent is root. */
   owner?(subject: Subject): { readonly uid: number; readonly gid: number };
 }

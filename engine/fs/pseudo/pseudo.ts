@@ -55,7 +55,8 @@ function inode_number(entry: Entry): number {
 
 function make_inode(sb: Ptr<'SuperBlock'>, kind: number, entry: Entry): number {
   const { node, subject } = entry;
-  const inode = inode_alloc(sb, kind, node.mode, inode_number(entry));
+  const permissions = node.permissions?.(subject) ?? node.mode & 0o7777;
+  const inode = inode_alloc(sb, kind, (node.mode & S_IFMT) | permissions, inode_number(entry));
   if (inode === 0) return -ENOMEM;
   Inode.object.set(inode, number_of(node));
   const at = Inode.scratch.at(inode) >> 2;
