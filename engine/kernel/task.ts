@@ -62,7 +62,6 @@ export function task_alloc(): T {
   Task.refs.store(task, 2);
   Task.start_ns.set(task, monotonic_ns());
   Task.run_start.set(task, -1);
-  Task.altstack_flags.set(task, 2);
   Task.affinity.set_parts(task, 0xffff_ffff, 0xffff_ffff);
   Task.timer_slack.set(task, 50_000);
   return task;

@@ -258,15 +258,15 @@ export function do_msync(mm: Ptr<'Mm'>, address: number, length: number, flags: 
  */
 export function mincore_pages(mm: Ptr<'Mm'>, address: number, count: number, target: number): number {
   mm_lock(mm);
-  let result = 0;
-  for (let i = 0; i < count && result === 0; i++) {
-    const at = address + i * 4096;
+  let done = 0;
+  for (; done < count; done++) {
+    const at = address + done * 4096;
     const vma = vma_at(mm, at);
-    if (vma === 0) result = -ENOMEM;
-    else U8[target + i] = resident(mm, vma, at) ? 1 : 0;
+    if (vma === 0) break;
+    U8[target + done] = resident(mm, vma, at) ? 1 : 0;
   }
   mm_unlock(mm);
-  return result;
+  return done;
 }
 
 function resident(mm: Ptr<'Mm'>, vma: V, address: number): boolean {

@@ -15,8 +15,18 @@ import {
   EPROTOTYPE,
   ESPIPE,
 } from '../abi/errno.ts';
+import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { READABLE, WRITABLE } from '../abi/poll.ts';
-import { MSG_PEEK, MSG_TRUNC, SIOCINQ, SIOCOUTQ, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from '../abi/socket.ts';
+import {
+  MSG_DONTWAIT,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SIOCINQ,
+  SIOCOUTQ,
+  SOCK_DGRAM,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+} from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
 import { U32 } from '../heap/memory.ts';
 import { wake } from '../heap/wait_queue.ts';
@@ -26,6 +36,7 @@ import { Task } from '../kernel/task.layout.ts';
 import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import type { IoCursor } from '../machine/io.ts';
 import { put_user_u32 } from '../mm/uaccess.ts';
+import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_SOCKET, file_get, file_put, register_file_operations } from '../vfs/file.ts';
 import { collect_sockets } from './collect.ts';
 import { address_get, MESSAGE_LIMIT, message_copy, message_create } from './message.ts';
@@ -139,12 +150,12 @@ function send_packet(socket: S, io: IoCursor): number {
   if (type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -ENOTCONN;
   const explicit = type === SOCK_DGRAM ? outgoing.target : NO_SOCKET;
   const target = explicit === 0 ? UnixSocket.peer.get(socket) : explicit;
-  if (target === 0) return -ENOTCONN;
   if (length > UnixSocket.send_buffer.get(socket) - DATAGRAM_MARGIN || length > MESSAGE_LIMIT) return -EMSGSIZE;
   const error = take_error(socket);
   if (error !== 0) return error;
   if ((UnixSocket.shutdown.get(socket) & SEND_SHUTDOWN) !== 0) return -EPIPE;
   if (UnixSocket.charged.get(socket) >= UnixSocket.send_buffer.get(socket)) return -EAGAIN;
+  if (target === 0) return -ENOTCONN;
   if (UnixSocket.dead.get(target) !== 0) return dead_target(socket, target);
   if (UnixSocket.type.get(target) !== type) return -EPROTOTYPE;
   if (!may_send(socket, target)) return -EPERM;
@@ -203,18 +214,22 @@ export function socket_receive(socket: S, io: IoCursor, flags: number): number {
   return n;
 }
 
-/** What a receiver finds in an empty queue. */
-function nothing_queued(socket: S): number {
+/** What a receiver finds in an empty queue. A datagram socket has no end to be told of: only waiting ends. */
+function nothing_queued(socket: S, flags: number): number {
   const error = take_error(socket);
   if (error !== 0) return error;
-  return (UnixSocket.shutdown.get(socket) & RECEIVE_SHUTDOWN) !== 0 ? 0 : -EAGAIN;
+  if ((UnixSocket.shutdown.get(socket) & RECEIVE_SHUTDOWN) === 0) return -EAGAIN;
+  if (UnixSocket.type.get(socket) !== SOCK_DGRAM) return 0;
+  const file = UnixSocket.file.get(socket);
+  const nonblocking = (flags & MSG_DONTWAIT) !== 0 || (file !== 0 && (File.flags.get(file) & O_NONBLOCK) !== 0);
+  return nonblocking ? -EAGAIN : 0;
 }
 
 /** Bytes of one or more messages: up to one that carries descriptors, or comes from somebody else. */
 function receive_stream(socket: S, io: IoCursor, flags: number): number {
   if (UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -EINVAL;
   let message = UnixSocket.head.get(socket);
-  if (message === 0) return nothing_queued(socket);
+  if (message === 0) return nothing_queued(socket, flags);
   note_sender(message);
   const peek = (flags & MSG_PEEK) !== 0;
   let done = 0;
@@ -244,7 +259,7 @@ function receive_packet(socket: S, io: IoCursor, flags: number): number {
   const type = UnixSocket.type.get(socket);
   if (type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -ENOTCONN;
   const message = UnixSocket.head.get(socket);
-  if (message === 0) return nothing_queued(socket);
+  if (message === 0) return nothing_queued(socket, flags);
   note_sender(message);
   const length = SocketMessage.length.get(message);
   const n = Math.min(length, io.remaining);

@@ -79,6 +79,7 @@ function sys_epoll_ctl(): number {
       if ((events & EPOLLEXCLUSIVE) !== 0 && (events & ~EXCLUSIVE_ALLOWED) !== 0) return -EINVAL;
       return epoll_add(epoll, fd, file, events, lo, hi);
     case EPOLL_CTL_MOD:
+      if ((events & EPOLLEXCLUSIVE) !== 0) return -EINVAL;
       return epoll_modify(epoll, fd, file, events, lo, hi);
     case EPOLL_CTL_DEL:
       return epoll_delete(epoll, fd, file);

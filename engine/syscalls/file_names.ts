@@ -10,6 +10,7 @@ import { bytes_length } from '../heap/bytes.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import {
   are_rename_flags,
+  check_node_type,
   vfs_check_first,
   vfs_link,
   vfs_mkdir,
@@ -33,6 +34,8 @@ function do_mkdir(dirfd: number, address: number, mode: number): number {
 }
 
 function do_mknod(dirfd: number, address: number, mode: number, dev: number): number {
+  const type = check_node_type(mode);
+  if (type !== 0) return type;
   const path = take_path(address);
   if (path < 0) return path;
   let result = begin_path(dirfd, path);

@@ -1,7 +1,7 @@
 /**
  * open(2), openat(2), openat2(2), creat(2).
  */
-import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ENOENT, RETRY } from '../abi/errno.ts';
+import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, RETRY } from '../abi/errno.ts';
 import {
   AT_FDCWD,
   O_ACCMODE,
@@ -142,8 +142,8 @@ function sys_openat2(): number {
   if ((resolve & RESOLVE_CACHED) !== 0 && (flags & (O_TRUNC | O_CREAT | O_TMPFILE_BIT)) !== 0) return -EAGAIN;
   const fd = do_open(arg_i32(0), arg_u64(1), flags, mode, resolve);
   // What a walk of cached names alone does not find may be there: absent names are not cached.
-  const missing = fd === -ENOENT && (resolve & RESOLVE_CACHED) !== 0 && get_user_u8(arg_u64(1)) !== 0;
-  return missing ? -EAGAIN : fd;
+  const missing = fd === -ENOENT || (fd === -ENOTDIR && (flags & O_DIRECTORY) === 0);
+  return missing && (resolve & RESOLVE_CACHED) !== 0 && get_user_u8(arg_u64(1)) !== 0 ? -EAGAIN : fd;
 }
 
 export const OPEN_ROWS: readonly SyscallRow[] = [

@@ -89,10 +89,11 @@ function sys_ftruncate(): number {
   if (size < 0) return -EINVAL;
   const file = fd_opened(arg_i32(0));
   if (file === 0) return -EBADF;
-  const inode = File.inode.get(file);
-  if (inode === 0 || (Inode.mode.get(inode) & S_IFMT) !== S_IFREG) return -EINVAL;
+  const inode = file_inode(file);
+  if (inode === 0) return -ENOMEM;
+  if ((Inode.mode.get(inode) & S_IFMT) !== S_IFREG) return -EINVAL;
   if ((File.mode.get(file) & FMODE_WRITE) === 0) return -EINVAL;
-  const result = check_size(size);
+  const result = inode_operations(inode).fixed_attributes === true ? -EOPNOTSUPP : check_size(size);
   return result !== 0 ? result : modified(file, vfs_truncate(inode, size, Task.credentials.get(current)));
 }
 

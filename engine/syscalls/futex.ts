@@ -49,7 +49,7 @@ function sys_futex(): number {
   const command = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
   const shared = (op & FUTEX_PRIVATE_FLAG) === 0;
   const realtime = (op & FUTEX_CLOCK_REALTIME) !== 0;
-  if (realtime && command !== FUTEX_WAIT_BITSET && command !== FUTEX_WAIT) return -ENOSYS;
+  if (realtime && command !== FUTEX_WAIT_BITSET) return -ENOSYS;
   switch (command) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET: {

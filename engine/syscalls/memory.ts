@@ -116,9 +116,9 @@ function sys_mincore(): number {
   const scratch = Vcpu.scratch.at(current_vcpu);
   for (let done = 0; done < pages; done += MINCORE_CHUNK) {
     const n = Math.min(MINCORE_CHUNK, pages - done);
-    const error = mincore_pages(mm, address + done * 4096, n, scratch);
-    if (error !== 0) return error;
-    if (copy_out(vector + done, scratch, n) !== 0) return -EFAULT;
+    const found = mincore_pages(mm, address + done * 4096, n, scratch);
+    if (copy_out(vector + done, scratch, found) !== 0) return -EFAULT;
+    if (found < n) return -ENOMEM;
   }
   return 0;
 }

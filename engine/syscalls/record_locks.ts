@@ -159,7 +159,8 @@ export function record_lock(fd: number, file: Ptr<'File'>, command: number): num
   const flavor = ofd ? LOCK_OFD : LOCK_POSIX;
   const owner = ofd ? file : Task.files.get(current);
   if (command === F_GETLK || command === F_OFD_GETLK) {
-    if (misplaced_pid || (range.type !== F_RDLCK && range.type !== F_WRLCK)) return -EINVAL;
+    // F_UNLCK asks an open file description for a lock of its own (since 6.7).
+    if (misplaced_pid || (!ofd && range.type === F_UNLCK)) return -EINVAL;
     if (inode === 0) range.type = F_UNLCK;
     else lock_test(inode, flavor, owner, range);
     encode(scratch);

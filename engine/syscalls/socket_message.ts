@@ -1,5 +1,5 @@
 /** Messages: sendto(2), sendmsg(2), sendmmsg(2) and their receiving kin. */
-import { EAGAIN, EFAULT, EINVAL, EISCONN, EMSGSIZE, ENOMEM, EOPNOTSUPP, EPIPE } from '../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, EISCONN, EMSGSIZE, ENOMEM, ENOTCONN, EOPNOTSUPP, EPIPE } from '../abi/errno.ts';
 import { READABLE, WRITABLE } from '../abi/poll.ts';
 import { SIGPIPE } from '../abi/signal.ts';
 import {
@@ -10,6 +10,7 @@ import {
   MSG_PEEK,
   MSG_WAITALL,
   SOCK_DGRAM,
+  SOCK_SEQPACKET,
   SOCK_STREAM,
 } from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
@@ -29,8 +30,8 @@ import { siginfo_user } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
 import { stage_in, stage_timespec, stage_u32, stage_u64 } from '../kernel/stage.ts';
 import { Task } from '../kernel/task.layout.ts';
-import { IOV_MAX } from '../mm/iov.ts';
-import { put_user_u32, put_user_u64 } from '../mm/uaccess.ts';
+import { IOV_MAX, MAX_RW_COUNT } from '../mm/iov.ts';
+import { put_user_u32, put_user_u64, user_range } from '../mm/uaccess.ts';
 import { put_files } from '../socket/message.ts';
 import { socket_root } from '../socket/root.ts';
 import { SOCKET_CONNECTED, SocketRoot, UnixSocket } from '../socket/socket.layout.ts';
@@ -143,10 +144,10 @@ register_kept_release(KEPT_ATTACHED, (data) => {
 function send(fd: number, flags: number, name: number, name_length: number, control_at: number, size: number): number {
   const found = socket_file_of(fd);
   if (found < 0) return found;
-  if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
   const file = found as Ptr<'File'>;
   const socket = socket_of(file);
   const type = UnixSocket.type.get(socket);
+  if ((flags & MSG_OOB) !== 0) return send_urgent(socket, type, name !== 0 && name_length > 0);
   const done = Task.syscall_progress.get(current);
   const attached = take_attached(control_at, size);
   if (attached < 0) return attached;
@@ -163,6 +164,20 @@ function send(fd: number, flags: number, name: number, name_length: number, cont
     send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
   // What a stream has taken counts, whatever came then.
   return waiting < 0 && waiting > -0x10000 && sent > 0 ? sent : waiting;
+}
+
+/** Urgent data, which is not supported: what is told of the socket comes first. */
+function send_urgent(socket: Ptr<'UnixSocket'>, type: number, named: boolean): number {
+  const connected = UnixSocket.state.get(socket) === SOCKET_CONNECTED;
+  if (type === SOCK_DGRAM || connected) return -EOPNOTSUPP;
+  return type === SOCK_STREAM && (named || transfer_length() === 0) ? -EOPNOTSUPP : -ENOTCONN;
+}
+
+/** Receiving urgent data, of which there never is any. */
+function receive_urgent(socket: Ptr<'UnixSocket'>): number {
+  const type = UnixSocket.type.get(socket);
+  if (type === SOCK_STREAM) return -EINVAL;
+  return type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED ? -ENOTCONN : -EOPNOTSUPP;
 }
 
 /** The socket that an address names, into `outgoing.target` with a hold: 0 or -errno. The address stays taken. */
@@ -221,7 +236,7 @@ function wait_to_send(
 /** Receives into the transfer described: bytes or -errno. What came along is in `incoming`, for the caller to use or drop. */
 function receive(fd: number, file: Ptr<'File'>, flags: number): number {
   const socket = socket_of(file);
-  if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+  if ((flags & MSG_OOB) !== 0) return receive_urgent(socket);
   const total = transfer_length();
   const all = UnixSocket.type.get(socket) === SOCK_STREAM && (flags & (MSG_WAITALL | MSG_PEEK)) === MSG_WAITALL;
   let done = Task.syscall_progress.get(current);
@@ -245,11 +260,13 @@ function receive(fd: number, file: Ptr<'File'>, flags: number): number {
 }
 
 function sys_sendto(): number {
+  if (!user_range(arg_u64(1), Math.min(arg_u64(2), MAX_RW_COUNT))) return -EFAULT;
   single_buffer(arg_u64(1), arg_u64(2));
   return send(arg_i32(0), arg_i32(3), arg_u64(4), arg_i32(5), 0, 0);
 }
 
 function sys_recvfrom(): number {
+  if (!user_range(arg_u64(1), Math.min(arg_u64(2), MAX_RW_COUNT))) return -EFAULT;
   const fd = arg_i32(0);
   const file = socket_file_of(fd);
   if (file < 0) return file;

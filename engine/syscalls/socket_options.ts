@@ -68,9 +68,41 @@ function int_option(socket: Ptr<'UnixSocket'>, name: number): number | null {
     case SO_SNDLOWAT:
       return 1;
     default:
-      return null;
+      return UNUSED_OPTIONS.get(name) ?? null;
   }
 }
+
+/**
+ * Options that nothing here has a use for, with the value that they have in Linux while nobody sets them: checksums,
+ * security labels, time stamps, marks, filters, queues and polling of devices.
+ */
+const UNUSED_OPTIONS: ReadonlyMap<number, number> = new Map([
+  ...[11, 14, 15, 34, 35, 36, 40, 41, 43, 44, 45, 46, 56, 60, 62, 63, 64, 69, 72, 73, 75, 76, 82].map(
+    (name): [number, number] => [name, 0],
+  ),
+  [42, -1],
+  [48, 64],
+  [49, -1],
+  [83, 1],
+]);
+
+/** Those of other lengths: devices, filters, time stamps, pacing. */
+const UNUSED_BYTES: ReadonlyMap<number, { readonly length: number; readonly word: number }> = new Map([
+  [25, { length: 0, word: 0 }],
+  [26, { length: 0, word: 0 }],
+  [37, { length: 8, word: 0 }],
+  [47, { length: 8, word: -1 }],
+  [61, { length: 8, word: 0 }],
+  [65, { length: 8, word: 0 }],
+]);
+/** Those that other families have, or the network name space's cookie. */
+const UNUSED_ERRORS: ReadonlyMap<number, number> = new Map([
+  [71, -EINVAL],
+  [74, -EOPNOTSUPP],
+]);
+/** The forms of both ages, which are the same for 64-bit programs (SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW). */
+const RECEIVE_TIMEOUTS: readonly number[] = [SO_RCVTIMEO, 66];
+const SEND_TIMEOUTS: readonly number[] = [SO_SNDTIMEO, 67];
 
 /** Builds the value of an option in the stage: its length, or -ENOPROTOOPT. */
 function stage_option(socket: Ptr<'UnixSocket'>, name: number): number {
@@ -89,8 +121,14 @@ function stage_option(socket: Ptr<'UnixSocket'>, name: number): number {
     stage_set_u32(8, UnixSocket.peer_gid.get(socket));
     return 12;
   }
-  if (name !== SO_RCVTIMEO && name !== SO_SNDTIMEO) return -ENOPROTOOPT;
-  const ns = (name === SO_RCVTIMEO ? UnixSocket.receive_timeout : UnixSocket.send_timeout).get(socket);
+  const unused = UNUSED_BYTES.get(name);
+  if (unused !== undefined) {
+    stage_set_u32(0, unused.word);
+    stage_set_u32(4, unused.word);
+    return unused.length;
+  }
+  if (!RECEIVE_TIMEOUTS.includes(name) && !SEND_TIMEOUTS.includes(name)) return UNUSED_ERRORS.get(name) ?? -ENOPROTOOPT;
+  const ns = (RECEIVE_TIMEOUTS.includes(name) ? UnixSocket.receive_timeout : UnixSocket.send_timeout).get(socket);
   stage_set_u64(0, Math.floor(ns / 1e9));
   stage_set_u64(8, Math.floor((ns % 1e9) / 1000));
   return 16;
@@ -118,7 +156,7 @@ function set_timeout_option(socket: Ptr<'UnixSocket'>, name: number, length: num
   const microseconds = stage_i64(8);
   if (microseconds < 0 || microseconds >= 1_000_000) return -EDOM;
   const ns = seconds < 0 ? 0 : Math.min(seconds * 1e9 + microseconds * 1000, Number.MAX_SAFE_INTEGER);
-  (name === SO_RCVTIMEO ? UnixSocket.receive_timeout : UnixSocket.send_timeout).set(socket, ns);
+  (RECEIVE_TIMEOUTS.includes(name) ? UnixSocket.receive_timeout : UnixSocket.send_timeout).set(socket, ns);
   return 0;
 }
 
@@ -158,7 +196,7 @@ function sys_setsockopt(): number {
   const name = arg_i32(2);
   if (length < 4) return -EINVAL;
   if (stage_in(arg_u64(3), 4) < 0) return -EFAULT;
-  if (name === SO_RCVTIMEO || name === SO_SNDTIMEO) return set_timeout_option(socket, name, length);
+  if (RECEIVE_TIMEOUTS.includes(name) || SEND_TIMEOUTS.includes(name)) return set_timeout_option(socket, name, length);
   if (name === SO_LINGER) return length < 8 ? -EINVAL : 0;
   return set_int_option(socket, name, stage_i32(0));
 }

@@ -9,8 +9,8 @@ import { copy_in, copy_out } from '../mm/uaccess.ts';
 
 const TWO_32 = 4294967296;
 const NS_PER_SECOND = 1e9;
-/** Longest time told apart from forever: about 104 days short of what a double holds exactly. */
-const LONGEST_NS = Number.MAX_SAFE_INTEGER / 2;
+/** Longest time told apart from forever (Linux's KTIME_MAX); beyond 104 days a double does not count every nanosecond. */
+const LONGEST_NS = 2 ** 63;
 
 /** What was read last, not capped: an instant of the wall clock is later than LONGEST_NS. */
 export const last_read = { seconds: 0, nanoseconds: 0 };

@@ -113,6 +113,17 @@ function first_conflict(x: X, flavor: number, owner: number, type: number, start
   return found;
 }
 
+/** The owner's own lock that overlaps the range, the first of them, or 0. */
+function first_own(x: X, flavor: number, owner: number, { start, end }: LockRange): L {
+  let found = 0 as L;
+  for (let at = FileLockContext.head.get(x); at !== 0; at = FileLock.next.get(at)) {
+    const own = FileLock.flavor.get(at) === flavor && FileLock.owner.get(at) === owner;
+    const overlaps = FileLock.start.get(at) <= end && FileLock.end.get(at) >= start;
+    if (own && overlaps && (found === 0 || FileLock.start.get(at) < FileLock.start.get(found))) found = at;
+  }
+  return found;
+}
+
 /**
  * F_GETLK: `range` becomes the first lock in the way of it, or its type F_UNLCK. An OFD lock's pid is -1.
  */
@@ -120,7 +131,9 @@ export function lock_test(inode: I, flavor: number, owner: number, range: LockRa
   const p = Inode.lock.at(inode);
   lock(p, INODE_LOCK);
   const x = context_of(inode);
-  const found = x === 0 ? (0 as L) : first_conflict(x, flavor, owner, range.type, range.start, range.end);
+  let found = 0 as L;
+  if (x !== 0 && range.type === F_UNLCK) found = first_own(x, flavor, owner, range);
+  else if (x !== 0) found = first_conflict(x, flavor, owner, range.type, range.start, range.end);
   if (found === 0) range.type = F_UNLCK;
   else {
     range.type = FileLock.type.get(found);

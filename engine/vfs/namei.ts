@@ -140,13 +140,20 @@ function begin_create(context: PathContext, path: number, directory: boolean): n
   return result;
 }
 
-/** mknod(2) and the making of plain files: `mode` carries the type and permissions without the umask. */
-export function vfs_mknod(context: PathContext, path: number, mode: number, rdev: number): number {
+/** Whether mknod(2) makes files of this type, which it looks at before the path: 0, -EPERM for directories, -EINVAL. */
+export function check_node_type(mode: number): number {
   const type = mode & S_IFMT;
   if (type === S_IFDIR) return -EPERM;
+  const known = type === 0 || type === S_IFREG || type === S_IFCHR || type === S_IFBLK || type === S_IFIFO;
+  return known || type === S_IFSOCK ? 0 : -EINVAL;
+}
+
+/** mknod(2) and the making of plain files: `mode` carries the type and permissions without the umask. */
+export function vfs_mknod(context: PathContext, path: number, mode: number, rdev: number): number {
+  const wrong = check_node_type(mode);
+  if (wrong !== 0) return wrong;
+  const type = mode & S_IFMT;
   if (type === 0) mode |= S_IFREG;
-  else if (type !== S_IFREG && type !== S_IFCHR && type !== S_IFBLK && type !== S_IFIFO && type !== S_IFSOCK)
-    return -EINVAL;
   const result = begin_create(context, path, false);
   if (result !== 0) return result;
   const is_device = type === S_IFCHR || type === S_IFBLK;

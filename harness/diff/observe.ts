@@ -4,6 +4,7 @@
  * compared as they are.
  */
 
+import { CLONE_PIDFD } from '../../engine/abi/clone.ts';
 import { errno_name } from '../../engine/trace/names.ts';
 import { pid } from '../desc/resources.ts';
 import { align_up, alignment_of, fixed_size, resource_root, type Type } from '../desc/types.ts';
@@ -109,11 +110,18 @@ export function observe(program: Program, self: number, calls: readonly RawCall[
 
 function observe_call(call: Call, { finished, result, memory }: RawCall, processes: Processes): ObservedCall {
   if (!finished) return { result: DOES_NOT_END, fields: [] };
-  const observer = new FieldObserver(processes);
+  const observer = new FieldObserver(processes, makes_pidfd(call));
   const text = result_text(call, result, processes);
   for (const [i, { name, pointee }] of written_pointers(call).entries())
     observer.node(name, pointee, 0, memory[i] ?? new Uint8Array(0));
   return { result: text, fields: observer.fields };
+}
+
+/** clone(2) stores a pidfd where it would store the child's number. */
+function makes_pidfd({ description, args }: Call): boolean {
+  const flags = args[0];
+  if (description.row.name !== 'clone' || flags?.kind !== 'number') return false;
+  return (flags.value & BigInt(CLONE_PIDFD)) !== 0n;
 }
 
 function result_text({ description }: Call, result: number, processes: Processes): string {
@@ -130,9 +138,12 @@ function result_text({ description }: Call, result: number, processes: Processes
 class FieldObserver {
   readonly fields: ObservedField[] = [];
   private readonly processes: Processes;
+  private readonly pidfd: boolean;
 
-  constructor(processes: Processes) {
+  /** `pidfd`: what is described as a process number is a descriptor. */
+  constructor(processes: Processes, pidfd: boolean) {
     this.processes = processes;
+    this.pidfd = pidfd;
   }
 
   /** The node's fields; `at` is its place in `bytes`. */
@@ -156,7 +167,7 @@ class FieldObserver {
     if ((type.kind === 'int' || type.kind === 'buffer') && type.varies !== undefined) return;
     const present = bytes.subarray(at, at + size);
     if (present.length < size) this.fields.push({ name, value: `${present.length} bytes that can be read` });
-    else if (type.kind === 'resource' && resource_root(type.resource) === pid)
+    else if (type.kind === 'resource' && resource_root(type.resource) === pid && !this.pidfd)
       this.fields.push({ name, value: this.processes.name(new DataView(present.slice().buffer).getInt32(0, true)) });
     else this.fields.push({ name, value: hex(present) });
   }

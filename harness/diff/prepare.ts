@@ -13,6 +13,8 @@ export interface Prepared {
 const LONGEST_WAIT = 10_000_000n;
 /** Timers go off when every program is over, in s. */
 const NEVER = 4_000_000_000n;
+/** Between expiries of such timers, in s. */
+const INTERVAL = 1000n;
 const NEVER_BY_ALARM = 100_000_000n;
 
 const WAITING: ReadonlySet<string> = new Set([
@@ -50,22 +52,37 @@ function shorten(call: Call): void {
   if (!WAITING.has(name) && !TIMERS.has(name)) return;
   for_each_arg(call, (node) => {
     if (node.kind !== 'group' || node.type.kind !== 'struct') return;
-    if (node.type.name === 'timespec') change_time(node, 1n, TIMERS.has(name));
-    if (node.type.name === 'timeval') change_time(node, 1000n, TIMERS.has(name));
+    if (node.type.name === 'itimerspec') lengthen_timer(node, 1n);
+    if (node.type.name === 'itimerval') lengthen_timer(node, 1000n);
+    if (TIMERS.has(name)) return;
+    if (node.type.name === 'timespec') shorten_time(node, 1n);
+    if (node.type.name === 'timeval') shorten_time(node, 1000n);
   });
 }
 
-/** Seconds and a fraction in units of `unit` ns. Times that are not valid stay as they are. */
-function change_time(node: GroupArg, unit: bigint, is_timer: boolean): void {
+/** The time that a struct timespec or timeval holds, in ns; undefined of none, and of one that is not valid. */
+function time_of(node: GroupArg, unit: bigint): bigint | undefined {
   const [whole, part] = node.inner as [NumberArg, NumberArg];
   const seconds = BigInt.asIntN(64, whole.value);
   const fraction = BigInt.asIntN(64, part.value) * unit;
-  if (seconds < 0n || fraction < 0n || fraction >= 1_000_000_000n || (seconds === 0n && fraction === 0n)) return;
-  if (is_timer) whole.value = NEVER;
-  else {
-    whole.value = 0n;
-    part.value = (fraction > LONGEST_WAIT || seconds > 0n ? LONGEST_WAIT : fraction) / unit;
-  }
+  const valid = seconds >= 0n && fraction >= 0n && fraction < 1_000_000_000n;
+  return valid && (seconds > 0n || fraction > 0n) ? seconds * 1_000_000_000n + fraction : undefined;
+}
+
+/** `unit`: ns of the fraction's units. */
+function shorten_time(node: GroupArg, unit: bigint): void {
+  const time = time_of(node, unit);
+  if (time === undefined) return;
+  const [whole, part] = node.inner as [NumberArg, NumberArg];
+  whole.value = 0n;
+  part.value = (time > LONGEST_WAIT ? LONGEST_WAIT : time) / unit;
+}
+
+/** A timer that goes off is one that goes off when everything is over; its interval only is small enough to be exact. */
+function lengthen_timer(node: GroupArg, unit: bigint): void {
+  const [interval, value] = node.inner as [GroupArg, GroupArg];
+  if (time_of(interval, unit) !== undefined) (interval.inner[0] as NumberArg).value = INTERVAL;
+  if (time_of(value, unit) !== undefined) (value.inner[0] as NumberArg).value = NEVER;
 }
 
 function shorten_milliseconds(call: Call): void {
