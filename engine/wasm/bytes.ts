@@ -18,8 +18,14 @@ export class Bytes {
     return this;
   }
 
+  /** Replaces a byte. */
+  patch(at: number, value: number): void {
+    this.data[at] = value;
+  }
+
   /** Unsigned LEB128 of an integer below 2^32. */
   u32(value: number): this {
+    if (value >= 0 && value < 0x80) return this.u8(value);
     value >>>= 0;
     while (value >= 0x80) {
       this.u8((value & 0x7f) | 0x80);

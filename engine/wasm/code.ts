@@ -32,6 +32,10 @@ export class Code {
   private readonly locals: ValueType[] = [];
   private readonly labels: Label[] = [];
   private closed = false;
+  /** Where the last instruction begins and ends, if it is a local.set, and of which local. */
+  private set_start = -1;
+  private set_end = -1;
+  private set_index = -1;
 
   constructor(params: readonly ValueType[]) {
     this.params = params;
@@ -49,11 +53,21 @@ export class Code {
     return this;
   }
 
+  /** Behind a `set` of the same local the two become a `tee`. */
   get(index: number): this {
+    if (this.set_index === index && this.set_end === this.out.length) {
+      this.out.patch(this.set_start, 0x22);
+      this.set_index = -1;
+      return this;
+    }
     return this.local_op(0x20, index);
   }
   set(index: number): this {
-    return this.local_op(0x21, index);
+    this.set_start = this.out.length;
+    this.local_op(0x21, index);
+    this.set_end = this.out.length;
+    this.set_index = index;
+    return this;
   }
   tee(index: number): this {
     return this.local_op(0x22, index);
@@ -73,7 +87,8 @@ export class Code {
     return this;
   }
   i64(value: bigint | number): this {
-    this.out.u8(0x42).s64(BigInt(value));
+    if (typeof value === 'number' && (value | 0) === value) this.out.u8(0x42).s32(value);
+    else this.out.u8(0x42).s64(BigInt(value));
     return this;
   }
   f32(value: number): this {

@@ -77,6 +77,8 @@ export class Interpreter implements Platform {
           this.hot(vcpu as Ptr<'Vcpu'>, op >>> 0, CpuState.rip_hi.get(cpu as Ptr<'CpuState'>)),
         original: (op: number, vcpu: number) => this.original(vcpu as Ptr<'Vcpu'>, op >>> 0),
         validate: (region: number, vcpu: number) => this.validate(vcpu as Ptr<'Vcpu'>, region),
+        marked: (op: number, cpu: number, vcpu: number) =>
+          this.marked(vcpu as Ptr<'Vcpu'>, op >>> 0, CpuState.rip_hi.get(cpu as Ptr<'CpuState'>)),
         point: (region: number, vcpu: number) => this.point(vcpu as Ptr<'Vcpu'>, region),
       },
       helpers: this.helpers(),
@@ -124,6 +126,9 @@ export class Interpreter implements Platform {
   protected point(_vcpu: Ptr<'Vcpu'>, _region: number): number {
     return 0;
   }
+
+  /** An indirect jump has led to the record, for the first time; the high half of its address is `rip_hi`. */
+  protected marked(_vcpu: Ptr<'Vcpu'>, _op: number, _rip_hi: number): void {}
 
   /** The record that a direct branch leads to, 0 where it may not be linked. */
   protected link(vcpu: Ptr<'Vcpu'>, op: number): number {

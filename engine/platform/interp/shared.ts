@@ -57,6 +57,7 @@ export interface Imports {
   readonly original: FunctionRef;
   readonly validate: FunctionRef;
   readonly point: FunctionRef;
+  readonly marked: FunctionRef;
 }
 
 export interface Shared {
@@ -85,7 +86,8 @@ export interface Shared {
 
 /**
  * Imports of the module: `fault(address f64, access)`, `decode(cpu, vcpu, rip lo, hi)`, `link(op, vcpu)`; for translated
- * code `hot(op, cpu, vcpu)`, `original(op, vcpu)` (a handler), `validate(region, vcpu)` and `point(region, vcpu)`.
+ * code `hot(op, cpu, vcpu)`, `original(op, vcpu)` (a handler), `validate(region, vcpu)`, `point(region, vcpu)` and
+ * `marked(op, cpu, vcpu)`.
  */
 export function import_hooks(m: ModuleBuilder): Imports {
   return {
@@ -98,6 +100,7 @@ export function import_hooks(m: ModuleBuilder): Imports {
     original: m.import_function('hooks', 'original', ['i32', 'i32'], ['i32']),
     validate: m.import_function('hooks', 'validate', ['i32', 'i32'], ['i32']),
     point: m.import_function('hooks', 'point', ['i32', 'i32'], ['i32']),
+    marked: m.import_function('hooks', 'marked', ['i32', 'i32', 'i32'], []),
   };
 }
 
@@ -536,7 +539,8 @@ function define_enter(
   if (marks) {
     // Entries of regions have their numbers there.
     c.get(op).op('i32.load8_u', RECORD_ENTRY).op('i32.eqz').open_if();
-    c.get(op).i32(ENTRY_SWITCH).op('i32.store8', RECORD_ENTRY).end();
+    c.get(op).i32(ENTRY_SWITCH).op('i32.store8', RECORD_ENTRY);
+    c.get(op).get(cpu).get(vcpu).call(imports.marked).end();
   }
   push_is_hot(c, op, heat);
   c.open_if().get(op).get(cpu).get(vcpu).get(fuel).return_call(warm).end();

@@ -59,6 +59,10 @@ class Jit extends Interpreter {
     return this.region_cache(vcpu).validate(region);
   }
 
+  protected override marked(vcpu: Ptr<'Vcpu'>, op: number, rip_hi: number): void {
+    this.region_cache(vcpu).mark(rip_hi * TWO_32 + (U32[(op + RECORD_RIP) >>> 2] as number));
+  }
+
   protected override point(vcpu: Ptr<'Vcpu'>, region: number): number {
     return this.region_cache(vcpu).point(region);
   }

@@ -15,7 +15,11 @@ import { build_region, type CodeView, type Region, type RegionLimits } from './r
 import { type Place, type Translation, translate } from './translate.ts';
 
 const PAGE = 4096;
-const LIMITS: RegionLimits = { instructions: 2500, pages: 48, entries: 250, separate: false };
+/**
+ * V8's optimising compiler takes more time for each instruction the larger a function is, and a way from region to
+ * region costs 10 ns: with 2500 instructions the start of Python took a fifth more processor time, and no program less.
+ */
+const LIMITS: RegionLimits = { instructions: 400, pages: 48, entries: 250, separate: false };
 /** So often a region grows by being made again with others in it. */
 const MAX_GENERATION = 6;
 /** The share of the branches that make an instruction hot, from which on code is warm. */
@@ -105,6 +109,8 @@ export class RegionCache {
   private readonly entries = new Map<string, Map<number, Entry>>();
   /** Regions by frame. */
   private readonly by_frame = new Map<number, Set<Translated>>();
+  /** By virtual page, offsets of records that are, or were, marked ENTRY_SWITCH. */
+  private readonly marks = new Map<number, Set<number>>();
   /** Handlers of patched records before. */
   private readonly originals = new Map<number, number>();
   private bytes = 0;
@@ -121,7 +127,10 @@ export class RegionCache {
     this.first_handler = this.table.length;
     cache.observer = {
       decoded: (page) => this.attach(page),
-      dropped: () => this.originals.clear(),
+      dropped: () => {
+        this.originals.clear();
+        this.marks.clear();
+      },
     };
   }
 
@@ -157,13 +166,24 @@ export class RegionCache {
     return this.cache.page_at(rip)?.records[rip % PAGE] ?? 0;
   }
 
+  /** An indirect jump has led to the address. */
+  mark(rip: number): void {
+    const virtual_page = Math.floor(rip / PAGE);
+    let marks = this.marks.get(virtual_page);
+    if (marks === undefined) {
+      marks = new Set();
+      this.marks.set(virtual_page, marks);
+    }
+    marks.add(rip % PAGE);
+  }
+
   /** Addresses on a page that indirect jumps have led to, and branches more than a few times. */
   private targets(virtual_page: number): number[] {
     const page = this.cache.page_at(virtual_page * PAGE);
     if (page === null) return [];
     const found: number[] = [];
     const entries = this.entries.get(key_of(page.frame, virtual_page));
-    for (let offset = 0; offset < PAGE; offset++) {
+    for (const offset of this.marks.get(virtual_page) ?? []) {
       const record = page.records[offset] as number;
       if (record === 0) continue;
       const marked = entries?.get(offset)?.switch ?? U8[record + RECORD_ENTRY] === ENTRY_SWITCH;

@@ -65,8 +65,7 @@ test('structure, constants, calls and variables', () => {
     i32.const -129
     call $g
     local.tee $x
-    local.set 2
-    local.get 2
+    local.tee 2
   end
 )
 `;
