@@ -13,7 +13,7 @@ import { performance } from 'node:perf_hooks';
 import { KCOV } from '../../engine/base/instrumented.ts';
 import { forget_transients } from '../../engine/base/transients.ts';
 import type { Ptr } from '../../engine/base/types.ts';
-import { bound_memory } from '../../engine/heap/memory.ts';
+import { bound_alone, bound_memory } from '../../engine/heap/memory.ts';
 import { bind_slabs } from '../../engine/heap/slab.ts';
 import { set_current } from '../../engine/kernel/current.ts';
 import { kill_everything, reap_root } from '../../engine/kernel/exit.ts';
@@ -82,6 +82,7 @@ class MachineExecutor implements Executor {
 
   private boot(): void {
     this.memory = boot_exec_machine(this.config);
+    bound_alone();
     bind_slabs();
     const bare = new Shadow();
     this.leak_check = new LeakCheck(unmount_directory);
@@ -99,7 +100,10 @@ class MachineExecutor implements Executor {
   run(program: Uint32Array, options: ExecOptions): ExecOutcome {
     if (this.memory === null) throw new Error('the executor is closed');
     const calls = prepare_calls(program);
-    if (bound_memory() !== this.memory) enter_machine(this.memory);
+    if (bound_memory() !== this.memory) {
+      enter_machine(this.memory);
+      bound_alone();
+    }
     this.recorder.begin(calls, options.collect, options.capture);
     this.platform.load(calls, options.seed, !options.check_leaks);
     seed_random(options.seed);

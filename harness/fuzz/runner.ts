@@ -121,11 +121,17 @@ export class Runner {
     stats.add('resets');
     stats.add('reset_ns', outcome.reset_ns);
     stats.add('dirty_pages', outcome.dirty_pages);
+    let started = 0;
+    let finished = 0;
+    let injected = 0;
     for (const call of outcome.calls) {
-      if (call.started) stats.add('calls');
-      if (call.finished) stats.add('calls_finished');
-      if (call.fault_injected) stats.add('faults_injected');
+      if (call.started) started++;
+      if (call.finished) finished++;
+      if (call.fault_injected) injected++;
     }
+    stats.add('calls', started);
+    stats.add('calls_finished', finished);
+    stats.add('faults_injected', injected);
     if (outcome.status === 'panic') this.forget();
     else if (outcome.status !== 'corrupt' && this.since_verified >= this.verify_every) this.forget();
   }

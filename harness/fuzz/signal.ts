@@ -14,6 +14,9 @@ const GOLDEN = 0x9e37_79b1;
 /** Slots of a set by default: room for ten times the edges that the kernel has. */
 const DEFAULT_BITS = 21;
 
+/** Edges that a set remembers nearby: 64 KiB. */
+const RECENT_BITS = 14;
+
 /** Mixes a PC, so that its bits do not meet those of the next one. */
 export function hash_pc(pc: number): number {
   const mixed = Math.imul(pc ^ (pc >>> 15), 0x2c1b_3c6d);
@@ -28,6 +31,8 @@ export class SignalSet {
   private readonly shift: number;
   private readonly mask: number;
   private readonly most: number;
+  /** Edges met last, by their hash: the set itself is megabytes, of which each trace touches other cache lines. */
+  private readonly recent = new Int32Array(1 << RECENT_BITS);
 
   /** A new set with 2^bits slots, or the one that lies in `memory`. */
   constructor(memory?: SharedArrayBuffer, bits = DEFAULT_BITS) {
@@ -44,12 +49,18 @@ export class SignalSet {
   }
 
   has(edge: number): boolean {
-    const { words, mask } = this;
+    const { words, mask, recent } = this;
     const key = (edge | 0) === EMPTY ? ZERO : edge | 0;
-    let at = Math.imul(key, GOLDEN) >>> this.shift;
+    const hash = Math.imul(key, GOLDEN);
+    const near = hash >>> (32 - RECENT_BITS);
+    if (recent[near] === key) return true;
+    let at = hash >>> this.shift;
     for (;;) {
       const found = words[at + 1];
-      if (found === key) return true;
+      if (found === key) {
+        recent[near] = key;
+        return true;
+      }
       if (found === EMPTY) return false;
       at = (at + 1) & mask;
     }

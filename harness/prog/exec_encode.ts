@@ -46,39 +46,60 @@ export function exec_encode(program: Program, options: EncodeOptions = {}): Uint
   return encoder.finish(program.calls.length);
 }
 
+/** The words of the program at hand. Typed, and kept: arrays of numbers grow and are copied, a third of the cost. */
+let words = new Uint32Array(1024);
+let length = 0;
+
+/** One number seen as 64 bits and as its halves: cheaper than arithmetic on 64 bits. */
+const wide = new BigUint64Array(1);
+const halves = new Uint32Array(wide.buffer);
+
+function push(word: number): void {
+  if (length === words.length) {
+    const larger = new Uint32Array(words.length * 2);
+    larger.set(words);
+    words = larger;
+  }
+  words[length++] = word;
+}
+
 class Encoder {
   private readonly process: number;
   private readonly fill_outputs: boolean;
-  private readonly words: number[] = [MAGIC, 0, 0];
   private readonly slots = new Map<ResultArg, number>();
-  /** One number seen as 64 bits and as its halves: cheaper than arithmetic on 64 bits. */
-  private readonly wide = new BigUint64Array(1);
-  private readonly halves = new Uint32Array(this.wide.buffer);
 
   constructor(process: number, fill_outputs: boolean) {
     this.process = process;
     this.fill_outputs = fill_outputs;
+    length = 0;
+    push(MAGIC);
+    push(0);
+    push(0);
   }
 
   finish(calls: number): Uint32Array {
-    this.words.push(END);
-    this.words[1] = calls;
-    this.words[2] = this.slots.size;
-    return new Uint32Array(this.words);
+    push(END);
+    words[1] = calls;
+    words[2] = this.slots.size;
+    return words.slice(0, length);
   }
 
   call(call: Call): void {
     const { properties, description, result, args } = call;
-    for (const arg of args)
-      for_each_node(arg, (node) => {
-        if (node.kind === 'pointer' && (node.dir !== 'out' || this.fill_outputs)) this.pointee(node);
-      });
+    for (const arg of args) for_each_node(arg, this.pointees);
     const flags = properties.async ? CALL_ASYNC : 0;
     const slot = result === undefined ? NO_SLOT : this.slot(result);
-    this.words.push(CALL | (args.length << 16) | (flags << 24), description.row.number, slot, properties.fail_nth);
+    push(CALL | (args.length << 16) | (flags << 24));
+    push(description.row.number);
+    push(slot);
+    push(properties.fail_nth);
     for (const arg of args) this.argument(arg);
     for (const arg of args) this.results_of(arg);
   }
+
+  private readonly pointees = (node: Arg): void => {
+    if (node.kind === 'pointer' && (node.dir !== 'out' || this.fill_outputs)) this.pointee(node);
+  };
 
   /** Where a result will be, if anything uses it. */
   private slot(node: ResultArg): number {
@@ -98,25 +119,27 @@ class Encoder {
   }
 
   private push_u64(value: bigint): void {
-    this.wide[0] = value;
-    this.words.push(this.halves[0]!, this.halves[1]!);
+    wide[0] = value;
+    push(halves[0]!);
+    push(halves[1]!);
   }
 
   private constant(value: bigint): void {
-    this.words.push(CONST | (8 << 8));
+    push(CONST | (8 << 8));
     this.push_u64(value);
   }
 
   private result(node: ResultArg, size: number): void {
     if (node.source === undefined) {
-      this.words.push(CONST | (size << 8));
+      push(CONST | (size << 8));
       this.push_u64(node.value);
       return;
     }
     const slot = this.slots.get(node.source);
     if (slot === undefined) throw new Error('a result is used before it is made');
     const { value, divide, add } = node;
-    this.words.push(RESULT | (size << 8), slot);
+    push(RESULT | (size << 8));
+    push(slot);
     this.push_u64(value);
     this.push_u64(divide);
     this.push_u64(add);
@@ -143,13 +166,14 @@ class Encoder {
       if (node.kind === 'result' && node.source !== undefined) results.push([offset, node]);
       else this.store(node, bytes, offset);
     });
-    this.words.push(COPY_IN, base, DATA | (size << 8));
+    push(COPY_IN);
+    push(base);
+    push(DATA | (size << 8));
     for (let i = 0; i < size; i += 4)
-      this.words.push(
-        (bytes[i]! | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24)) >>> 0,
-      );
+      push((bytes[i]! | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24)) >>> 0);
     for (const [offset, node] of results) {
-      this.words.push(COPY_IN, base + offset);
+      push(COPY_IN);
+      push(base + offset);
       this.result(node, node.type.resource.size);
     }
   }
@@ -173,9 +197,9 @@ class Encoder {
   }
 
   private store_number(bytes: Uint8Array, offset: number, size: number, value: bigint, swapped: boolean): void {
-    this.wide[0] = value;
-    const low = this.halves[0]!;
-    const high = this.halves[1]!;
+    wide[0] = value;
+    const low = halves[0]!;
+    const high = halves[1]!;
     for (let i = 0; i < size; i++) {
       const byte = i < 4 ? low >>> (8 * i) : high >>> (8 * (i - 4));
       bytes[offset + (swapped ? size - 1 - i : i)] = byte;
@@ -189,7 +213,9 @@ class Encoder {
       for_each_leaf(pointer.pointee, 0, (node, offset) => {
         if (node.kind !== 'result' || node.users.size === 0) return;
         const size = node.type.resource.size;
-        this.words.push(COPY_OUT | (size << 8), DATA_BASE + pointer.address + offset, this.slot(node));
+        push(COPY_OUT | (size << 8));
+        push(DATA_BASE + pointer.address + offset);
+        push(this.slot(node));
       });
     });
   }

@@ -13,12 +13,14 @@ const ALL = -1;
 
 /** Bytes for pointees: the first free place. */
 export class DataMemory {
-  private readonly used = new Array<number>(GRANULES / 32).fill(0);
+  /** A bit for each granule; words behind the end are 0. Most programs use a few. */
+  private readonly used: number[] = [];
 
   /** Marks the bytes as taken. */
   note(address: number, size: number): void {
     const first = Math.floor(address / GRANULE);
     const last = Math.min(Math.floor((address + Math.max(size, 1) - 1) / GRANULE), GRANULES - 1);
+    while (this.used.length <= last >>> 5) this.used.push(0);
     for (let i = first; i <= last; i++) this.used[i >>> 5]! |= 1 << (i & 31);
   }
 
@@ -27,7 +29,7 @@ export class DataMemory {
     const count = Math.max(1, Math.ceil(size / GRANULE));
     if (count > GRANULES) return Math.max(0, DATA_SIZE - count * GRANULE);
     const found = this.find(count);
-    if (found < 0) this.used.fill(0);
+    if (found < 0) this.used.length = 0;
     const address = Math.max(found, 0) * GRANULE;
     this.note(address, size);
     return address;
@@ -36,7 +38,7 @@ export class DataMemory {
   private find(count: number): number {
     let free = 0;
     for (let i = 0; i < GRANULES; i++) {
-      const word = this.used[i >>> 5]!;
+      const word = i >>> 5 < this.used.length ? this.used[i >>> 5]! : 0;
       if (word === ALL && (i & 31) === 0) {
         free = 0;
         i += 31;

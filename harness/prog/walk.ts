@@ -13,7 +13,11 @@ import {
 /** Calls `visit` for the node and each node below it, the node first. */
 export function for_each_node(node: Arg, visit: (node: Arg) => void): void {
   visit(node);
-  for (const child of children(node)) for_each_node(child, visit);
+  if (node.kind === 'group') {
+    const { inner } = node;
+    for (let i = 0; i < inner.length; i++) for_each_node(inner[i]!, visit);
+  } else if (node.kind === 'union') for_each_node(node.inner, visit);
+  else if (node.kind === 'pointer' && node.pointee !== undefined) for_each_node(node.pointee, visit);
 }
 
 /** Calls `visit` for the result and each node of a call, in the order of the text. */
