@@ -19,7 +19,7 @@ import { F64, I32, U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { KEPT_OFFSETS, keep_at, kept_at, kept_piece } from '../kernel/call_arguments.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
-import { fd_opened } from '../kernel/fd_table.ts';
+import { fd_opened, hold_file } from '../kernel/fd_table.ts';
 import { siginfo_user } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
@@ -128,17 +128,18 @@ function move(from: Side, to: Side, count: number, nonblocking: boolean, keep: b
   }
   const result = frames.length === 0 && count > 0 ? -ENOMEM : move_through(frames, from, to, count, nonblocking, keep);
   for (const frame of frames) frame_put(frame as FrameAddr);
-  if (result === RETRY && !keep_offsets(from.offset, to.offset)) return Task.syscall_progress.get(current) || -ENOMEM;
+  if (result === RETRY && !keep_ends(from, to)) return Task.syscall_progress.get(current) || -ENOMEM;
   return result;
 }
 
-/** Before a wait: keeps the offsets that the call began at. False when the heap is exhausted. */
-function keep_offsets(from: number, to: number): boolean {
-  if ((from === AT_POSITION && to === AT_POSITION) || kept_piece(KEPT_OFFSETS) !== 0) return true;
+/** Before a wait: keeps both files, and the offsets that the call began at. False when the heap is exhausted. */
+function keep_ends(from: Side, to: Side): boolean {
+  if (!hold_file(from.fd, from.file) || !hold_file(to.fd, to.file)) return false;
+  if ((from.offset === AT_POSITION && to.offset === AT_POSITION) || kept_piece(KEPT_OFFSETS) !== 0) return true;
   const at = keep_at(KEPT_OFFSETS, 16) >> 3;
   if (at === 0) return false;
-  F64[at] = from;
-  F64[at + 1] = to;
+  F64[at] = from.offset;
+  F64[at + 1] = to.offset;
   return true;
 }
 

@@ -95,8 +95,15 @@ export interface ExecOutcome {
   /** Pages that the reset copied back, and how long that took. */
   readonly dirty_pages: number;
   readonly reset_ns: number;
-  /** A call that blocked at the end although what it waited for was there; -1 or absent for none. */
-  readonly lost_wakeup?: number;
+  /** Calls that blocked at the end, and ended when they were made to look again. Absent is none. */
+  readonly lost_wakeups?: readonly LostWakeup[];
+}
+
+export interface LostWakeup {
+  /** Index of the call. */
+  readonly call: number;
+  /** What it answered then. */
+  readonly result: number;
 }
 
 export interface Executor {

@@ -36,7 +36,7 @@ import { Shadow } from '../../engine/snapshot/shadow.ts';
 import { seed_random } from '../../engine/time/clock.ts';
 import { coverage_map } from './block_map.ts';
 import { boot_exec_machine, type ExecutorConfig, make_exec_process, unmount_directory } from './boot.ts';
-import type { ExecOptions, ExecOutcome, Executor, Leak, PanicInfo } from './executor.ts';
+import type { ExecOptions, ExecOutcome, Executor, Leak, LostWakeup, PanicInfo } from './executor.ts';
 import { LeakCheck } from './leaks.ts';
 import { panic_info } from './panics.ts';
 import { prepare_calls } from './prepare.ts';
@@ -73,7 +73,7 @@ class MachineExecutor implements Executor {
   private shadow!: Shadow;
   private leak_check!: LeakCheck;
   private pid = 0;
-  private lost_wakeup = -1;
+  private lost_wakeups: LostWakeup[] = [];
 
   constructor(config: ExecutorConfig) {
     this.config = config;
@@ -115,7 +115,7 @@ class MachineExecutor implements Executor {
       coverage.end();
       coverage.hand_out(this.recorder.records);
     }
-    this.lost_wakeup = -1;
+    this.lost_wakeups = [];
     if (ran.at_rest === true && options.check_leaks) ran = this.find_lost_wakeup(ran);
     if (ran.panic === null && options.check_leaks) ran = this.end_processes(ran);
     if (ran.panic !== null) {
@@ -213,9 +213,7 @@ class MachineExecutor implements Executor {
         if ((Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED) wake_task(task);
     if (run_vcpu(0, this.platform, false) === RUN_PANICKED) return { hang: false, panic: this.panicked() };
     for (const record of blocked) {
-      const index = records.indexOf(record);
-      // An error is no sign: a path that is walked again may be gone.
-      if (record.finished && record.result >= 0 && this.lost_wakeup < 0) this.lost_wakeup = index;
+      if (record.finished) this.lost_wakeups.push({ call: records.indexOf(record), result: record.result });
       record.finished = false;
       record.result = 0;
     }
@@ -254,9 +252,9 @@ class MachineExecutor implements Executor {
     dirty_pages: number,
     reset_ns: number,
   ): ExecOutcome {
-    const { pid, lost_wakeup } = this;
+    const { pid, lost_wakeups } = this;
     const { records: calls } = this.recorder;
-    return { status, pid, calls, panic, leaks, corruption, dirty_pages, reset_ns, lost_wakeup };
+    return { status, pid, calls, panic, leaks, corruption, dirty_pages, reset_ns, lost_wakeups };
   }
 
   close(): void {

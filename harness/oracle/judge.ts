@@ -1,5 +1,6 @@
 /** The oracles that need one run: what its outcome says about the kernel. */
-import type { ExecOutcome, Leak, PanicInfo } from '../exec/executor.ts';
+import { EFAULT, EMFILE, ENFILE, ENOBUFS, ENOMEM } from '../../engine/abi/errno.ts';
+import type { ExecOutcome, Leak, LostWakeup, PanicInfo } from '../exec/executor.ts';
 import type { Program } from '../prog/model.ts';
 import type { Finding } from './finding.ts';
 
@@ -8,16 +9,29 @@ export function judge(program: Program, outcome: ExecOutcome): Finding | undefin
   if (outcome.panic !== null) return panic_finding(program, outcome.panic);
   if (outcome.status === 'hang') return hang_finding(program, outcome);
   if (outcome.status === 'corrupt') return corruption_finding(outcome.corruption);
-  const lost = outcome.lost_wakeup ?? -1;
-  if (lost >= 0 && !RESCANNING.has(call_name(program, lost))) return lost_wakeup_finding(program, lost);
+  const lost = outcome.lost_wakeups?.find((wakeup) => is_owed(program, wakeup));
+  if (lost !== undefined) return lost_wakeup_finding(program, lost);
   return outcome.leaks.length > 0 ? leak_finding(outcome.leaks) : undefined;
 }
 
 /** They look descriptors up at each scan, as Linux does: one that was closed meanwhile ends them, and wakes nobody. */
 const RESCANNING: ReadonlySet<string> = new Set(['poll', 'ppoll', 'select', 'pselect6']);
 
-function lost_wakeup_finding(program: Program, call: number): Finding {
-  const details = `Call ${call} (${call_name(program, call)}) blocked, and ended when it was made to look again: nobody woke it.`;
+/** They look the name of the other end up again, which may be gone or another's by then, and that wakes nobody. */
+const NAMING: ReadonlySet<string> = new Set(['connect', 'sendto', 'sendmsg', 'sendmmsg']);
+
+/** Memory that has gone since, or is used up: so it would be in Linux when something else woke the call. */
+const UNRELATED: ReadonlySet<number> = new Set([-EFAULT, -ENOMEM, -EMFILE, -ENFILE, -ENOBUFS]);
+
+/** Whether whatever made the call end should have woken it. */
+function is_owed(program: Program, { call, result }: LostWakeup): boolean {
+  const name = call_name(program, call);
+  return !RESCANNING.has(name) && !UNRELATED.has(result) && (result >= 0 || !NAMING.has(name));
+}
+
+function lost_wakeup_finding(program: Program, { call, result }: LostWakeup): Finding {
+  const name = call_name(program, call);
+  const details = `Call ${call} (${name}) blocked, and ended with ${result} when it was made to look again: nobody woke it.`;
   return { kind: 'hang', title: `lost wake-up: ${call_name(program, call)}`, details, call };
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { EFAULT } from '../../../../engine/abi/errno.ts';
 import type { CallOutcome, ExecOutcome, PanicInfo } from '../../../../harness/exec/executor.ts';
 import { parse_file } from '../../../../harness/fuzz/program_file.ts';
 import { compare_runs, fingerprint_of } from '../../../../harness/oracle/determinism.ts';
@@ -47,8 +48,17 @@ test('titles come from structure, without addresses', () => {
     judge(PROGRAM, outcome({ status: 'hang' }, {}, { finished: false })),
     judge(PROGRAM, outcome({ status: 'corrupt', corruption: 'Inode at 0x77a0: nlink 3, not 2' })),
     judge(PROGRAM, outcome({ leaks: ['Pipe', 'File'].map((record) => ({ record, before: 1, after: 2 })) })),
-    judge(PROGRAM, outcome({ lost_wakeup: 1 })),
-    judge(program('poll(0x0, 0x0, 0x0)'), outcome({ lost_wakeup: 0 })),
+    judge(
+      PROGRAM,
+      outcome({
+        lost_wakeups: [
+          { call: 0, result: -EFAULT },
+          { call: 1, result: 0 },
+        ],
+      }),
+    ),
+    judge(program('poll(0x0, 0x0, 0x0)'), outcome({ lost_wakeups: [{ call: 0, result: 1 }] })),
+    judge(program('connect(0x0, 0x0, 0x0)'), outcome({ lost_wakeups: [{ call: 0, result: -2 }] })),
     judge(PROGRAM, outcome()),
   ].map((finding) => finding?.title);
   assert.equal(titles, [
@@ -58,6 +68,7 @@ test('titles come from structure, without addresses', () => {
     'corruption: Inode at N nlink N not N',
     'leak: File, Pipe',
     'lost wake-up: fcntl',
+    undefined,
     undefined,
     undefined,
   ]);
