@@ -28,6 +28,11 @@ register_timer(TIMER_TASK_DEADLINE, (owner) => {
   wake_task(owner as Ptr<'Task'>);
 });
 
+/** Whether the call that a handler answers for waits: BLOCKED or RETRY. */
+export function is_waiting(result: number): boolean {
+  return result === BLOCKED || result === RETRY;
+}
+
 /** Whether a signal, or the end of the process, waits for the current task. */
 export function signal_pending(): boolean {
   return (Task.pending_work.load(current) & (WORK_SIGNAL | WORK_EXIT)) !== 0;

@@ -26,13 +26,16 @@
  *   select pselect6                        the three sets                     KEPT_SETS
  *   ppoll pselect6 epoll_pwait (2)         the signal mask: is the task's own from the first entry on
  *   all with a timeout                     is Task.syscall_deadline from the first entry on
- *   open openat openat2 (of a FIFO)        path and struct open_how: the place is in Task.syscall_phase, the flags in
- *                                          Task.syscall_progress
+ *   open openat openat2 (of a FIFO)        path and struct open_how: the place is in Task.syscall_phase, the flags and the
+ *                                          reserved descriptor in Task.syscall_progress
  *   execve execveat clone clone3 vfork     read in the first phase only
  *   rt_sigsuspend rt_sigtimedwait          read in the first phase only
  *   futex futex_waitv                      read in the first phase only: FutexWaiter
  *   nanosleep clock_nanosleep              only the deadline
- *   read pread64 recvfrom msgrcv accept accept4 wait4 waitid epoll_wait tee flock pause: nothing
+ *   read pread64 recvfrom msgrcv accept accept4 wait4 waitid epoll_wait tee flock pause: nothing (accept's reserved
+ *   descriptor is in Task.syscall_aux)
+ *
+ * Descriptors are looked up once too: whoever waits holds its files (`hold_file`).
  *
  * Bytes for a pipe, a terminal or a stream are not arguments in this sense: Linux too reads them when there is room.
  */

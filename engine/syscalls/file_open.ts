@@ -1,7 +1,7 @@
 /**
  * open(2), openat(2), openat2(2), creat(2).
  */
-import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, RETRY } from '../abi/errno.ts';
+import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR } from '../abi/errno.ts';
 import {
   AT_FDCWD,
   O_ACCMODE,
@@ -24,6 +24,7 @@ import {
 import type { Ptr } from '../base/types.ts';
 import { U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
+import { is_waiting } from '../kernel/block.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_file, fd_fill, fd_reserve, fd_unreserve } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
@@ -38,6 +39,7 @@ import { full, partial, type SyscallRow } from './row.ts';
 /** Flags that mean something together with O_PATH (open(2)). */
 const PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
+const TWO_32 = 4294967296;
 const SCOPED = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
 
 function do_open(dirfd: number, address: number, flags: number, mode: number, resolve: number): number {
@@ -59,25 +61,25 @@ function do_open(dirfd: number, address: number, flags: number, mode: number, re
     file = vfs_open(context, path, flags, mode & ~current_umask());
   }
   drop_path(path);
-  if (file === RETRY) Task.syscall_progress.set(current, flags);
   return give_descriptor(fd, file, flags);
 }
 
 /**
- * An open that waited goes on where it was (fs/anon/fifo.ts): it has walked its path and has the permission. What its
- * descriptor is to be is in syscall_progress.
+ * An open that waited goes on where it was (fs/anon/fifo.ts): it has walked its path and has the permission. Its
+ * descriptor, which stays reserved, and its flags are in syscall_progress.
  */
 function open_again(place: Ptr<'File'>): number {
-  const fd = fd_reserve(Task.files.get(current), 0);
-  const { mount, dentry, flags: asked } = File;
-  const file = fd < 0 ? fd : open_dentry(mount.get(place), dentry.get(place), FILE_KIND_REGULAR, asked.get(place));
-  return give_descriptor(fd, file, Task.syscall_progress.get(current));
+  const progress = Task.syscall_progress.get(current);
+  const { mount, dentry, flags } = File;
+  const file = open_dentry(mount.get(place), dentry.get(place), FILE_KIND_REGULAR, flags.get(place));
+  return give_descriptor(Math.floor(progress / TWO_32), file, progress % TWO_32);
 }
 
-/** The reserved descriptor for what was opened; where nothing was, it is free again. */
+/** The reserved descriptor for what was opened; where nothing was, it is free again, unless the call waits. */
 function give_descriptor(fd: number, file: number, flags: number): number {
   const files = Task.files.get(current);
-  if (file > 0) fd_fill(files, fd, file as Ptr<'File'>, (flags & O_CLOEXEC) !== 0);
+  if (fd >= 0 && is_waiting(file)) Task.syscall_progress.set(current, fd * TWO_32 + (flags >>> 0));
+  else if (file > 0) fd_fill(files, fd, file as Ptr<'File'>, (flags & O_CLOEXEC) !== 0);
   else if (fd >= 0) fd_unreserve(files, fd);
   return file > 0 ? fd : file;
 }

@@ -15,6 +15,7 @@ import {
   deadline_passed,
   deadline_remaining,
   enrol_on,
+  is_waiting,
   set_timeout,
   wait_enrolled,
   wait_until_deadline,
@@ -42,7 +43,7 @@ import { File } from '../vfs/file.layout.ts';
 import { file_operations, file_put } from '../vfs/file.ts';
 import { full, type SyscallRow } from './row.ts';
 import { begin_mask, end_mask } from './temporary_mask.ts';
-import { first_timeout, time_result, write_timespec, write_timeval } from './user_time.ts';
+import { first_timeout, write_timespec, write_timeval } from './user_time.ts';
 
 /** Value of syscall_phase once every queue was enrolled on. */
 const PHASE_ENROLLED = 1;
@@ -167,7 +168,7 @@ function poll_fds(timeout_ns: number): number {
     if (taken < 0) return taken;
   }
   const result = wait_for_any((enrol) => scan_pollfds(count, enrol), keep_pollfds, count, timeout_ns);
-  if (result === -ENOMEM || !time_result(result)) return result;
+  if (result === -ENOMEM || is_waiting(result)) return result;
   return write_revents(address, count) < 0 ? -EFAULT : result;
 }
 
@@ -185,7 +186,7 @@ function sys_ppoll(): number {
   const masked = begin_mask(arg_u64(3), arg_u64(4));
   if (masked < 0) return masked;
   const result = poll_fds(timeout);
-  if (time_result(result)) write_remaining(arg_u64(2), true);
+  if (!is_waiting(result)) write_remaining(arg_u64(2), true);
   return end_mask(result);
 }
 
@@ -299,7 +300,7 @@ function sys_select(): number {
   const timeout = first_timeout(arg_u64(4), false);
   if (timeout < 0) return timeout;
   const result = select_sets(timeout);
-  if (time_result(result)) write_remaining(arg_u64(4), false);
+  if (!is_waiting(result)) write_remaining(arg_u64(4), false);
   return result;
 }
 
@@ -319,7 +320,7 @@ function sys_pselect6(): number {
   const masked = begin_mask(mask, size);
   if (masked < 0) return masked;
   const result = select_sets(timeout);
-  if (time_result(result)) write_remaining(arg_u64(4), true);
+  if (!is_waiting(result)) write_remaining(arg_u64(4), true);
   return end_mask(result);
 }
 

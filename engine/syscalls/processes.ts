@@ -31,7 +31,6 @@ import {
   WUNTRACED,
 } from '../abi/clone.ts';
 import {
-  BLOCKED,
   E2BIG,
   EAGAIN,
   EBADF,
@@ -43,14 +42,13 @@ import {
   ERESTARTSYS,
   ESRCH,
   NO_RESULT,
-  RETRY,
 } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { NSIG, SIGCHLD } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
 import { process_of_directory } from '../fs/proc/proc.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
-import { fatal_signal_pending, wait_on_killable, waits_done } from '../kernel/block.ts';
+import { fatal_signal_pending, is_waiting, wait_on_killable, waits_done } from '../kernel/block.ts';
 import { type CloneArgs, clone_task, no_namespaces } from '../kernel/clone.ts';
 import { current } from '../kernel/current.ts';
 import { exit_group } from '../kernel/exit.ts';
@@ -110,7 +108,7 @@ function clone_and_wait(args: CloneArgs): number {
   const child = Task.syscall_aux.get(current) as Ptr<'Task'>;
   if (Task.vfork_pending.load(child) !== 0 && !fatal_signal_pending()) {
     const waiting = wait_on_killable(Task.vfork_queue.at(child), POLLIN);
-    if (waiting === RETRY || waiting === BLOCKED) return waiting;
+    if (is_waiting(waiting)) return waiting;
   }
   waits_done(false);
   task_put(child);
@@ -233,13 +231,13 @@ function sys_wait4(): number {
 /** Linux writes the siginfo of a failed call too: zeros. */
 function sys_waitid(): number {
   const found = find_for_waitid();
-  if (found > 0 || is_waiting(found)) return found > 0 ? put_waitid(found, arg_u64(2), arg_u64(4)) : found;
+  if (found > 0 || goes_on(found)) return found > 0 ? put_waitid(found, arg_u64(2), arg_u64(4)) : found;
   const fault = put_waitid(0, arg_u64(2), arg_u64(4));
   return fault < 0 ? fault : found;
 }
 
 /** BLOCKED, RETRY and what restarts the call: it has not ended. */
-function is_waiting(result: number): boolean {
+function goes_on(result: number): boolean {
   return result <= -ERESTARTSYS;
 }
 

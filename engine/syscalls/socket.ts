@@ -26,6 +26,7 @@ import {
 } from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
 import { arg_i32, arg_u64 } from '../kernel/args.ts';
+import { is_waiting } from '../kernel/block.ts';
 import { current } from '../kernel/current.ts';
 import { fd_fill, fd_opened, fd_reserve, fd_unreserve } from '../kernel/fd_table.ts';
 import { stage_out, stage_set_u32 } from '../kernel/stage.ts';
@@ -174,6 +175,7 @@ function sys_connect(): number {
   return wait_for_socket(fd, file, room, WRITABLE, UnixSocket.send_timeout.get(socket));
 }
 
+/** accept4(2). Its descriptor stays reserved, in syscall_aux (plus one), while it waits. */
 function accept(flags: number): number {
   const fd = arg_i32(0);
   const found = socket_file_of(fd);
@@ -182,7 +184,8 @@ function accept(flags: number): number {
   if (found < 0) return found;
   const listener = found as Ptr<'File'>;
   const files = Task.files.get(current);
-  const at = fd_reserve(files, 0);
+  const reserved = Task.syscall_aux.get(current);
+  const at = reserved === 0 ? fd_reserve(files, 0) : reserved - 1;
   if (at < 0) return at;
   const socket = socket_of(listener);
   const accepted = socket_accept(socket, flags);
@@ -196,10 +199,13 @@ function accept(flags: number): number {
     fd_unreserve(files, at);
     return told;
   }
-  fd_unreserve(files, at);
-  if (accepted !== -EAGAIN || is_nonblocking(listener)) return accepted;
+  const waits = accepted === -EAGAIN && !is_nonblocking(listener);
   const queue = UnixSocket.queue.at(socket);
-  return wait_for_socket(fd, listener, queue, READABLE, UnixSocket.receive_timeout.get(socket), true);
+  const timeout = UnixSocket.receive_timeout.get(socket);
+  const result = waits ? wait_for_socket(fd, listener, queue, READABLE, timeout, true) : accepted;
+  if (is_waiting(result)) Task.syscall_aux.set(current, at + 1);
+  else fd_unreserve(files, at);
+  return result;
 }
 
 function sys_accept(): number {

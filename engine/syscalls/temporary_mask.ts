@@ -1,6 +1,7 @@
 /** The signal mask that ppoll, pselect6 and epoll_pwait set for the duration of the call. */
-import { BLOCKED, EFAULT, EINTR, EINVAL, ERESTARTNOHAND, RETRY } from '../abi/errno.ts';
+import { EFAULT, EINTR, EINVAL, ERESTARTNOHAND } from '../abi/errno.ts';
 import { U32 } from '../heap/memory.ts';
+import { is_waiting } from '../kernel/block.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { end_temporary_mask, set_temporary_mask } from '../kernel/signal_delivery.ts';
 import { Task } from '../kernel/task.layout.ts';
@@ -22,7 +23,7 @@ export function begin_mask(address: number, size: number): number {
 
 /** Ends the mask unless the call goes on or a signal is to be delivered under it. Answers `result`. */
 export function end_mask(result: number): number {
-  if (result === BLOCKED || result === RETRY || result === -EINTR || result === -ERESTARTNOHAND) return result;
+  if (is_waiting(result) || result === -EINTR || result === -ERESTARTNOHAND) return result;
   end_temporary_mask();
   return result;
 }

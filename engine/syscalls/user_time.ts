@@ -1,5 +1,5 @@
 /** Time structures of the guest: struct timespec and struct timeval, as nanoseconds. */
-import { BLOCKED, EFAULT, EINVAL, RETRY } from '../abi/errno.ts';
+import { EFAULT, EINVAL } from '../abi/errno.ts';
 import { I32, U32 } from '../heap/memory.ts';
 import { deadline_remaining } from '../kernel/block.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
@@ -65,9 +65,4 @@ export function write_timespec(address: number, ns: number): number {
 /** Stores nanoseconds as a struct timeval: 0 or -EFAULT. */
 export function write_timeval(address: number, ns: number): number {
   return write_pair(address, Math.floor(ns / NS_PER_SECOND), Math.floor((ns % NS_PER_SECOND) / 1000));
-}
-
-/** Whether a call that tells the time left does so with this result: it has come to an end. */
-export function time_result(result: number): boolean {
-  return result !== BLOCKED && result !== RETRY;
 }

@@ -535,6 +535,55 @@ static void opens(void) {
   }
 }
 
+// The number of a new descriptor is taken when the call begins.
+static void numbers(void) {
+  char path[128];
+  x = socket(AF_UNIX, SOCK_STREAM, 0);
+  set_name("numbers");
+  bind(x, (struct sockaddr *)&a.name, sizeof a.name);
+  listen(x, 1);
+  y = socket(AF_UNIX, SOCK_STREAM, 0);
+  begin("accept", SYS_accept, x, 0, 0, 0, 0, 0);
+  z = dup(0);
+  check(connect(y, (struct sockaddr *)&a.name, sizeof a.name) == 0, "accept", "connection");
+  pthread_join(thread, 0);
+  printf("accept: %ld after %d, %d before it\n", result - y, z - y, z > (int)result);
+  close(z);
+  close((int)result);
+  unlink(a.name.sun_path);
+  done();
+
+  snprintf(path, sizeof path, "%s/fifo", directory);
+  x = y = -1;
+  strcpy(a.path, path);
+  begin("open", SYS_open, (long)a.path, O_RDONLY, 0, 0, 0, 0);
+  z = dup(0);
+  check(dup2(0, z - 1) < 0 && errno == EBUSY, "open", "reserved");
+  y = open(path, O_WRONLY);
+  pthread_join(thread, 0);
+  x = (int)result;
+  printf("open: %d below\n", z - x);
+  close(z);
+  done();
+
+  // An interrupted call gives it back.
+  x = socket(AF_UNIX, SOCK_STREAM, 0);
+  y = dup(0);
+  a.name.sun_family = AF_UNIX;
+  bind(x, (struct sockaddr *)&a.name, sizeof(sa_family_t));
+  listen(x, 1);
+  // With a time limit it is not restarted.
+  struct timeval limit = {100, 0};
+  setsockopt(x, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  begin("interrupted accept", SYS_accept, x, 0, 0, 0, 0, 0);
+  pthread_kill(thread, SIGUSR1);
+  end("interrupted accept");
+  z = dup(0);
+  printf("then: %d\n", z - y);
+  close(z);
+  done();
+}
+
 static void futexes(void) {
   x = y = -1;
   for (int i = 0; i < 2; i++) a.waiters[i] = (struct waitv){0, (uintptr_t)&words[i], 2, 0};
@@ -626,6 +675,7 @@ int main(void) {
   selects();
   epolls();
   opens();
+  numbers();
   futexes();
   sleeps();
   signals();
