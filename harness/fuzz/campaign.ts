@@ -24,13 +24,17 @@ import { Stats, stats_memory, sum_stats } from './stats.ts';
 import type { WorkDir } from './work_dir.ts';
 import { CONTROL_STOP, CONTROL_WORDS } from './worker.ts';
 
-/** A program takes milliseconds: a worker that has finished none for this long is stuck. */
-const STUCK_S = 30;
+/** A program takes milliseconds: a worker that runs the same one for this long is stuck. */
+const STUCK_S = 10;
+/** And one that runs none: it boots, or reads a corpus of thousands. */
+const STUCK_BETWEEN_S = 60;
 /** After this long its program is shown. */
 const SLOW_S = 5;
 /** Time for a worker to finish the program at hand when it is told to stop. */
 const STOP_S = 10;
 const TICK_MS = 1000;
+/** After a tick that comes so late the workers have had no processor either: it says nothing of them. */
+const LATE_MS = 2 * TICK_MS;
 /** Ticks between two lines of plot.jsonl. */
 const PLOT_EVERY = 5;
 /** A campaign whose workers die more often than this has another problem than the kernel. */
@@ -51,6 +55,8 @@ export interface CampaignOptions {
   readonly exit_on_crash?: boolean;
   /** Programs between two verifications of the reset. */
   readonly verify_every: number;
+  /** Seconds after which a worker that still runs the same program is stuck; default 10. */
+  readonly stuck_s?: number;
   /** Programs to begin with. */
   readonly programs?: readonly SeededProgram[];
   /** Where results are kept; without it they are only reported. */
@@ -75,7 +81,8 @@ interface Slot {
   readonly black_box: BlackBox;
   worker: RunningWorker | undefined;
   heartbeat: number;
-  quiet_since: number;
+  /** Seconds without a program that ended, counted in ticks that came in time. */
+  quiet_s: number;
   stuck: boolean;
   /** Its slow program was shown. */
   shown: boolean;
@@ -98,6 +105,7 @@ export class Campaign {
   private blocks = 0;
   private lost = 0;
   private ticks = 0;
+  private last_tick = 0;
   private reason: EndReason | undefined;
   private failure: HarnessError | undefined;
   private abandoned = false;
@@ -113,6 +121,7 @@ export class Campaign {
   async run(): Promise<CampaignResult> {
     const { jobs, max_total_s } = this.options;
     this.started = performance.now();
+    this.last_tick = this.started;
     const programs = (this.options.programs ?? []).map(({ program, seed }) => print_file(print_program(program), seed));
     const timers = [setInterval(() => this.tick(), TICK_MS)];
     if (max_total_s !== undefined) timers.push(setTimeout(() => this.stop('time'), max_total_s * 1000));
@@ -123,7 +132,7 @@ export class Campaign {
           black_box: new BlackBox(),
           worker: undefined,
           heartbeat: -1,
-          quiet_since: this.started,
+          quiet_s: 0,
           stuck: false,
           shown: false,
           programs: programs.filter((_, i) => i % jobs === index),
@@ -133,7 +142,7 @@ export class Campaign {
       for (const timer of timers) clearTimeout(timer);
       await this.options.pool.close();
     }
-    this.finish_files();
+    await this.finish_files();
     if (this.failure !== undefined) throw this.failure;
     const snapshot = this.snapshot();
     this.options.progress?.(snapshot);
@@ -168,7 +177,7 @@ export class Campaign {
       } catch (error) {
         this.drain(slot, worker);
         if (this.abandoned) return;
-        this.lost_worker(slot, slot.stuck ? `no answer for ${STUCK_S} s` : message_of(error).split('\n')[0]!);
+        this.lost_worker(slot, slot.stuck ? `no answer for ${slot.quiet_s} s` : message_of(error).split('\n')[0]!);
       } finally {
         slot.worker = undefined;
         worker.port.close();
@@ -195,7 +204,7 @@ export class Campaign {
     });
     slot.worker = worker;
     slot.stuck = false;
-    slot.quiet_since = performance.now();
+    slot.quiet_s = 0;
     worker.port.on('message', (message: FromWorker) => this.receive(slot, message));
     return worker;
   }
@@ -259,21 +268,29 @@ export class Campaign {
 
   private tick(): void {
     const now = performance.now();
-    for (const slot of this.slots) {
-      const beat = new Stats(this.stats, slot.index).get('heartbeat');
-      if (beat !== slot.heartbeat) {
-        slot.heartbeat = beat;
-        slot.quiet_since = now;
-        slot.shown = false;
-      } else if (slot.worker !== undefined && now - slot.quiet_since > STUCK_S * 1000) {
-        slot.stuck = true;
-        slot.worker.terminate();
-      } else if (slot.worker !== undefined && !slot.shown && now - slot.quiet_since > SLOW_S * 1000)
-        this.show_slow(slot);
-    }
+    const late = now - this.last_tick > LATE_MS;
+    this.last_tick = now;
+    for (const slot of this.slots) this.watch(slot, late);
     const snapshot = this.snapshot();
     this.options.progress?.(snapshot);
     this.save_state(snapshot);
+  }
+
+  /** Ends a worker that is stuck, and shows what takes long before. */
+  private watch(slot: Slot, late: boolean): void {
+    const beat = new Stats(this.stats, slot.index).get('heartbeat');
+    if (beat !== slot.heartbeat) {
+      slot.heartbeat = beat;
+      slot.quiet_s = 0;
+      slot.shown = false;
+      return;
+    }
+    if (slot.worker === undefined || late) return;
+    slot.quiet_s += TICK_MS / 1000;
+    if (slot.quiet_s > (slot.black_box.in_use ? (this.options.stuck_s ?? STUCK_S) : STUCK_BETWEEN_S)) {
+      slot.stuck = true;
+      slot.worker.terminate();
+    } else if (!slot.shown && slot.quiet_s > SLOW_S) this.show_slow(slot);
   }
 
   private show_slow(slot: Slot): void {
@@ -286,7 +303,7 @@ export class Campaign {
   private save_state(snapshot: Snapshot): void {
     const { work_dir } = this.options;
     if (work_dir === undefined) return;
-    if (work_dir.saver.pending > 0) work_dir.saver.retry();
+    if (work_dir.saver.problem !== '') void work_dir.saver.retry();
     if (this.ticks++ % PLOT_EVERY === 0) {
       work_dir.save_stats(snapshot);
       work_dir.append_plot(snapshot);
@@ -297,13 +314,13 @@ export class Campaign {
     this.warned = problem;
   }
 
-  private finish_files(): void {
+  private async finish_files(): Promise<void> {
     const { work_dir } = this.options;
     if (work_dir === undefined) return;
     work_dir.save_stats(this.snapshot());
     work_dir.append_plot(this.snapshot());
     try {
-      work_dir.rescue();
+      await work_dir.rescue();
     } finally {
       work_dir.close();
     }

@@ -38,6 +38,11 @@ export class BlackBox {
     this.words[0] = 0;
   }
 
+  /** Whether a program is running. */
+  get in_use(): boolean {
+    return Atomics.load(this.words, 0) !== 0;
+  }
+
   /** The program that was running, with its seed; undefined when none was. */
   read(target: Target): { readonly program: Program; readonly seed: number } | undefined {
     const length = this.words[0]!;

@@ -130,11 +130,11 @@ export class WorkDir {
   }
 
   /**
-   * The last chance of what could not be written: a directory of its own among the host's temporary files. Throws a
+   * Waits until all is written. The last chance of what could not be: a directory of its own among the host's temporary files. Throws a
    * HarnessError that says where the files are, or how many are lost.
    */
-  rescue(): void {
-    if (this.saver.retry()) return;
+  async rescue(): Promise<void> {
+    if (await this.saver.retry()) return;
     const files = this.saver.rest();
     const remedy = 'make room, and copy them back';
     const place = join(tmpdir(), `tvisor-rescue-${process.pid}`);

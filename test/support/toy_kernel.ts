@@ -8,7 +8,7 @@
  *     write      of 4096 bytes or more: the planted hang
  *     getpid     the planted non-determinism
  *     sync       the planted corruption
- *     membarrier the planted death of the whole thread
+ *     membarrier the planted death of the whole thread, or loop without end
  */
 
 import { select_target } from '../../harness/cmd/enable.ts';
@@ -22,7 +22,7 @@ import type {
 } from '../../harness/exec/executor.ts';
 import { type ExecInstruction, exec_decode } from '../../harness/prog/exec_decode.ts';
 
-export type Defect = 'panic' | 'leak' | 'hang' | 'nondeterminism' | 'corruption' | 'death';
+export type Defect = 'panic' | 'leak' | 'hang' | 'nondeterminism' | 'corruption' | 'death' | 'endless';
 
 export const MAGIC_VALUE = 0xbadcafe;
 const TEXT = 0x8000_0000;
@@ -166,6 +166,7 @@ class ToyProcess {
         return this.open('file');
       case NR.membarrier:
         if (this.defects.has('death')) throw new Error('the toy kernel gives up its thread');
+        while (this.defects.has('endless'));
         return 0;
       case NR.getpid:
         if (this.defects.has('nondeterminism')) pcs.push(base + 4 * (this.run % 50));

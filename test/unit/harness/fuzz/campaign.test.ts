@@ -122,6 +122,20 @@ test('a worker that dies is replaced, and its program is a finding', async () =>
   assert.ok(program.calls.some(({ description }) => description.name === 'membarrier'));
 });
 
+test('a worker that is stuck is replaced, and its program is a finding', async () => {
+  const campaign: Campaign = await make(['endless'], {
+    stuck_s: 1,
+    progress: ({ workers_lost }) => {
+      if (workers_lost > 0) campaign.stop('stopped');
+    },
+  });
+  const { crashes } = await campaign.run();
+  const [{ finding, program }] = crashes as [(typeof crashes)[0]];
+  assert.match(finding.title, /^stuck worker: .*membarrier/);
+  assert.match(finding.details, /no answer for \d+ s/);
+  assert.ok(program.calls.some(({ description }) => description.name === 'membarrier'));
+});
+
 test('files that are no programs are kept aside with the reason', () => {
   const path = new_dir();
   mkdirSync(join(path, 'corpus'), { recursive: true });
@@ -158,10 +172,11 @@ test('a directory of another version, or in use, is left alone', () => {
   assert.throws(() => WorkDir.open(join(busy, 'workdir.json', 'below')), /the work directory .*below: /);
 });
 
-test('fresh puts the old directory aside', () => {
+test('fresh puts the old directory aside', async () => {
   const path = new_dir();
   const old = WorkDir.open(path);
   old.save_program('getpid()\n', 0);
+  await old.rescue();
   old.close();
   WorkDir.open(path, { fresh: true }).close();
   assert.is(readdirSync(join(path, 'corpus')).length, 0);
