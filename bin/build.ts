@@ -62,6 +62,7 @@ const harness_folder = join(dist, 'harness') + sep;
 const ENGINE_ENTRIES = {
   engine: 'engine/index.js',
   vcpu: 'engine/sentry/vcpu_job.js',
+  sampler: 'engine/sentry/sampler_job.js',
   cli: 'bin/cli.js',
   harness_cli: 'bin/tvisor_harness.js',
   harness: 'harness/index.js',

@@ -11,6 +11,12 @@ export function vcpu_module(): string {
   return new URL(own.endsWith('/host/workers.js') ? '../sentry/vcpu_job.js' : './vcpu.cjs', own).href;
 }
 
+/** The module whose export `sampler_job` is the job of a sampler, likewise. */
+export function sampler_module(): string {
+  const own = import.meta.url;
+  return new URL(own.endsWith('/host/workers.js') ? '../sentry/sampler_job.js' : './sampler.cjs', own).href;
+}
+
 /**
  * The pool tries require() first: where that loads ECMAScript modules, ending a thread in the middle of it aborts the
  * process (Node 22). Versions without the feature do not know the option.

@@ -50,6 +50,8 @@ export const INTERRUPT_STOP = 4;
 export const INTERRUPT_CODE = 8;
 export const INTERRUPT_TIMER = 16;
 export const INTERRUPT_SIGNAL = 32;
+/** A sampler wants to know what runs: sentry/profile_area.ts. */
+export const INTERRUPT_PROFILE = 64;
 
 /** Values of `mode`. */
 export const MODE_IDLE = 0;
@@ -160,6 +162,8 @@ export const Vcpu = l.done(
     regions_made: l.f64('owner'),
     region_instructions: l.f64('owner'),
     region_bytes: l.f64('owner'),
+    /** 1 while a region is being made: for samplers, which read it at any moment. */
+    translating: l.u32('owner'),
   },
   4096,
 );

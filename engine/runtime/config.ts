@@ -31,6 +31,8 @@ export interface MachineOptions {
   readonly debug?: boolean;
   /** Counts what each translated region does, for `Machine.regions`; slower. */
   readonly inspect?: boolean;
+  /** Samples what the vCPUs do, for `Machine.profile`. */
+  readonly profile?: boolean;
   /** Checks the kernel's records for writes beyond their end and after they were freed; slower. */
   readonly sanitize?: boolean;
   /** The instrumented engine (tvisor do --kcov): globs of the source files that may report; default all. */
@@ -55,6 +57,7 @@ export interface MachineConfig {
   readonly strace: string;
   readonly debug: boolean;
   readonly inspect: boolean;
+  readonly profile: boolean;
   readonly sanitize: boolean;
   /** '' is all. */
   readonly instrumentation_filter: string;
@@ -103,6 +106,7 @@ export function machine_config(options: MachineOptions, cores: number): MachineC
     strace: options.strace ?? '',
     debug: options.debug ?? false,
     inspect: options.inspect ?? false,
+    profile: options.profile ?? false,
     sanitize: options.sanitize ?? false,
     instrumentation_filter: options.instrumentation_filter ?? '',
   };

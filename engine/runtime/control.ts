@@ -4,6 +4,7 @@
  */
 import { connect_calls, type Far, make_ports, type Port } from '../host/control.ts';
 import { ask_vcpu, type VcpuCalls } from '../sentry/control.ts';
+import type { ProfilePart } from '../sentry/profiler.ts';
 import type { RegionsAnswer, RegionsRequest } from '../sentry/region_log.ts';
 import { type VcpuStatistics, vcpu_statistics } from '../sentry/statistics.ts';
 import type { InlineVcpu } from './inline.ts';
@@ -65,6 +66,13 @@ export class ControlPlane {
     const answers = this.each((calls) => calls.regions(request));
     const all: (RegionsAnswer | null)[] = await Promise.all(answers);
     return all.filter((answer) => answer !== null);
+  }
+
+  /** What vCPUs' threads have seen for a profile; the calling thread's first, if it runs one. */
+  async profile(): Promise<ProfilePart[]> {
+    const answers = this.each((calls) => calls.profile());
+    const all: (ProfilePart | null)[] = await Promise.all(answers);
+    return all.filter((part) => part !== null);
   }
 
   async drop_caches(): Promise<void> {

@@ -20,6 +20,7 @@ export const DO_FLAGS: readonly Flag[] = [
   { name: 'memory', value: 'SIZE', help: 'Guest RAM: bytes, or with K, M or G; default 1G' },
   { name: 'timeout', value: 'TIME', help: 'Kill the guest after this time: seconds, or with ms, s, m or h' },
   { name: 'strace', value: '[FILE]', help: 'Trace system calls to stderr, or to FILE (--strace=FILE)' },
+  { name: 'profile', value: 'FILE', help: 'Write where time went, as a .cpuprofile for a browser or speedscope' },
   { name: 'platform', value: 'NAME', help: 'How guest code is run: jit (default) or interp' },
   { name: 'kcov', value: '', help: 'Run the instrumented kernel, which has /sys/kernel/debug/kcov' },
   {

@@ -8,8 +8,8 @@ import { create_platform } from '../platform/create.ts';
 import type { Platform } from '../platform/platform.ts';
 import { VcpuControl } from '../sentry/control.ts';
 import { enter_machine } from '../sentry/machine.ts';
-import { RegionLog } from '../sentry/region_log.ts';
-import { platform_hooks, RUN_IDLE, RUN_INTERRUPTED, run_vcpu } from '../sentry/run.ts';
+import { make_observers, type ObserverRequest, type VcpuObservers } from '../sentry/observers.ts';
+import { platform_hooks, RUN_IDLE, RUN_INTERRUPTED, run_vcpu, set_profiler } from '../sentry/run.ts';
 import { set_syscall_tracer } from '../syscalls/dispatch.ts';
 import { monotonic_ns, next_deadline_hint } from '../time/clock.ts';
 import { make_tracer } from '../trace/strace.ts';
@@ -20,8 +20,8 @@ export class InlineVcpu {
   private readonly platform: Platform;
   private readonly tracer: ReturnType<typeof make_tracer> | null;
   private readonly ran: () => void;
-  /** Regions that this thread made, where they are looked at. */
-  readonly log: RegionLog | null;
+  /** Who looks at what this thread does. */
+  readonly observers: VcpuObservers;
   /** Calls are made of it directly, between turns. */
   readonly control: VcpuControl;
   private immediate: NodeJS.Immediate | null = null;
@@ -34,13 +34,14 @@ export class InlineVcpu {
   constructor(
     memory: WebAssembly.Memory,
     module: WebAssembly.Module,
-    { platform, strace, inspect }: Pick<MachineConfig, 'platform' | 'strace' | 'inspect'>,
+    { platform, strace }: Pick<MachineConfig, 'platform' | 'strace'>,
+    observed: ObserverRequest,
     ran: () => void,
   ) {
     this.memory = memory;
-    this.log = inspect ? new RegionLog(0) : null;
-    this.platform = create_platform(platform, module, memory, platform_hooks, this.log);
-    this.control = new VcpuControl(0, this.platform, 'caller', this.log);
+    this.observers = make_observers(0, observed);
+    this.platform = create_platform(platform, module, memory, platform_hooks, this.observers.regions);
+    this.control = new VcpuControl(0, this.platform, 'caller', this.observers);
     this.tracer = strace === '' ? null : make_tracer(open_trace(strace));
     this.ran = ran;
   }
@@ -68,8 +69,10 @@ export class InlineVcpu {
     const start = host_clock.monotonic_ns();
     enter_machine(this.memory);
     set_syscall_tracer(this.tracer);
+    set_profiler(this.observers.profiler?.sample ?? null);
     const why = run_vcpu(0, this.platform, false);
     set_syscall_tracer(null);
+    set_profiler(null);
     this.busy_ns += host_clock.monotonic_ns() - start;
     if (why === RUN_INTERRUPTED) this.wake();
     else if (why === RUN_IDLE) {

@@ -43,8 +43,9 @@ import type { CodePlace } from '../sentry/code_map.ts';
 import { type CodeName, name_places } from '../sentry/code_names.ts';
 import { hand_over, hand_over_asked } from '../sentry/hand_over.ts';
 import { boot_machine, enter_machine, mount_tree } from '../sentry/machine.ts';
+import type { ObserverRequest, VcpuObservers } from '../sentry/observers.ts';
 import { read_panic } from '../sentry/panic.ts';
-import type { RegionLog, RegionsAnswer, RegionsRequest } from '../sentry/region_log.ts';
+import type { RegionsAnswer, RegionsRequest } from '../sentry/region_log.ts';
 import { kill_root, type SpawnFailure, spawn_root } from '../sentry/spawn.ts';
 import { type MachineStatistics, machine_statistics } from '../sentry/statistics.ts';
 import type { VcpuTask } from '../sentry/vcpu_job.ts';
@@ -56,6 +57,8 @@ import { ControlPlane } from './control.ts';
 import { slots_of } from './coverage.ts';
 import { TvisorError } from './errors.ts';
 import { InlineVcpu } from './inline.ts';
+import { type CpuProfile, cpu_profile } from './profile.ts';
+import { Sampler } from './sampler.ts';
 import { signal_name, signal_number } from './signals.ts';
 import { InputPump, OutputPump, type Pump } from './streams.ts';
 import { TerminalPump } from './terminal.ts';
@@ -230,8 +233,10 @@ export class Machine {
   private readonly module: WebAssembly.Module;
   /** Runs the first vCPU, for good or until a thread has taken it over. */
   private inline: InlineVcpu | null = null;
-  /** Regions that the calling thread made while it ran the first vCPU. */
-  private first_log: RegionLog | null = null;
+  /** Who looked at the calling thread while it ran the first vCPU. */
+  private first: VcpuObservers | null = null;
+  private observed: ObserverRequest = { inspect: false, profile: null };
+  private sampler: Sampler | null = null;
   private pool: Promise<VcpuPool> | null = null;
   private vcpu_wanted = false;
   private readonly running = new Map<number, Running>();
@@ -277,8 +282,9 @@ export class Machine {
           `cannot mount ${failure.path} (${errno_name(-failure.error)})`,
           'check that the directory exists and may be read',
         );
-      machine.inline = new InlineVcpu(memory, module, config, () => machine.turned());
-      machine.first_log = machine.inline.log;
+      await machine.start_sampler();
+      machine.inline = new InlineVcpu(memory, module, config, machine.observed, () => machine.turned());
+      machine.first = machine.inline.observers;
     } catch (error) {
       await machine.close();
       throw error;
@@ -388,9 +394,26 @@ export class Machine {
    */
   async regions(request: RegionsRequest): Promise<RegionsAnswer[]> {
     const answers = await this.control.regions(request);
-    if (this.inline === null && this.first_log !== null) answers.unshift(this.first_log.answer(request));
+    if (this.inline === null && this.first?.log) answers.unshift(this.first.log.answer(request));
     this.enter();
     return answers;
+  }
+
+  /**
+   * Where the time of a machine made with `profile` went, up to now, in the form of V8's .cpuprofile: JSON of it opens in
+   * a browser's profiler and in speedscope. The time is that of the vCPUs, one after the other.
+   */
+  async profile(): Promise<CpuProfile> {
+    const parts = await this.control.profile();
+    if (this.inline === null && this.first?.profiler) parts.unshift(this.first.profiler.part());
+    return cpu_profile(parts, (places) => this.name_code(places));
+  }
+
+  private async start_sampler(): Promise<void> {
+    const { vcpus, profile, inspect } = this.config;
+    if (profile) this.sampler = await Sampler.start(this.memory, vcpus);
+    this.observed = { inspect, profile: this.sampler?.area ?? null };
+    this.enter();
   }
 
   /** Names of places of code, as `regions` gives them, from the symbol tables of the guest's files. */
@@ -470,6 +493,7 @@ export class Machine {
     hand_over(0);
     ring_bell();
     await (await this.pool)?.destroy();
+    await this.sampler?.end();
     this.control.disconnect();
     this.enter();
     close_all_handles();
@@ -620,9 +644,9 @@ export class Machine {
     const index = this.started++;
     this.pool ??= VcpuPool.create(vcpu_module(), 'vcpu_job', this.config.vcpus);
     const { memory, module } = this;
-    const { platform, strace, inspect } = this.config;
+    const { platform, strace } = this.config;
     const port = this.control.attach();
-    const task: VcpuTask = { memory, module, platform, index, takes_over: index === 0, inspect, strace, port };
+    const task: VcpuTask = { memory, module, platform, index, takes_over: index === 0, ...this.observed, strace, port };
     this.pool
       .then((pool) => (this.closed ? undefined : pool.start(task)))
       .then(this.serve, (error: Error) => this.fail(error));

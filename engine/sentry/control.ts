@@ -15,7 +15,9 @@ import { ring_doorbell } from '../kernel/scheduler.ts';
 import { tlb_flush_all } from '../machine/tlb.ts';
 import { INTERRUPT_STOP, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { RegionLog, RegionsAnswer, RegionsRequest } from './region_log.ts';
+import type { VcpuObservers } from './observers.ts';
+import type { ProfilePart } from './profiler.ts';
+import type { RegionsAnswer, RegionsRequest } from './region_log.ts';
 import { type VcpuStatistics, vcpu_statistics } from './statistics.ts';
 
 /** What can be asked of a vCPU's thread. */
@@ -23,6 +25,8 @@ export interface VcpuCalls {
   statistics(): VcpuStatistics;
   /** The regions that its translator made; null where nobody asked to look at them. */
   regions(request: RegionsRequest): RegionsAnswer | null;
+  /** What the thread has seen of its vCPU; null where nobody asked for a profile. */
+  profile(): ProfilePart | null;
   /** Drops every cache of the thread; nothing changes but the time things take. */
   drop_caches(): void;
   /** Keeps the vCPU off the machine until as many calls of `release`. */
@@ -43,13 +47,13 @@ export class VcpuControl implements VcpuCalls {
   private readonly vcpu: Ptr<'Vcpu'>;
   private readonly platform: Platform;
   private readonly thread: VcpuStatistics['thread'];
-  private readonly log: RegionLog | null;
+  private readonly observers: VcpuObservers;
   private holds = 0;
   private wake: (() => void) | null = null;
 
   /** The machine is bound, and stays so on this thread while calls are served. */
-  constructor(index: number, platform: Platform, thread: VcpuStatistics['thread'], log: RegionLog | null) {
-    this.log = log;
+  constructor(index: number, platform: Platform, thread: VcpuStatistics['thread'], observers: VcpuObservers) {
+    this.observers = observers;
     this.vcpu = vcpu_at(index);
     this.platform = platform;
     this.thread = thread;
@@ -60,7 +64,11 @@ export class VcpuControl implements VcpuCalls {
   }
 
   regions(request: RegionsRequest): RegionsAnswer | null {
-    return this.log === null ? null : this.log.answer(request);
+    return this.observers.log?.answer(request) ?? null;
+  }
+
+  profile(): ProfilePart | null {
+    return this.observers.profiler?.part() ?? null;
   }
 
   drop_caches(): void {

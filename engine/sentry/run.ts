@@ -45,7 +45,14 @@ import {
 } from '../kernel/task.layout.ts';
 import { CpuState } from '../machine/cpu.layout.ts';
 import { enter_guest, enter_idle, leave_guest, leave_idle, safe_point } from '../machine/safe_point.ts';
-import { INTERRUPT_CODE, INTERRUPT_FLUSH_TLB, INTERRUPT_STOP, Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
+import {
+  INTERRUPT_CODE,
+  INTERRUPT_FLUSH_TLB,
+  INTERRUPT_PROFILE,
+  INTERRUPT_STOP,
+  Vcpu,
+  vcpu_at,
+} from '../machine/vcpu.layout.ts';
 import { mm_deactivate } from '../mm/address_space.ts';
 import { put_user_u32 } from '../mm/uaccess.ts';
 import {
@@ -95,6 +102,17 @@ function traced_fault(address: number, access: number): number {
   const result = guest_fault(address, access);
   kcov_deliver();
   return result;
+}
+
+/** Instructions that virtual time does not have in it yet; 0 while no task runs. */
+let untimed = 0;
+
+/** Notes what the vCPU does at the moment, when a sampler has asked. */
+let profiler: (() => void) | null = null;
+
+/** Installs this thread's part of a profile; null ends it. */
+export function set_profiler(sample: (() => void) | null): void {
+  profiler = sample;
 }
 
 /** What the platform calls while guest code runs. Installed once a thread. */
@@ -187,6 +205,7 @@ function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Pt
   account_start(task);
   activate_memory(vcpu);
   const stays = resume_blocked_call() && run_guest(index, vcpu, platform);
+  if (untimed !== 0) move_time();
   set_faults(0);
   Vcpu.task.store(vcpu, 0);
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
@@ -246,9 +265,17 @@ function run_slice(vcpu: Ptr<'Vcpu'>, platform: Platform): ExitReason {
   Vcpu.syscalls.set(vcpu, Vcpu.syscalls.get(vcpu) + slice_syscalls - syscalls_before);
   Vcpu.retired.set(vcpu, Vcpu.retired.get(vcpu) + retired);
   if (reason === EXIT_FUEL) Vcpu.slices.set(vcpu, Vcpu.slices.get(vcpu) + 1);
-  advance_virtual(retired);
+  untimed += retired;
+  // A sampler's interrupt is no event of the machine: virtual time moves where it would without.
+  if (reason !== EXIT_INTERRUPT || Vcpu.interrupt.load(vcpu) !== INTERRUPT_PROFILE) move_time();
   KernelRoot.retired.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + retired);
   return reason;
+}
+
+/** Virtual time takes in what guest code has run. */
+function move_time(): void {
+  advance_virtual(untimed);
+  untimed = 0;
 }
 
 /** The slice is over: timers, limits, and whether another task should run now. */
@@ -339,7 +366,9 @@ function take_interrupts(vcpu: Ptr<'Vcpu'>): boolean {
   safe_point(vcpu);
   if (Vcpu.interrupt.load(vcpu) === 0) return false;
   // Requests made since stay for the next safe point, which acts on them.
-  return (Vcpu.interrupt.and(vcpu, INTERRUPT_FLUSH_TLB | INTERRUPT_CODE) & INTERRUPT_STOP) !== 0;
+  const asked = Vcpu.interrupt.and(vcpu, INTERRUPT_FLUSH_TLB | INTERRUPT_CODE);
+  if ((asked & INTERRUPT_PROFILE) !== 0) profiler?.();
+  return (asked & INTERRUPT_STOP) !== 0;
 }
 
 /** When the machine's fuel is used up every process is killed, then the vCPUs leave. Time is a timer's business. */

@@ -10,10 +10,10 @@ import { make_tracer } from '../trace/strace.ts';
 import { VcpuControl } from './control.ts';
 import { take_over } from './hand_over.ts';
 import { enter_machine } from './machine.ts';
-import { RegionLog } from './region_log.ts';
-import { platform_hooks, RUN_INTERRUPTED, run_vcpu } from './run.ts';
+import { make_observers, type ObserverRequest } from './observers.ts';
+import { platform_hooks, RUN_INTERRUPTED, run_vcpu, set_profiler } from './run.ts';
 
-export interface VcpuTask {
+export interface VcpuTask extends ObserverRequest {
   readonly memory: WebAssembly.Memory;
   /** The interpreter, compiled. */
   readonly module: WebAssembly.Module;
@@ -21,8 +21,6 @@ export interface VcpuTask {
   readonly index: number;
   /** The host's thread runs this vCPU until now. */
   readonly takes_over: boolean;
-  /** Regions are looked at: see region_log.ts. */
-  readonly inspect: boolean;
   /** '' off, '-' stderr, else a host file. */
   readonly strace: string;
   /** Where calls of the control plane come from. */
@@ -33,10 +31,11 @@ export interface VcpuTask {
 export async function vcpu_job(task: VcpuTask): Promise<number> {
   enter_machine(task.memory);
   if (task.strace !== '') set_syscall_tracer(make_tracer(open_trace(task.strace)));
-  const log = task.inspect ? new RegionLog(task.index) : null;
-  const platform = create_platform(task.platform, task.module, task.memory, platform_hooks, log);
-  const control = new VcpuControl(task.index, platform, 'worker', log);
-  await serve_calls(task.port, control, ['statistics', 'regions', 'drop_caches', 'hold', 'release'], () =>
+  const observers = make_observers(task.index, task);
+  set_profiler(observers.profiler?.sample ?? null);
+  const platform = create_platform(task.platform, task.module, task.memory, platform_hooks, observers.regions);
+  const control = new VcpuControl(task.index, platform, 'worker', observers);
+  await serve_calls(task.port, control, ['statistics', 'regions', 'profile', 'drop_caches', 'hold', 'release'], () =>
     control.served(),
   );
   if (task.takes_over) take_over(task.index);

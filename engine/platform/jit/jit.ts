@@ -47,8 +47,14 @@ class Jit extends Interpreter {
     return this.regions.get(vcpu) as RegionCache;
   }
 
+  private translate(vcpu: Ptr<'Vcpu'>, rip: number): void {
+    Vcpu.translating.set(vcpu, 1);
+    this.region_cache(vcpu).translate(rip);
+    Vcpu.translating.set(vcpu, 0);
+  }
+
   protected override hot(vcpu: Ptr<'Vcpu'>, op: number, rip_hi: number): void {
-    this.region_cache(vcpu).translate(rip_hi * TWO_32 + (U32[(op + RECORD_RIP) >>> 2] as number));
+    this.translate(vcpu, rip_hi * TWO_32 + (U32[(op + RECORD_RIP) >>> 2] as number));
   }
 
   protected override original(vcpu: Ptr<'Vcpu'>, op: number): number {
@@ -72,8 +78,7 @@ class Jit extends Interpreter {
     // An instruction that translated code gave back is the interpreter's, this time.
     const again = Vcpu.region_exit.get(vcpu) !== 0;
     Vcpu.region_exit.set(vcpu, 0);
-    if (record !== 0 && this.options.eager && !again)
-      this.region_cache(vcpu).translate((hi >>> 0) * TWO_32 + (lo >>> 0));
+    if (record !== 0 && this.options.eager && !again) this.translate(vcpu, (hi >>> 0) * TWO_32 + (lo >>> 0));
     return record;
   }
 

@@ -1,11 +1,10 @@
 /** `tvisor debug`: one command in a machine of its own, and what its translated code was and did. */
-import { write_whole } from '../../host/output.ts';
 import { TvisorError } from '../errors.ts';
 import { parse_address, parse_count, parse_time } from '../flag.ts';
 import { Machine } from '../machine.ts';
 import { tier_report, tier_text } from '../region_text.ts';
 import { statistics_text } from '../report.ts';
-import { exit_status, options_of, type RunFlags, run_for_caller } from './do.ts';
+import { exit_status, options_of, type RunFlags, run_for_caller, write_output } from './do.ts';
 
 /** Flags as the command line's parser delivers them. */
 export interface DebugFlags extends RunFlags {
@@ -18,18 +17,6 @@ export interface DebugFlags extends RunFlags {
 }
 
 const DEFAULT_REGIONS = 10;
-
-function write_report(text: string, output: string | undefined): void {
-  if (output === undefined) {
-    process.stderr.write(text);
-    return;
-  }
-  try {
-    write_whole(output, text);
-  } catch (error) {
-    throw new TvisorError(`cannot write ${output} (${(error as Error).message})`, 'choose another file with --output');
-  }
-}
 
 /** Runs the command, prints the report and answers tvisor's exit status. Throws a TvisorError when tvisor fails. */
 export async function debug_command(command: readonly string[], flags: DebugFlags): Promise<number> {
@@ -50,7 +37,8 @@ export async function debug_command(command: readonly string[], flags: DebugFlag
     );
     const text =
       flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : statistics_text(statistics) + tier_text(report);
-    write_report(text, flags.output === undefined ? undefined : String(flags.output));
+    if (flags.output === undefined) process.stderr.write(text);
+    else write_output(text, String(flags.output), '--output');
     return exit_status(result, flags);
   } finally {
     await machine.close();

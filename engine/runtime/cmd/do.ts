@@ -1,4 +1,5 @@
 /** `tvisor do`: one command in a machine of its own, with the caller's streams. */
+import { write_whole } from '../../host/output.ts';
 import { caller_environment } from '../../host/system.ts';
 import { caller_terminals, caller_window, watch_window } from '../../host/terminal.ts';
 import type { PlatformName } from '../../platform/create.ts';
@@ -23,6 +24,7 @@ export interface RunFlags {
 export interface DoFlags extends RunFlags {
   readonly strace?: string | boolean;
   readonly debug?: boolean;
+  readonly profile?: string;
   readonly kcov?: boolean;
   readonly 'instrumentation-filter'?: string;
 }
@@ -60,6 +62,7 @@ export function options_of(flags: DoFlags): MachineOptions {
   return {
     volumes,
     debug: flags.debug === true,
+    profile: flags.profile !== undefined,
     instrumentation_filter: String(flags['instrumentation-filter'] ?? ''),
     strace: strace === 'true' || strace === '' ? (strace === '' ? '' : '-') : strace,
     // machine_config tells which there are.
@@ -79,10 +82,21 @@ export async function do_command(command: readonly string[], flags: DoFlags): Pr
   const machine = await Machine.create(options);
   try {
     const result = await run_for_caller(machine, command, flags, timeout);
+    if (flags.profile !== undefined)
+      write_output(`${JSON.stringify(await machine.profile())}\n`, String(flags.profile), '--profile');
     if (flags.debug === true) process.stderr.write(statistics_text(await machine.statistics()));
     return exit_status(result, flags);
   } finally {
     await machine.close();
+  }
+}
+
+/** Writes a host file whole. Throws a TvisorError that names the flag that asked for it. */
+export function write_output(text: string, path: string, flag: string): void {
+  try {
+    write_whole(path, text);
+  } catch (error) {
+    throw new TvisorError(`cannot write ${path} (${(error as Error).message})`, `choose another file with ${flag}`);
   }
 }
 
