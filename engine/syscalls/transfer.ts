@@ -44,9 +44,11 @@ import { is_packet, socket_of, waits_for_target } from '../socket/unix.ts';
 import { File } from '../vfs/file.layout.ts';
 import {
   FILE_KIND_EVENTFD,
+  FILE_KIND_INOTIFY,
   FILE_KIND_PIPE,
   FILE_KIND_REGULAR,
   FILE_KIND_SOCKET,
+  FILE_KIND_TTY,
   type FileOperations,
   file_operations,
 } from '../vfs/file.ts';
@@ -347,7 +349,14 @@ export function writable_file(fd: number): number {
   return file === 0 || (File.mode.get(file) & FMODE_WRITE) === 0 ? -EBADF : file;
 }
 
-/** Whether the file's owner asked not to be blocked. */
+/**
+ * Whether the file's owner asked not to be blocked. Most files are asked once, when a call begins: a call that sleeps
+ * already does not hear of it. Pipes, terminals and inotify are asked each time (Linux's pipe_read, n_tty_read,
+ * inotify_read).
+ */
 export function is_nonblocking(file: Ptr<'File'>): boolean {
-  return (File.flags.get(file) & O_NONBLOCK) !== 0;
+  if ((File.flags.get(file) & O_NONBLOCK) === 0) return false;
+  if (Task.syscall_entries.get(current) === 0) return true;
+  const kind = File.kind.get(file);
+  return kind === FILE_KIND_PIPE || kind === FILE_KIND_TTY || kind === FILE_KIND_INOTIFY;
 }

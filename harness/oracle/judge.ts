@@ -1,5 +1,5 @@
 /** The oracles that need one run: what its outcome says about the kernel. */
-import { EFAULT, EMFILE, ENFILE, ENOBUFS, ENOMEM } from '../../engine/abi/errno.ts';
+import { EAGAIN, EFAULT, EMFILE, ENFILE, ENOBUFS, ENOMEM } from '../../engine/abi/errno.ts';
 import type { ExecOutcome, Leak, LostWakeup, PanicInfo } from '../exec/executor.ts';
 import type { Program } from '../prog/model.ts';
 import type { Finding } from './finding.ts';
@@ -20,8 +20,10 @@ const RESCANNING: ReadonlySet<string> = new Set(['poll', 'ppoll', 'select', 'pse
 /** They look the name of the other end up again, which may be gone or another's by then, and that wakes nobody. */
 const NAMING: ReadonlySet<string> = new Set(['connect', 'sendto', 'sendmsg', 'sendmmsg']);
 
-/** Memory that has gone since, or is used up: so it would be in Linux when something else woke the call. */
-const UNRELATED: ReadonlySet<number> = new Set([-EFAULT, -ENOMEM, -EMFILE, -ENFILE, -ENOBUFS]);
+/**
+ * Memory that has gone since, or is used up, and O_NONBLOCK: so it would be in Linux when something else woke the call.
+ */
+const UNRELATED: ReadonlySet<number> = new Set([-EAGAIN, -EFAULT, -ENOMEM, -EMFILE, -ENFILE, -ENOBUFS]);
 
 /** Whether whatever made the call end should have woken it. */
 function is_owed(program: Program, { call, result }: LostWakeup): boolean {

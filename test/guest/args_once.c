@@ -351,6 +351,20 @@ static void counters(void) {
   if (read(x, &value, 8) != 8) exit(12);
   printf("the number: %ld\n", (long)value);
   done();
+
+  // Whether the call may sleep is decided when it begins, too.
+  x = eventfd(0, EFD_SEMAPHORE);
+  value = 0xfffffffffffffffeull;
+  if (write(x, &value, 8) != 8) exit(19);
+  a.number = 3;
+  begin("write before O_NONBLOCK", SYS_write, x, (long)&a.number, 8, 0, 0, 0);
+  fcntl(x, F_SETFL, O_NONBLOCK);
+  for (int i = 0; i < 3; i++) {
+    if (read(x, &value, 8) != 8) exit(20);
+    pause_ms(5);
+  }
+  end("write before O_NONBLOCK");
+  done();
 }
 
 static int new_file(const char *text) {
