@@ -9,7 +9,7 @@ import type { ModuleBuilder } from '../../wasm/module.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import { FLAGS_OPERATIONS, flags_of } from '../../x86/flags.ts';
 import type { Ir, Routine, Value } from '../../x86/ir.ts';
-import { EXIT_EXCEPTION, EXIT_FAULT } from '../platform.ts';
+import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_SYSCALL } from '../platform.ts';
 import { RECORD_POSITION } from './record.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, type Shared, VCPU } from './shared.ts';
 
@@ -243,6 +243,23 @@ function extended(ir: Ir, value: Value): Value {
 export const FLAGS_RESULT = flags_routine('flags_result', 'result');
 export const FLAGS_AUX = flags_routine('flags_aux', 'aux');
 
+/**
+ * region_syscall(cpu, vcpu, fuel, rip): the system call of an instruction that ends at `rip`, with all registers and flags
+ * in the register record: 0, or the reason for which guest code is left. Fuel and RIP are then what the sentry made them.
+ */
+function define_region_syscall(m: ModuleBuilder, shared: Shared): FunctionRef {
+  const f = m.declare('region_syscall', ['i32', 'i32', 'i32', 'i64'], ['i32']);
+  const c = m.code(f);
+  const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
+  c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
+  c.get(cpu).get(vcpu).get(fuel).call(shared.sync);
+  c.call(shared.imports.syscall).open_if().i32(EXIT_SYSCALL).return().end();
+  c.get(vcpu).get(vcpu).op('i32.load', Vcpu.fuel.offset).op('i32.store', Vcpu.fuel_base.offset);
+  c.i32(0);
+  m.define(f, c);
+  return f;
+}
+
 /** Defines the functions of translated code and exports them with the shared ones and all routines made so far. */
 export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routine: Routine) => FunctionRef): void {
   const result = routine(FLAGS_RESULT);
@@ -257,6 +274,7 @@ export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routi
     define_leave_point(m, shared, leave_region),
     original,
     define_validate(m, shared),
+    define_region_syscall(m, shared),
     shared.commit,
     shared.swap_16,
     ...Object.values(shared.cas),

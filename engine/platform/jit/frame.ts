@@ -145,6 +145,12 @@ export class Frame {
     this.load_flags();
   }
 
+  /** Stores flags that are raw in the register record. */
+  store_flags(): void {
+    this.c.get(CPU).get(this.a).op('i64.store', CpuState.flags_result.offset);
+    this.c.get(CPU).get(this.b).op('i64.store32', CpuState.flags_aux.offset);
+  }
+
   /** Flags are in the vCPU if another region led here, otherwise in the register record. */
   private load_flags(): void {
     const { c } = this;

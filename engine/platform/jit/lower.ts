@@ -28,16 +28,22 @@ export class Lower extends Values {
   /** What ends the block. */
   private on_branch: (condition: Value | null) => void = () => {};
   private on_jump: (target: Value) => void = () => {};
+  private on_syscall: () => void = () => {};
 
   constructor(frame: Frame) {
     super(frame);
     this.flags = new FlagState(frame);
   }
 
-  /** Lowers the current instruction; branches are the caller's. */
-  instruction(on_branch: (condition: Value | null) => void, on_jump: (target: Value) => void): void {
+  /** Lowers the current instruction; branches and system calls are the caller's. */
+  instruction(
+    on_branch: (condition: Value | null) => void,
+    on_jump: (target: Value) => void,
+    on_syscall: () => void,
+  ): void {
     this.on_branch = on_branch;
     this.on_jump = on_jump;
+    this.on_syscall = on_syscall;
     if (this.insn.template!.may_leave) this.frame.flush_registers();
     this.statements(this.insn.template!.ir.body);
     assert(this.locks.length === 0, 'a LOCK sequence is not closed');
@@ -76,6 +82,7 @@ export class Lower extends Values {
       case 'call':
       case 'branch':
       case 'jump':
+      case 'syscall':
         return this.exit_statement(s);
       default:
         return this.memory_statement(s);
@@ -395,6 +402,8 @@ export class Lower extends Values {
         return this.on_branch(s.condition);
       case 'jump':
         return this.on_jump(s.target);
+      case 'syscall':
+        return this.on_syscall();
     }
   }
 

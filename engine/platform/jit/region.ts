@@ -189,7 +189,8 @@ class Builder {
         this.calls = true;
         this.called.push(insn.target);
       }
-    } else if (semantics === 'ret') this.returns = true;
+    } else if (semantics === 'syscall') this.lead(insn.next, true);
+    else if (semantics === 'ret') this.returns = true;
     else if (semantics === 'jmp' && insn.target < 0) this.indirect_pages.add(Math.floor(insn.rip / PAGE));
     else if (semantics !== 'ret' && insn.target >= 0) {
       this.lead(insn.target, false, true);
@@ -288,6 +289,11 @@ export function successors_of(block: Block): number[] {
 /** Whether the instruction is a translated branch. */
 export function is_branch(insn: Insn): boolean {
   return insn.template !== null && (insn.template.form.row.attributes & ATTR_BRANCH) !== 0;
+}
+
+/** Whether the instruction is a translated system call. */
+export function is_syscall(insn: Insn): boolean {
+  return insn.template !== null && insn.template.form.row.semantics === 'syscall';
 }
 
 /** The region around a hot instruction; null where nothing is to be gained. */

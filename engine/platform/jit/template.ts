@@ -55,7 +55,7 @@ function is_scratch_helper(name: string): boolean {
 }
 
 /** Statements that the translator leaves to the interpreter. */
-const LEFT: ReadonlySet<Statement['kind']> = new Set(['repeat', 'syscall', 'swap_16', 'loop']);
+const LEFT: ReadonlySet<Statement['kind']> = new Set(['repeat', 'swap_16', 'loop']);
 const LEAVES: ReadonlySet<Statement['kind']> = new Set(['load', 'store', 'resolve', 'raise', 'helper_raise']);
 
 class Analysis {
@@ -190,7 +190,17 @@ function make(row: Row, variant: number): Template | null {
 }
 
 /** Branches that regions know how to end a block with. */
-const BRANCHES: ReadonlySet<string> = new Set(['jcc', 'jmp', 'call', 'ret', 'loop', 'loope', 'loopne', 'jrcxz']);
+const BRANCHES: ReadonlySet<string> = new Set([
+  'jcc',
+  'jmp',
+  'call',
+  'ret',
+  'loop',
+  'loope',
+  'loopne',
+  'jrcxz',
+  'syscall',
+]);
 
 /** The template of a form; null where the interpreter runs it. */
 export function template_of(row: Row, variant: number): Template | null {

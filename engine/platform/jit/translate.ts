@@ -24,10 +24,10 @@ import type { Value } from '../../x86/ir.ts';
 import { RECORD_ENTRY, RECORD_HANDLER, RECORD_POSITION } from '../interp/record.ts';
 import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_PARAMS, LEAVE_SWITCH, POINT_PARAMS } from '../interp/runtime.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
-import { analyse, type Flow } from './flow.ts';
+import { analyse, type Flow, KIND_DYNAMIC } from './flow.ts';
 import { Frame, type Points } from './frame.ts';
 import { Lower } from './lower.ts';
-import { type Block, is_branch, type Region, successors_of } from './region.ts';
+import { type Block, is_branch, is_syscall, type Region, successors_of } from './region.ts';
 import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
 
 /** 64 KiB pages of the largest machine memory. */
@@ -51,9 +51,15 @@ const RUNTIME: Readonly<Record<string, Signature>> = {
   validate: [['i32', 'i32'], ['i32']],
 };
 
+/** ... and one with a system call besides: few have any, and each import costs time. */
+const SYSCALL_RUNTIME: Readonly<Record<string, Signature>> = {
+  region_syscall: [['i32', 'i32', 'i32', 'i64'], ['i32']],
+};
+
 function import_all(m: ModuleBuilder, region: Region): Map<string, FunctionRef> {
   const imports = new Map<string, FunctionRef>();
-  for (const [name, [params, results]] of Object.entries(RUNTIME))
+  const calls = region.blocks.some((block) => block.insns.some(is_syscall));
+  for (const [name, [params, results]] of Object.entries(calls ? { ...RUNTIME, ...SYSCALL_RUNTIME } : RUNTIME))
     imports.set(name, m.import_function('runtime', name, params, results));
   for (const block of region.blocks)
     for (const { template } of block.insns) {
@@ -262,6 +268,7 @@ class Translator {
       lower.instruction(
         (condition) => this.branch(block, condition),
         (target) => this.jump(block, target),
+        () => this.syscall(block),
       );
       if (is_branch(insn)) return;
     }
@@ -330,6 +337,25 @@ class Translator {
     this.spend(block);
     const by_jump = block.insns.at(-1)!.template!.form.row.semantics === 'jmp';
     frame.chain(by_jump ? LEAVE_SWITCH : LEAVE_JUMP, lower.flags);
+  }
+
+  /**
+   * A system call in place, with everything in the register record. What the sentry has changed there (registers, RIP,
+   * code, mappings) the way on finds, as after a jump out of the region.
+   */
+  private syscall(block: Block): void {
+    const { c, frame, lower } = this;
+    const reason = frame.temporary('i32');
+    this.spend(block);
+    lower.flags.make_raw();
+    frame.store_flags();
+    c.get(CPU).get(VCPU).get(frame.fuel).i64(block.insns.at(-1)!.next).call(frame.import('region_syscall'));
+    c.tee(reason).open_if().get(reason).return().end();
+    c.get(VCPU).op('i32.load', Vcpu.fuel.offset).set(frame.fuel);
+    c.get(CPU).op('i64.load', CpuState.rip.offset).set(frame.rip);
+    frame.load_registers();
+    lower.flags.kind = KIND_DYNAMIC;
+    frame.chain(LEAVE_JUMP, lower.flags);
   }
 
   /**

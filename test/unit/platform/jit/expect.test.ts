@@ -9,38 +9,40 @@ import { module_text } from '../../../../engine/wasm/text.ts';
 import { expect_text } from '../../../support/expect.ts';
 import { GuestCode, hex } from '../../../support/guest_code.ts';
 
-/** The code ends there: what follows cannot be decoded. */
-const SYSCALL = '0f05';
+/** The code ends there: the interpreter's, and what follows cannot be decoded. */
+const CPUID = '0fa2';
 const UNDECODABLE = 0x06;
 
-/** Code by name; each runs into a system call, and is translated from its beginning. */
+/** Code by name; each runs into an instruction of the interpreter's, and is translated from its beginning. */
 const SNIPPETS: Readonly<Record<string, string>> = {
   // xor eax, eax; L: add rax, rcx; dec rcx; jnz L
-  counted_loop: `31c0 4801c8 48ffc9 75f8 ${SYSCALL}`,
+  counted_loop: `31c0 4801c8 48ffc9 75f8 ${CPUID}`,
   // mov rax, [rsi+8]; mov [rdi+rcx*4], eax
-  load_and_store: `488b4608 89048f ${SYSCALL}`,
+  load_and_store: `488b4608 89048f ${CPUID}`,
   // add dword ptr [rsi], 1
-  read_modify_write: `830601 ${SYSCALL}`,
+  read_modify_write: `830601 ${CPUID}`,
   // cmp eax, ebx; jl +2; mov eax, ebx
-  compare_and_branch: `39d8 7c02 89d8 ${SYSCALL}`,
+  compare_and_branch: `39d8 7c02 89d8 ${CPUID}`,
   // add rax, rcx; adc rdx, rbx
-  add_with_carry: `4801c8 4811da ${SYSCALL}`,
+  add_with_carry: `4801c8 4811da ${CPUID}`,
   // shl eax, cl
-  shift_by_register: `d3e0 ${SYSCALL}`,
+  shift_by_register: `d3e0 ${CPUID}`,
   // mov al, bl; movzx ecx, ah; mov edx, eax
-  parts_of_registers: `88d8 0fb6cc 89c2 ${SYSCALL}`,
+  parts_of_registers: `88d8 0fb6cc 89c2 ${CPUID}`,
   // test rax, rax; setne cl; cmovs rdx, rbx
-  set_and_move: `4885c0 0f95c1 480f48d3 ${SYSCALL}`,
+  set_and_move: `4885c0 0f95c1 480f48d3 ${CPUID}`,
   // push rbx; pop rcx
-  push_and_pop: `53 59 ${SYSCALL}`,
-  // call +2; syscall; mov eax, 1; ret
-  call_and_return: `e802000000 ${SYSCALL} b801000000 c3`,
+  push_and_pop: `53 59 ${CPUID}`,
+  // call +2; cpuid; mov eax, 1; ret
+  call_and_return: `e802000000 ${CPUID} b801000000 c3`,
   // addsd xmm0, xmm1; paddd xmm2, [rsi]
-  vectors: `f20f58c1 660ffe16 ${SYSCALL}`,
+  vectors: `f20f58c1 660ffe16 ${CPUID}`,
   // lock xadd [rsi], eax
-  locked_add: `f00fc106 ${SYSCALL}`,
+  locked_add: `f00fc106 ${CPUID}`,
   // jmp [rax*8+0x600000]
-  jump_by_table: `ff24c500006000 ${SYSCALL}`,
+  jump_by_table: `ff24c500006000 ${CPUID}`,
+  // syscall
+  system_call: `0f05 ${CPUID}`,
 };
 
 const REWRITE = 'npm run expect';
