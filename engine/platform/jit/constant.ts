@@ -84,3 +84,55 @@ function selected(v: Value, insn: Insn): Constant | undefined {
   if (condition === undefined) return undefined;
   return constant_of(v.args[condition !== 0 ? 0 : 1] as Value, insn);
 }
+
+const LANES: Readonly<Record<string, number>> = { i8x16: 16, i16x8: 8, i32x4: 4, i64x2: 2 };
+
+/** The vector of which every one of so many lanes is the low bits of a value. */
+function splat(lanes: number, value: Constant): bigint {
+  const width = 128 / lanes;
+  const lane = BigInt.asUintN(width, BigInt(value));
+  let out = 0n;
+  for (let i = 0; i < lanes; i++) out |= lane << BigInt(i * width);
+  return out;
+}
+
+/** Lane by lane. */
+function map_lanes(lanes: number, a: bigint, b: bigint, f: (a: bigint, b: bigint) => bigint): bigint {
+  const width = 128 / lanes;
+  let out = 0n;
+  for (let i = 0; i < lanes; i++) {
+    const at = BigInt(i * width);
+    out |= BigInt.asUintN(width, f(BigInt.asUintN(width, a >> at), BigInt.asUintN(width, b >> at))) << at;
+  }
+  return out;
+}
+
+/** The same of a v128: its 128 bits, unsigned. What immediates of shuffles and blends are made of is known. */
+export function vector_of(v: Value, insn: Insn): bigint | undefined {
+  if (v.type !== 'v128') return undefined;
+  if (v.kind === 'const') return BigInt.asUintN(128, v.constant as bigint);
+  if (v.kind !== 'op') return undefined;
+  const [shape = '', name] = v.op!.name.split('.');
+  const lanes = LANES[shape] ?? 0;
+  if (name === 'splat' && lanes > 0) {
+    const value = constant_of(v.args[0] as Value, insn);
+    return value === undefined ? undefined : splat(lanes, value);
+  }
+  const wanted = v.op!.name === 'v128.and' || v.op!.name === 'v128.or' || v.op!.name === 'i8x16.add' || name === 'eq';
+  if (!wanted && name !== 'replace_lane') return undefined;
+  const a = vector_of(v.args[0] as Value, insn);
+  if (a === undefined) return undefined;
+  if (name === 'replace_lane') {
+    const value = constant_of(v.args[1] as Value, insn);
+    if (value === undefined || lanes === 0) return undefined;
+    const at = BigInt((v.lanes[0] as number) * (128 / lanes));
+    const mask = BigInt.asUintN(128 / lanes, -1n) << at;
+    return (a & ~mask) | (splat(lanes, value) & mask);
+  }
+  const b = vector_of(v.args[1] as Value, insn);
+  if (b === undefined) return undefined;
+  if (name === 'and') return a & b;
+  if (name === 'or') return a | b;
+  if (name === 'add') return map_lanes(lanes, a, b, (x, y) => x + y);
+  return lanes === 0 ? undefined : map_lanes(lanes, a, b, (x, y) => (x === y ? -1n : 0n));
+}

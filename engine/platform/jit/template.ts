@@ -104,7 +104,8 @@ class Analysis {
         this.use(s.condition);
         this.list(s.body, false);
         this.list(s.otherwise, false);
-        if (s.otherwise.length === 0 && s.body.every(is_flags_statement)) this.flags_only.add(s);
+        if (s.otherwise.length === 0 && s.body.some(touches_flags) && s.body.every(is_flags_statement))
+          this.flags_only.add(s);
         if (touches_flags(s)) this.reads_flags = true;
         return;
       }

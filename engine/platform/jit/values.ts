@@ -9,7 +9,7 @@ import type { ValueType } from '../../wasm/opcodes.ts';
 import { SEGMENT_FS, SEGMENT_GS } from '../../x86/instruction.ts';
 import type { Value, Variable } from '../../x86/ir.ts';
 import { CPU } from '../interp/shared.ts';
-import { type Constant, constant_of } from './constant.ts';
+import { type Constant, constant_of, vector_of } from './constant.ts';
 import type { Frame } from './frame.ts';
 import type { Insn } from './region.ts';
 import { push_gpr, push_xmm } from './registers.ts';
@@ -91,7 +91,7 @@ export class Values {
 
   /** A pure value is stored where it was made if it is used more than once. */
   protected let(v: Value): void {
-    if (v.uses < 2 || this.constant(v) !== undefined) return;
+    if (v.uses < 2 || this.constant(v) !== undefined || vector_of(v, this.insn) !== undefined) return;
     this.operation(v);
     this.c.set(this.result(v));
   }
@@ -108,7 +108,11 @@ export class Values {
     if (bound !== undefined) this.push_bound(bound);
     else if (v.kind === 'const') this.push_const(v);
     else if (v.kind === 'leaf') this.push_segment_base(v);
-    else this.operation(v);
+    else {
+      const vector = vector_of(v, this.insn);
+      if (vector !== undefined) c.v128(vector);
+      else this.operation(v);
+    }
   }
 
   private push_bound(bound: Bound): void {
@@ -150,7 +154,17 @@ export class Values {
     } else if (op.name === 'f64.reinterpret_i64' && this.is_lane(a)) {
       const { reg, byte } = this.bound.get(a) as Extract<Bound, { kind: 'xmm' }>;
       push_xmm(this.frame, reg, 'f64.load', byte);
-    } else this.plain(v);
+    } else if (op.name === 'i8x16.swizzle' && this.shuffle(a, vector_of(b, this.insn))) return;
+    else this.plain(v);
+  }
+
+  /** A swizzle by known indices: a shuffle with zeros, which V8 makes one instruction of. */
+  private shuffle(a: Value, indices: bigint | undefined): boolean {
+    if (indices === undefined) return false;
+    this.push(a);
+    const lanes = Array.from({ length: 16 }, (_, i) => Math.min(Number((indices >> BigInt(i * 8)) & 0xffn), 16));
+    this.c.v128(0n).lanes('i8x16.shuffle', lanes);
+    return true;
   }
 
   private is_lane(v: Value): boolean {

@@ -79,10 +79,10 @@ export class Shape {
     return this.op('eq', a, this.constant(0));
   }
 
-  /** Normal, and finite. */
+  /** Normal, finite, and more than the least such: what is rounded up to that underflows. */
   is_normal(a: Value): Value {
     const size = this.op('abs', a);
-    const big_enough = this.op('ge', size, this.constant(this.double ? MIN_DOUBLE : MIN_SINGLE));
+    const big_enough = this.op('gt', size, this.constant(this.double ? MIN_DOUBLE : MIN_SINGLE));
     return this.and(big_enough, this.op('le', size, this.constant(this.double ? Number.MAX_VALUE : MAX_SINGLE)));
   }
 
@@ -146,9 +146,42 @@ const NAMES: Readonly<Record<number, string>> = {
   [OP_DIV]: 'div',
 };
 
+/** Whether the scalar is normal, finite, and more than `least` 0 or 1 above the least such, by one comparison of bits. */
+function is_common(ir: Ir, s: Shape, a: Value, least: 0 | 1): Value {
+  const [type, bits, exponent] = s.double ? (['i64', 52, 11] as const) : (['i32', 23, 8] as const);
+  const number = (value: bigint): Value => (s.double ? ir.i64(BigInt.asIntN(64, value)) : ir.i32(Number(value) | 0));
+  const lowest = (1n << BigInt(bits + 1)) + BigInt(least);
+  const infinity = ((1n << BigInt(exponent)) - 1n) << BigInt(bits + 1);
+  const doubled = ir.op(`${type}.shl`, ir.op(`${type}.reinterpret_${s.name}`, a), number(1n));
+  return ir.op(`${type}.lt_u`, ir.op(`${type}.sub`, doubled, number(lowest)), number(infinity - lowest));
+}
+
+/**
+ * The most common case: rounding to nearest, everything masked, PE set already, and numbers that raise nothing else. It
+ * is worth a look of its own, since everything that can be looked at takes thirty operations.
+ */
+function is_common_case(ir: Ir, s: Shape, op: number, a: Value, b: Value, result: Value): Value {
+  const mxcsr = ir.cpu_load('i32.load', MXCSR);
+  const controls = ir.op('i32.and', mxcsr, ir.i32(CONTROLS | PE));
+  const operands = ir.op('i32.and', op === OP_SQRT ? ir.i32(1) : is_common(ir, s, a, 0), is_common(ir, s, b, 0));
+  const numbers = ir.op('i32.and', operands, is_common(ir, s, result, 1));
+  return ir.op('i32.and', ir.op('i32.eq', controls, ir.i32(DEFAULT_CONTROLS | PE)), numbers);
+}
+
+function operation(s: Shape, op: number, a: Value, b: Value): Value {
+  return op === OP_SQRT ? s.op('sqrt', b) : s.op(NAMES[op] as string, a, b);
+}
+
 /** The result, and whether (i32) it is right together with an unchanged MXCSR. */
 export function fast_arithmetic(ir: Ir, s: Shape, op: number, a: Value, b: Value): { result: Value; right: Value } {
-  const result = op === OP_SQRT ? s.op('sqrt', b) : s.op(NAMES[op] as string, a, b);
+  const result = operation(s, op, a, b);
+  if (s.packed) return { result, right: is_right(ir, s, op, a, b, result) };
+  const right = ir.variable(is_common_case(ir, s, op, a, b, result));
+  ir.if(ir.op('i32.eqz', ir.get(right)), () => ir.set(right, is_right(ir, s, op, a, b, result)));
+  return { result, right: ir.get(right) };
+}
+
+function is_right(ir: Ir, s: Shape, op: number, a: Value, b: Value, result: Value): Value {
   const mxcsr = ir.cpu_load('i32.load', MXCSR);
   const controls = ir.op('i32.eq', ir.op('i32.and', mxcsr, ir.i32(CONTROLS)), ir.i32(DEFAULT_CONTROLS));
   const adds = op === OP_ADD || op === OP_SUB;
@@ -157,8 +190,7 @@ export function fast_arithmetic(ir: Ir, s: Shape, op: number, a: Value, b: Value
   const operands = op === OP_SQRT ? s.is_plain(b) : s.and(s.is_plain(a), s.is_plain(b));
   const noted = ir.op('i32.ne', ir.op('i32.and', mxcsr, ir.i32(PE)), ir.i32(0));
   const exact = ir.op('i32.or', noted, s.all(exactness(ir, s, op, a, b, result)));
-  const right = ir.op('i32.and', ir.op('i32.and', controls, exact), s.all(s.and(in_range, operands)));
-  return { result, right };
+  return ir.op('i32.and', ir.op('i32.and', controls, exact), s.all(s.and(in_range, operands)));
 }
 
 /** Whether PE is set and masked already, and DAZ is off: a lost fraction changes nothing then. */
