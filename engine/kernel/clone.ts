@@ -25,6 +25,7 @@ import {
   CLONE_VM,
 } from '../abi/clone.ts';
 import { EAGAIN, EINVAL, ENOMEM, EPERM, ERESTARTNOINTR } from '../abi/errno.ts';
+import { O_EXCL } from '../abi/fcntl.ts';
 import { SCHED_BATCH, SCHED_IDLE, SCHED_OTHER, SCHED_RESET_ON_FORK } from '../abi/sched.ts';
 import { NSIG, SIG_DFL, SIG_IGN, SS_DISABLE } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
@@ -91,7 +92,7 @@ export function check_clone_flags(args: CloneArgs): number {
   if (has(CLONE_THREAD) && !has(CLONE_SIGHAND)) return -EINVAL;
   if (has(CLONE_SIGHAND) && !has(CLONE_VM)) return -EINVAL;
   if (has(CLONE_SIGHAND) && args.clear_sighand) return -EINVAL;
-  if (has(CLONE_PIDFD) && has(CLONE_DETACHED | CLONE_THREAD)) return -EINVAL;
+  if (has(CLONE_PIDFD) && has(CLONE_DETACHED)) return -EINVAL;
   if (has(CLONE_PARENT) && ThreadGroup.parent.get(Task.group.get(current)) === 0) return -EINVAL;
   if (has(CLONE_NAMESPACES)) return no_namespaces();
   if (has(CLONE_SETTLS) && args.tls >= TASK_SIZE) return -EPERM;
@@ -247,7 +248,9 @@ function copy_scheduling(child: T): void {
 
 /** Gives the child its number and its place in the tree, unless its process is ending: 0 or -errno. */
 function publish(child: T, group: Group, args: CloneArgs): number {
-  const reservation = (args.flags & CLONE_PIDFD) !== 0 ? pidfd_reserve(0) : null;
+  // A thread's pidfd stands for the thread alone (PIDFD_THREAD).
+  const pidfd_flags = (args.flags & CLONE_THREAD) !== 0 ? O_EXCL : 0;
+  const reservation = (args.flags & CLONE_PIDFD) !== 0 ? pidfd_reserve(pidfd_flags) : null;
   if (reservation !== null && reservation.fd < 0) return reservation.fd;
   // Written before the child exists: a bad address fails the call.
   let result = reservation === null ? 0 : put_int(args.pidfd, reservation.fd);

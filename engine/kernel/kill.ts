@@ -31,14 +31,24 @@ export function may_signal(target: Ptr<'Task'>, signo: number): boolean {
   return signo === SIGCONT && session_of(group) === session_of(own);
 }
 
+/** Whether there is such a signal and the current task may send it: 0, -EINVAL, -EPERM. Asked once a target is found. */
+function check_signal(target: Ptr<'Task'>, signo: number): number {
+  if (signo !== 0 && !is_signal(signo)) return -EINVAL;
+  return may_signal(target, signo) ? 0 : -EPERM;
+}
+
 function send_checked(group: Group, signo: number, info: Int32Array): number {
-  if (!may_signal(ThreadGroup.leader.get(group), signo)) return -EPERM;
-  return signo === 0 ? 0 : send_to_group(group, signo, info);
+  const refused = check_signal(ThreadGroup.leader.get(group), signo);
+  return refused !== 0 || signo === 0 ? refused : send_to_group(group, signo, info);
+}
+
+function send_to_task_checked(task: Ptr<'Task'>, signo: number, info: Int32Array): number {
+  const refused = check_signal(task, signo);
+  return refused !== 0 || signo === 0 ? refused : send_to_task(task, signo, info);
 }
 
 /** kill(2): to a process, to the caller's group (0), to a group (< -1), to everyone it may (-1). */
 export function kill(pid: number, signo: number, info: Int32Array): number {
-  if (signo !== 0 && !is_signal(signo)) return -EINVAL;
   lock_tasklist();
   let result: number;
   if (pid > 0) result = kill_process(pid, signo, info);
@@ -53,7 +63,6 @@ export function kill(pid: number, signo: number, info: Int32Array): number {
 
 /** To every member of the process group with this number. */
 export function kill_group(number: number, signo: number, info: Int32Array): number {
-  if (signo !== 0 && !is_signal(signo)) return -EINVAL;
   lock_tasklist();
   const result = kill_members(find_process_group(number), signo, info);
   unlock_tasklist();
@@ -96,35 +105,26 @@ function kill_everyone(signo: number, info: Int32Array): number {
 
 /** tkill(2), tgkill(2): to one thread, which must belong to `tgid` unless that is 0. */
 export function kill_thread_by_id(tgid: number, tid: number, signo: number, info: Int32Array): number {
-  if (tid <= 0 || tgid < 0 || (signo !== 0 && !is_signal(signo))) return -EINVAL;
+  if (tid <= 0 || tgid < 0) return -EINVAL;
   lock_tasklist();
   const task = find_task(tid);
-  let result = -ESRCH;
-  if (task !== 0 && (tgid === 0 || ThreadGroup.tgid.get(Task.group.get(task)) === tgid)) {
-    if (!may_signal(task, signo)) result = -EPERM;
-    else result = signo === 0 ? 0 : send_to_task(task, signo, info);
-  }
+  const found = task !== 0 && (tgid === 0 || ThreadGroup.tgid.get(Task.group.get(task)) === tgid);
+  const result = found ? send_to_task_checked(task, signo, info) : -ESRCH;
   unlock_tasklist();
   return result;
 }
 
 /** To the one thread behind a number (PIDFD_THREAD). */
 export function kill_pid_thread(pid: Ptr<'Pid'>, signo: number, info: Int32Array): number {
-  if (signo !== 0 && !is_signal(signo)) return -EINVAL;
   lock_tasklist();
   const task = Pid.task.get(pid);
-  let result = -ESRCH;
-  if (task !== 0) {
-    if (!may_signal(task, signo)) result = -EPERM;
-    else result = signo === 0 ? 0 : send_to_task(task, signo, info);
-  }
+  const result = task === 0 ? -ESRCH : send_to_task_checked(task, signo, info);
   unlock_tasklist();
   return result;
 }
 
 /** pidfd_send_signal(2): to the process behind a number. */
 export function kill_pid(pid: Ptr<'Pid'>, signo: number, info: Int32Array): number {
-  if (signo !== 0 && !is_signal(signo)) return -EINVAL;
   lock_tasklist();
   const task = Pid.task.get(pid);
   const result = task === 0 ? -ESRCH : send_checked(Task.group.get(task), signo, info);

@@ -4,7 +4,6 @@
  */
 
 import { EACCES, EAGAIN, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW, EPERM } from '../abi/errno.ts';
-import { O_APPEND } from '../abi/fcntl.ts';
 import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '../abi/memfd.ts';
 import {
   MAP_ANONYMOUS,
@@ -209,13 +208,13 @@ function file_flags(file: Ptr<'File'>, prot: number, flags: number): number {
   if (type === MAP_SHARED_VALIDATE && (flags & ~(KNOWN_FLAGS | MAP_SHARED_VALIDATE)) !== 0) return -EOPNOTSUPP;
   if (type === MAP_SHARED || type === MAP_SHARED_VALIDATE) {
     if ((prot & PROT_WRITE) !== 0 && (mode & FMODE_WRITE) === 0) return -EACCES;
-    if ((File.flags.get(file) & O_APPEND) !== 0 && (mode & FMODE_WRITE) !== 0) return -EACCES;
     vm_flags |= VM_SHARED | VM_MAYSHARE;
     if ((mode & FMODE_WRITE) === 0) vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
   } else if (type !== MAP_PRIVATE) return -EINVAL;
   if ((mode & FMODE_READ) === 0) return -EACCES;
   const mount = File.mount.get(file);
-  if (mount !== 0 && (Mount.flags.load(mount) & MOUNT_NOEXEC) !== 0) {
+  // What has no mount is on file systems that nothing is executed from (Linux's SB_I_NOEXEC, since 6.16).
+  if (mount === 0 || (Mount.flags.load(mount) & MOUNT_NOEXEC) !== 0) {
     if ((prot & PROT_EXEC) !== 0) return -EPERM;
     vm_flags &= ~VM_MAYEXEC;
   }

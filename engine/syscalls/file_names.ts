@@ -177,7 +177,14 @@ export const NAME_ROWS: readonly SyscallRow[] = [
   ),
   full(263, 'unlinkat', sys_unlinkat, 'dirfd:dirfd', 'path:path', 'flags:flags(at)'),
   full(264, 'renameat', sys_renameat, ...AT_OLD),
-  full(265, 'linkat', sys_linkat, ...AT_OLD, 'flags:flags(at)'),
+  partial(
+    265,
+    'linkat',
+    'AT_EMPTY_PATH takes CAP_DAC_READ_SEARCH, also of who opened the file',
+    sys_linkat,
+    ...AT_OLD,
+    'flags:flags(at)',
+  ),
   full(266, 'symlinkat', sys_symlinkat, 'target:string', 'newdirfd:dirfd', 'linkpath:path'),
   partial(316, 'renameat2', 'RENAME_WHITEOUT is EINVAL', sys_renameat2, ...AT_OLD, 'flags:uint'),
 ];

@@ -1,7 +1,7 @@
 /**
  * open(2), openat(2), openat2(2), creat(2).
  */
-import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR } from '../abi/errno.ts';
+import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV } from '../abi/errno.ts';
 import {
   AT_FDCWD,
   O_ACCMODE,
@@ -52,13 +52,14 @@ function do_open(dirfd: number, address: number, flags: number, mode: number, re
   const fd = fd_reserve(files, 0);
   let file = fd < 0 ? fd : begin_path(dirfd, path);
   if (file === 0 && (resolve & SCOPED) !== 0 && dirfd !== AT_FDCWD) {
-    // With a scope even an absolute path starts at the descriptor.
+    // With a scope even an absolute path starts at the descriptor; or it is one that leaves it.
     context.start = fd_file(dirfd);
-    if (context.start === 0) file = -EBADF;
+    if (context.start === 0) file = (resolve & RESOLVE_BENEATH) !== 0 ? -EXDEV : -EBADF;
   }
   if (file === 0) {
     context.resolve = resolve;
     file = vfs_open(context, path, flags, mode & ~current_umask());
+    if ((resolve & RESOLVE_CACHED) !== 0 && is_not_cached(file, flags)) file = -EAGAIN;
   }
   drop_path(path);
   return give_descriptor(fd, file, flags);
@@ -82,6 +83,11 @@ function give_descriptor(fd: number, file: number, flags: number): number {
   else if (file > 0) fd_fill(files, fd, file as Ptr<'File'>, (flags & O_CLOEXEC) !== 0);
   else if (fd >= 0) fd_unreserve(files, fd);
   return file > 0 ? fd : file;
+}
+
+/** Whether a walk of cached names alone stops there, and does not say that the file is absent: absent names are not cached. */
+function is_not_cached(error: number, flags: number): boolean {
+  return error === -ENOENT || error === -ENAMETOOLONG || (error === -ENOTDIR && (flags & O_DIRECTORY) === 0);
 }
 
 /** Whether flags go together, which is looked at before the path: nothing creates a directory; O_TMPFILE is three bits. */
@@ -142,10 +148,7 @@ function sys_openat2(): number {
   if ((flags & O_PATH) !== 0 && (flags & ~PATH_FLAGS) !== 0) return -EINVAL;
   if (!are_possible(flags)) return -EINVAL;
   if ((resolve & RESOLVE_CACHED) !== 0 && (flags & (O_TRUNC | O_CREAT | O_TMPFILE_BIT)) !== 0) return -EAGAIN;
-  const fd = do_open(arg_i32(0), arg_u64(1), flags, mode, resolve);
-  // What a walk of cached names alone does not find may be there: absent names are not cached.
-  const missing = fd === -ENOENT || (fd === -ENOTDIR && (flags & O_DIRECTORY) === 0);
-  return missing && (resolve & RESOLVE_CACHED) !== 0 && get_user_u8(arg_u64(1)) !== 0 ? -EAGAIN : fd;
+  return do_open(arg_i32(0), arg_u64(1), flags, mode, resolve);
 }
 
 export const OPEN_ROWS: readonly SyscallRow[] = [

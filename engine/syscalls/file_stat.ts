@@ -33,6 +33,7 @@ import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_out, get_user_u8 } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
+import { fs_cwd } from '../vfs/fs_context.ts';
 import { inode_operations } from '../vfs/inode.ts';
 import { is_symlink, LOOKUP_EMPTY, LOOKUP_FOLLOW, path_walk } from '../vfs/path.ts';
 import { module_path_ref } from '../vfs/path_ref.ts';
@@ -98,8 +99,12 @@ function status_at(dirfd: number, address: number, flags: number): number {
   mount_root = false;
   if (empty_allowed && dirfd !== AT_FDCWD && (address === 0 || get_user_u8(address) === 0)) return status_of(dirfd);
   const follow = (flags & AT_SYMLINK_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0;
-  const result = resolve(dirfd, address, follow | (empty_allowed ? LOOKUP_EMPTY : 0), ref, empty_allowed);
-  if (result !== 0) return result;
+  // No path at all is an empty one (since 6.11).
+  if (empty_allowed && address === 0) fs_cwd(Task.fs.get(current), ref);
+  else {
+    const result = resolve(dirfd, address, follow | (empty_allowed ? LOOKUP_EMPTY : 0), ref, empty_allowed);
+    if (result !== 0) return result;
+  }
   mount_id = Mount.id.get(ref.mount);
   mount_root = Mount.root.get(ref.mount) === ref.dentry;
   const answer = inode_status(Dentry.inode.get(ref.dentry), status);

@@ -6,7 +6,7 @@ import { CLOCK_MONOTONIC, CLOCK_REALTIME } from '../abi/time.ts';
 import type { Ptr } from '../base/types.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { U32 } from '../heap/memory.ts';
-import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
+import { arg_i32, arg_lo, arg_u32, arg_u64 } from '../kernel/args.ts';
 import { deadline_passed, set_deadline, set_timeout, signal_pending, wait_armed } from '../kernel/block.ts';
 import { absolute_to_monotonic } from '../kernel/clock_id.ts';
 import { current } from '../kernel/current.ts';
@@ -43,6 +43,11 @@ function wait_deadline(timeout_at: number, absolute: boolean, clock: number): nu
   return 0;
 }
 
+/** Whether the operation works on a second word, at argument 4. */
+function has_second_word(command: number): boolean {
+  return command === FUTEX_REQUEUE || command === FUTEX_CMP_REQUEUE || command === FUTEX_WAKE_OP;
+}
+
 function sys_futex(): number {
   const uaddr = arg_u64(0);
   const op = arg_u32(1);
@@ -50,6 +55,8 @@ function sys_futex(): number {
   const shared = (op & FUTEX_PRIVATE_FLAG) === 0;
   const realtime = (op & FUTEX_CLOCK_REALTIME) !== 0;
   if (realtime && command !== FUTEX_WAIT_BITSET) return -ENOSYS;
+  // Addresses above 2^53 are rounded as doubles: whether one is aligned is in its low half.
+  if ((arg_lo(0) & 3) !== 0 || (has_second_word(command) && (arg_lo(4) & 3) !== 0)) return -EINVAL;
   switch (command) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET: {

@@ -143,8 +143,9 @@ export function put_address(address: Ptr<'SocketAddress'>, at: number, length_at
   if (!(room >= -0x8000_0000 && room <= 0x7fff_ffff)) return -EFAULT;
   if (room < 0) return -EINVAL;
   const length = stage_address(address);
-  if (room > 0 && stage_out(at, Math.min(room, length)) < 0) return -EFAULT;
-  return put_user_u32(length_at, length);
+  // The length is told first, also where the name cannot be (since 6.16).
+  if (put_user_u32(length_at, length) < 0) return -EFAULT;
+  return room > 0 && stage_out(at, Math.min(room, length)) < 0 ? -EFAULT : 0;
 }
 
 /** The same where the room is a number (msg_namelen): the whole length, or -EFAULT. A sender without a name has none. */

@@ -359,7 +359,7 @@ export const SOCKET_MESSAGE_ROWS: readonly SyscallRow[] = [
   partial(
     44,
     'sendto',
-    FAMILY_NOTE,
+    `${FAMILY_NOTE}; no MSG_OOB`,
     sys_sendto,
     'fd:fd',
     'buf:in(2)',

@@ -137,9 +137,9 @@ function stage_option(socket: Ptr<'UnixSocket'>, name: number): number {
 function sys_getsockopt(): number {
   const file = socket_file_of(arg_i32(0));
   if (file < 0) return file;
+  if (arg_i32(1) !== SOL_SOCKET) return -EOPNOTSUPP;
   const room = get_user_i32(arg_u64(4));
   if (!(room >= -0x8000_0000 && room <= 0x7fff_ffff)) return -EFAULT;
-  if (arg_i32(1) !== SOL_SOCKET) return -EOPNOTSUPP;
   if (room < 0) return -EINVAL;
   const length = stage_option(socket_of(file as Ptr<'File'>), arg_i32(2));
   if (length < 0) return length;

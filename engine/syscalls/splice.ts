@@ -113,6 +113,7 @@ function consume(from: Side, length: number): void {
 }
 
 function write_out(to: Side, done: number, frames: readonly number[], length: number): number {
+  if (!is_pipe(to.file) && NO_SPLICE_TO.has(File.kind.get(to.file))) return -EINVAL;
   aim(frames, length);
   const offset = to.offset === AT_POSITION ? AT_POSITION : to.offset + done;
   return step(file_operations(to.file), to.file, offset, true);
@@ -275,8 +276,8 @@ function sys_splice(): number {
   const in_address = arg_u64(1);
   const out_address = arg_u64(3);
   const flags = arg_lo(5);
-  if ((flags & ~SPLICE_F_ALL) !== 0) return -EINVAL;
   if (arg_u64(4) === 0) return 0;
+  if ((flags & ~SPLICE_F_ALL) !== 0) return -EINVAL;
   const in_file = fd_opened(arg_i32(0));
   const out_file = fd_opened(arg_i32(2));
   if (in_file === 0 || out_file === 0) return -EBADF;

@@ -6,6 +6,7 @@ import {
   CLOCK_MONOTONIC_COARSE,
   CLOCK_REALTIME,
   CLOCK_REALTIME_COARSE,
+  CLOCK_THREAD_CPUTIME_ID,
   ITIMER_PROF,
   ITIMER_REAL,
   ITIMER_VIRTUAL,
@@ -131,10 +132,11 @@ function sys_clock_nanosleep(): number {
   const kind = clock_kind(clock);
   if (Task.syscall_deadline.get(current) === 0) {
     if (kind === KIND_INVALID) return -EINVAL;
-    if (kind === KIND_CPU || !clock_has_timers(clock)) return -EOPNOTSUPP;
+    if (clock === CLOCK_THREAD_CPUTIME_ID || !clock_has_timers(clock)) return -EOPNOTSUPP;
     if (stage_in(arg_u64(2), 16) < 0) return -EFAULT;
     const ns = stage_timespec(0);
     if (ns < 0) return -EINVAL;
+    if (kind === KIND_CPU) return read_cpu_clock(clock) < 0 ? -EINVAL : -EOPNOTSUPP;
     if (absolute) set_deadline(absolute_to_monotonic(clock, stage_i64(0), stage_i64(8)));
     else set_timeout(ns);
   }

@@ -107,6 +107,18 @@ function names_a_file(call: Call): string {
   return address.pointee.kind === 'union' && address.pointee.option === 0 ? '' : 'an address of another family';
 }
 
+/** A process number is no descriptor: that of another kernel may be the number of a pidfd. */
+function no_process_as_descriptor(call: Call): string {
+  const P_PIDFD = 3n;
+  if (value_of(call, 'idtype') !== P_PIDFD) return '';
+  let found = '';
+  for_each_arg(call, (node) => {
+    const made = node.kind === 'result' && node.dir !== 'out' && node.source !== undefined;
+    if (made && resource_root(node.type.resource) === pid) found = 'a process number as a descriptor';
+  });
+  return found;
+}
+
 /** Descriptions (or rows, with all their variants) that may run, each with rules of its own. */
 const ALLOWED: ReadonlyMap<string, readonly Rule[]> = new Map<string, readonly Rule[]>([
   ...all('read', 'write', 'readv', 'writev', 'pread64', 'pwrite64', 'preadv', 'pwritev', 'preadv2', 'pwritev2'),
@@ -149,7 +161,8 @@ const ALLOWED: ReadonlyMap<string, readonly Rule[]> = new Map<string, readonly R
   ...all('kill', 'tkill', 'tgkill', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo', 'pidfd_send_signal'),
   ...all('signalfd', 'signalfd4'),
   ['clone', [only_bits('flags', CLONE_BITS), exit_signal_is_quiet]],
-  ...all('fork', 'vfork', 'exit', 'exit_group', 'wait4', 'waitid', 'pidfd_open', 'set_tid_address'),
+  ...all('fork', 'vfork', 'exit', 'exit_group', 'wait4', 'pidfd_open', 'set_tid_address'),
+  ['waitid', [no_process_as_descriptor]],
   ...all('getpid', 'gettid', 'getpgrp', 'getpgid', 'setpgid', 'setsid', 'getsid', 'getuid', 'geteuid', 'getgid'),
   ...all('getegid', 'getresuid', 'getresgid', 'capget', 'sched_yield'),
   ...all('prctl$PR_GET_DUMPABLE', 'prctl$PR_GET_KEEPCAPS', 'prctl$PR_SET_NAME', 'prctl$PR_GET_NAME'),

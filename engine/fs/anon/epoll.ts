@@ -138,7 +138,7 @@ function item_woken(waiter: number, events: number): boolean {
   if ((interest & events) === 0) return false;
   const epoll = EpollItem.epoll.get(item);
   make_ready(epoll, item);
-  const chosen = wake(Epoll.queue.at(epoll), READABLE);
+  const chosen = wake(Epoll.queue.at(epoll), POLLIN);
   if ((interest & EPOLLEXCLUSIVE) === 0) return true;
   const direction = events & (POLLIN | POLLOUT);
   return chosen > 0 && (direction === 0 || (direction !== (POLLIN | POLLOUT) && (interest & direction) !== 0));
@@ -175,7 +175,7 @@ export function epoll_collect(file: Ptr<'File'>, io: IoCursor, max: number): num
   }
   unlock(Epoll.lock.at(epoll), EPOLL_LOCK);
   // Waiters are woken one at a time: what is left is for the next.
-  if (epoll_ready_count(file) > 0) wake(Epoll.queue.at(epoll), READABLE);
+  if (epoll_ready_count(file) > 0) wake(Epoll.queue.at(epoll), POLLIN);
   return n;
 }
 
@@ -282,7 +282,7 @@ function announce_if_ready(epoll: Ptr<'Epoll'>, item: Item): void {
   lock(Epoll.lock.at(epoll), EPOLL_LOCK);
   const announce = item_events(item) !== 0 && make_ready(epoll, item);
   unlock(Epoll.lock.at(epoll), EPOLL_LOCK);
-  if (announce) wake(Epoll.queue.at(epoll), READABLE);
+  if (announce) wake(Epoll.queue.at(epoll), POLLIN);
 }
 
 /** EPOLL_CTL_MOD: 0, -ENOENT, -EINVAL when either side is EPOLLEXCLUSIVE. */
