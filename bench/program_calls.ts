@@ -1,5 +1,9 @@
-/** System calls as programs of the fuzz harness: the cases of bench/syscalls.c that need no guest code. */
+/**
+ * System calls as programs of the fuzz harness: the cases of bench/syscalls.c that need no guest code. Left out is what
+ * needs a child, thread or new program that runs code of its own: those of the harness sleep, and exit.
+ */
 import { AT_FDCWD, O_CREAT, O_RDWR } from '../engine/abi/fcntl.ts';
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../engine/abi/mman.ts';
 import { CALL, CONST, COPY_IN, COPY_OUT, DATA, END, MAGIC, NO_SLOT, RESULT } from '../harness/prog/exec_format.ts';
 import { DATA_BASE } from '../harness/prog/model.ts';
 
@@ -15,6 +19,11 @@ const PATH = DATA_BASE;
 const ZERO = DATA_BASE + 0x100;
 const NULL = DATA_BASE + 0x200;
 const WORD = DATA_BASE + 0x300;
+const ACTION = DATA_BASE + 0x400;
+/** Where nothing is mapped. */
+const PLACE = 0x1000_0000;
+const SA_RESTORER = 0x0400_0000;
+const SIGUSR1 = 10;
 
 /** Builds programs in the form that the `program` platform interprets. */
 class Builder {
@@ -131,6 +140,15 @@ export const PROGRAM_CASES: readonly ProgramCase[] = [
   },
   { name: 'stat', rounds: 4000, prepare: open_file, step: (b) => void b.call(4, [PATH, BUFFER]) },
   { name: 'fstat', rounds: 4000, prepare: open_file, step: (b, v) => void b.call(5, [first(v), BUFFER]) },
+  {
+    name: 'mmap, touch, munmap',
+    rounds: 2000,
+    step: (b) => {
+      b.call(9, [PLACE, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0]);
+      b.copy_in(PLACE, Uint8Array.of(1));
+      b.call(11, [PLACE, 4096]);
+    },
+  },
   { name: 'futex wake', rounds: 4000, step: (b) => void b.call(202, [WORD, 129, 1, 0, 0, 0]) },
   {
     name: 'write and read, eventfd',
@@ -156,6 +174,19 @@ export const PROGRAM_CASES: readonly ProgramCase[] = [
       return [epoll];
     },
     step: (b, values) => void b.call(232, [first(values), BUFFER, 1, 0]),
+  },
+  {
+    name: 'sigaction, kill, handler',
+    rounds: 1000,
+    prepare: (b) => {
+      // struct sigaction of the kernel: handler, flags, restorer, mask.
+      b.copy_in(ACTION, new Uint8Array(Uint32Array.of(PLACE, 0, SA_RESTORER, 0, PLACE, 0, 0, 0).buffer));
+      return [b.slot()];
+    },
+    step: (b, [pid]) => {
+      b.call(13, [SIGUSR1, ACTION, 0, 8]);
+      b.call(62, [b.call(39, [], pid as Slot), SIGUSR1]);
+    },
   },
 ];
 

@@ -1,6 +1,7 @@
 /**
- * What the fuzz harness's executor does: system calls as programs (part 'calls'), programs a second and the time of a
- * reset (part 'harness'). It is bundled with each variant of the engine: plain, and instrumented for kcov.
+ * What the fuzz harness does: system calls as programs (part 'calls'); programs a second of the executor and of a
+ * campaign's worker, and the time of a reset (part 'harness'). It is bundled with each variant of the engine: plain, and
+ * instrumented for kcov.
  *
  *     node dist/bundle/bench_programs.cjs MILLISECONDS quick|full [case...]
  */
@@ -8,6 +9,10 @@ import { performance } from 'node:perf_hooks';
 import { make_target } from '../harness/desc/target.ts';
 import type { Collect, ExecOptions, Executor } from '../harness/exec/executor.ts';
 import { create_executor } from '../harness/exec/machine_executor.ts';
+import { Fuzzer } from '../harness/fuzz/fuzzer.ts';
+import { BlackBox, Runner } from '../harness/fuzz/runner.ts';
+import { SignalSet } from '../harness/fuzz/signal.ts';
+import { Stats } from '../harness/fuzz/stats.ts';
 import { make_choice_table } from '../harness/prog/choice_table.ts';
 import { exec_encode } from '../harness/prog/exec_encode.ts';
 import { generate_program } from '../harness/prog/generate.ts';
@@ -77,6 +82,41 @@ function measure_programs(executor: Executor, column: string, collect: Collect):
   report({ suite: 'harness', name, column, unit: '1/s', better: 'higher', samples: kept });
 }
 
+/** Programs that a campaign runs before it is measured, in each sample, and at most. */
+const CAMPAIGN_WARM = 10_000;
+const CAMPAIGN_BATCH = 2000;
+const CAMPAIGN_MOST = 60_000;
+
+/** A campaign from nothing, always the same: one worker's loop, with coverage, leak check and resets. */
+function measure_campaign(executor: Executor, column: string): void {
+  const name = 'campaign of one worker';
+  if (!is_wanted(name)) return;
+  const target = make_target();
+  const stats = new Stats();
+  const most = QUICK ? 50 : CAMPAIGN_MOST;
+  const fuzzer = new Fuzzer({
+    target,
+    runner: new Runner(executor, target, stats, new BlackBox(), 1000),
+    random: new Random(1),
+    known: new SignalSet(),
+    stats,
+    sink: { input: () => {}, crash: () => {}, repeated: () => {} },
+    stop: () => stats.execs >= most,
+  });
+  const samples: number[] = [];
+  let before = performance.now();
+  for (let execs = 0; !fuzzer.stop(); ) {
+    fuzzer.step();
+    const ran = stats.execs - execs;
+    if (ran < (QUICK ? 10 : CAMPAIGN_BATCH)) continue;
+    const now = performance.now();
+    if (QUICK || stats.execs > CAMPAIGN_WARM) samples.push((ran / (now - before)) * 1000);
+    before = now;
+    execs = stats.execs;
+  }
+  report({ suite: 'harness', name, column, unit: '1/s', better: 'higher', samples });
+}
+
 const DIRTY = [1, 10, 50, 200, 1000];
 const BATCH = 50;
 
@@ -106,7 +146,10 @@ function run_harness(): void {
   const executor = create_executor();
   if (process.env.TVISOR_BENCH_ENGINE === 'kcov') {
     measure_programs(executor, 'kcov, not tracing', 'none');
-    if (executor.instrumented) measure_programs(executor, 'kcov, tracing', 'pc');
+    if (executor.instrumented) {
+      measure_programs(executor, 'kcov, tracing', 'pc');
+      measure_campaign(executor, 'kcov, tracing');
+    }
   } else {
     measure_programs(executor, 'plain', 'none');
     measure_resets(executor, 'plain');

@@ -1,4 +1,4 @@
-/** The fuzz harness's executor: programs a second without kcov, with it, and while it traces; resets. */
+/** The fuzz harness: programs a second without kcov, with it, and while it traces; a campaign's worker; resets. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BUNDLE } from '../core/host.ts';
