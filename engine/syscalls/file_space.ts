@@ -140,7 +140,8 @@ function sys_fallocate(): number {
   if (offset + length >= 2 ** 63) return -EFBIG;
   const operations = inode_operations(inode);
   if (operations.allocate === undefined) return -EOPNOTSUPP;
-  let result = (mode & FALLOC_FL_KEEP_SIZE) === 0 ? check_size(offset + length) : 0;
+  const grows = (mode & FALLOC_FL_PUNCH_HOLE) === 0 && offset + length > Inode.size.get(inode);
+  let result = grows ? check_size(offset + length) : 0;
   if (result === 0) result = operations.prepare_write?.(inode, offset + length) ?? 0;
   if (result !== 0) return result;
   strip_set_id_on_write(inode);

@@ -61,7 +61,11 @@ async function run_diff(line: CommandLine): Promise<number> {
       await setImmediate();
       if (interrupted || now - start > limit_s * 1000) break;
     }
-    process.stdout.write(line.has('json') ? `${JSON.stringify(session.counts)}\n` : end_text(session));
+    process.stdout.write(
+      line.has('json')
+        ? `${JSON.stringify({ ...session.counts, kinds: [...session.kinds.values()] })}\n`
+        : end_text(session),
+    );
     if (interrupted) return EXIT_INTERRUPTED;
     return session.found.size > 0 ? EXIT_FINDING : EXIT_CLEAN;
   } finally {

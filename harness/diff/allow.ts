@@ -107,6 +107,17 @@ function names_a_file(call: Call): string {
   return address.pointee.kind === 'union' && address.pointee.option === 0 ? '' : 'an address of another family';
 }
 
+/** Linux lets anybody set an empty security.capability, also of a device that the descriptor may stand for. */
+function not_a_devices_security(call: Call): string {
+  if ((value_of(call, 'size') & 0xffff_ffffn) !== 0n) return '';
+  let found = '';
+  for_each_arg(call, (node) => {
+    if (node.kind !== 'data' || node.dir === 'out') return;
+    if (String.fromCharCode(...node.bytes).startsWith('security.')) found = 'security attributes of a device';
+  });
+  return found;
+}
+
 /** A process number is no descriptor: that of another kernel may be the number of a pidfd. */
 function no_process_as_descriptor(call: Call): string {
   const P_PIDFD = 3n;
@@ -138,7 +149,8 @@ const ALLOWED: ReadonlyMap<string, readonly Rule[]> = new Map<string, readonly R
   ...all('chown', 'fchown', 'lchown', 'fchownat', 'utime', 'utimes', 'futimesat', 'utimensat'),
   ...all('access', 'faccessat', 'faccessat2', 'stat', 'lstat', 'fstat', 'newfstatat', 'statx', 'statfs', 'fstatfs'),
   ...all('setxattr', 'getxattr', 'listxattr', 'removexattr', 'lsetxattr', 'lgetxattr', 'llistxattr'),
-  ...all('lremovexattr', 'fsetxattr', 'fgetxattr', 'flistxattr', 'fremovexattr'),
+  ...all('lremovexattr', 'fgetxattr', 'flistxattr', 'fremovexattr'),
+  ['fsetxattr', [not_a_devices_security]],
   ['mmap', MAPPING],
   ['munmap', PAGES],
   ['mprotect', PROTECTION],
@@ -231,6 +243,7 @@ export function refusal(program: Program, index: number): string {
   if (rules === undefined) return 'not on the list';
   return (
     memory_rule(call) ||
+    array_rule(call) ||
     path_rule(call) ||
     process_rule(call, own_processes(program, index)) ||
     size_rule(call) ||
@@ -258,6 +271,28 @@ function memory_rule(call: Call): string {
   ranges.sort((a, b) => a.from - b.from);
   for (let i = 1; i < ranges.length; i++) if (ranges[i]!.from < ranges[i - 1]!.to) reason = 'memory that overlaps';
   return reason;
+}
+
+/** Arrays whose length is the next argument, with the bytes of an element. */
+const ARRAYS: ReadonlyMap<string, bigint> = new Map([
+  ['iov', 16n],
+  ['fds', 8n],
+]);
+/** Longer ones are refused by any kernel (IOV_MAX, RLIMIT_NOFILE). */
+const LONGEST_ARRAY = 1024n;
+
+/** An array of buffers or descriptors is known in full: behind it lies what other calls have written. */
+function array_rule(call: Call): string {
+  const { args, description } = call;
+  for (const [i, { name }] of description.args.entries()) {
+    const [array, count, element] = [args[i]!, args[i + 1], ARRAYS.get(name)];
+    if (element === undefined || array.kind !== 'pointer' || count?.kind !== 'number') continue;
+    const known = array.pointee === undefined ? 0n : BigInt(size_of(array.pointee)) / element;
+    const wanted = BigInt.asUintN(32, count.value);
+    const is_read = array.special === undefined && wanted > known && wanted <= LONGEST_ARRAY;
+    if (is_read) return `${name} is longer than what is known of it`;
+  }
+  return '';
 }
 
 function range_of({ address }: PointerArg, pointee: Arg): { from: number; to: number } {

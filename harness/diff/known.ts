@@ -101,6 +101,13 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     where: (program, index) => number(program, index, 'size') < 0,
   },
   {
+    reason: 'partial: values of extended attributes have 3 KiB at most (row of setxattr)',
+    name: /[lf]?setxattr/,
+    native: /0|-(EEXIST|ENODATA|ENOSPC)/,
+    ours: /-E2BIG/,
+    where: (program, index) => number(program, index, 'size') > 3072,
+  },
+  {
     reason: 'partial: socket options that tell of the peer or of statistics (row of getsockopt)',
     name: /getsockopt/,
     native: /0|-(ENOTCONN|ENODATA|EINVAL|EFAULT)/,

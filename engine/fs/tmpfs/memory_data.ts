@@ -144,7 +144,8 @@ export function memory_allocate(inode: I, mode: number, offset: number, length: 
   if (mapping === 0) return -ENOMEM;
   const size = Inode.size.get(inode);
   const seals = Mapping.seals.get(mapping);
-  if ((seals & F_SEAL_GROW) !== 0 && (mode & FALLOC_FL_KEEP_SIZE) === 0 && end > size) return -EPERM;
+  // Also what keeps the size takes storage behind the end (Linux's shmem_fallocate).
+  if ((seals & F_SEAL_GROW) !== 0 && (mode & FALLOC_FL_PUNCH_HOLE) === 0 && end > size) return -EPERM;
   const erases = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) !== 0;
   if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0 && erases) return -EPERM;
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0)

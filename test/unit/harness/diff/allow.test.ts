@@ -57,6 +57,14 @@ const FORBIDDEN: readonly (readonly [RegExp, ...string[]])[] = [
   [/above/, 'fallocate(0x0, 0x0, 0x0, 0x40000000)'],
   [/above/, 'munmap(&(0x7f0000ff0000/0x1000)=nil, 0x7fffffffffff)'],
   [/other bits/, 'mmap(&(0x7f0000ff0000/0x1000)=nil, 0x1000, 0x3, 0x40022, 0xffffffffffffffff, 0x0)'],
+  [
+    /of a device/,
+    "r0 = openat$dev(0xffffffffffffff9c, &(0x7f0000000040)='/dev/null\\x00', 0x0, 0x0)",
+    "fsetxattr(r0, &(0x7f0000000080)='security.capability\\x00', 0x0, 0x0, 0x0)",
+  ],
+  [/longer than/, 'writev(0x0, &(0x7f0000000140)=[{&(0x7f0000000080)="09", 0x1}], 0x3ff)'],
+  [/longer than/, 'poll(&(0x7f0000000040)=[{0xffffffffffffffff, 0x41}], 0x2, 0x0)'],
+  [/as a descriptor/, 'r0 = fork()', 'waitid(0x3, r0, 0x0, 0x4, 0x0)'],
   [/another value/, 'madvise(&(0x7f0000ff0000/0x1000)=nil, 0x1000, 0x64)'],
 ];
 
