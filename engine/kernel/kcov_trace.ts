@@ -253,25 +253,26 @@ function store_blocks(directory: number, count: number, end: number, from: numbe
 
 function store_cmps(directory: number, count: number, end: number, from: number, to: number): number {
   let done = count;
+  let at = 0;
   for (let i = from; i <= to && done < end; ) {
     const type = kcov_state[i] as number;
     const pc = kcov_state[i + 1] as number;
     const wide = type >= CMP_SIZE_8;
     if (filter === null || may_report(filter, pc)) {
       const start = 1 + done++ * KCOV_WORDS_PER_CMP;
-      const at = word_index(directory, start);
-      store(at, type, 0);
-      store(at + 2, kcov_state[i + 2] as number, wide ? (kcov_state[i + 4] as number) : 0);
-      store(at + 4, kcov_state[i + 3] as number, wide ? (kcov_state[i + 5] as number) : 0);
+      at = at === 0 || (start & 511) === 1 ? word_index(directory, start) : at + 2 * KCOV_WORDS_PER_CMP;
+      U32[at] = type;
+      U32[at + 1] = 0;
+      U32[at + 2] = kcov_state[i + 2] as number;
+      U32[at + 3] = wide ? (kcov_state[i + 4] as number) : 0;
+      U32[at + 4] = kcov_state[i + 3] as number;
+      U32[at + 5] = wide ? (kcov_state[i + 5] as number) : 0;
       // The first word of a page, but for word 0, is the last of a record: the other three always lie together.
-      store((start & 511) < 509 ? at + 6 : word_index(directory, start + 3), pc, 0xffff_ffff);
+      const last_word = (start & 511) < 509 ? at + 6 : word_index(directory, start + 3);
+      U32[last_word] = pc;
+      U32[last_word + 1] = 0xffff_ffff;
     }
     i += wide ? 6 : 4;
   }
   return done;
-}
-
-function store(at: number, low: number, high: number): void {
-  U32[at] = low;
-  U32[at + 1] = high;
 }
