@@ -45,7 +45,25 @@ export interface PlatformStatistics {
   /** Times a piece was looked up outside generated code, and times everything was dropped. */
   readonly code_lookups: number;
   readonly code_drops: number;
+  /** Pages of code that are decoded from. */
+  readonly code_pages: number;
+  /** Translated regions that may be entered, bytes of their modules, and places for such in the table of functions. */
+  readonly regions_live: number;
+  readonly region_bytes_live: number;
+  readonly region_places: number;
 }
+
+/** Statistics of a platform without code. */
+export const NO_CODE: PlatformStatistics = {
+  code_entries: 0,
+  code_bytes: 0,
+  code_lookups: 0,
+  code_drops: 0,
+  code_pages: 0,
+  regions_live: 0,
+  region_bytes_live: 0,
+  region_places: 0,
+};
 
 export interface Platform {
   readonly name: string;

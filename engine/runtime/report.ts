@@ -29,6 +29,9 @@ const ROWS: readonly (readonly [name: string, cell: (vcpu: VcpuStatistics) => st
   ['code, KiB', (v) => (v.code_bytes / 1024).toFixed(1)],
   ['code lookups', (v) => String(v.code_lookups)],
   ['code drops', (v) => String(v.code_drops)],
+  ['code pages', (v) => String(v.code_pages)],
+  ['regions', (v) => String(v.regions_live)],
+  ['regions, KiB', (v) => (v.region_bytes_live / 1024).toFixed(1)],
 ];
 
 /** Lines that end with a newline each: the machine's counters, then a column for each vCPU. */

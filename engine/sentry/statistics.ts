@@ -8,7 +8,7 @@ import { KernelRoot } from '../kernel/kernel.layout.ts';
 import { kernel_root } from '../kernel/kernel.ts';
 import { frames_free, frames_total } from '../machine/frames.ts';
 import { Vcpu, vcpu_at } from '../machine/vcpu.layout.ts';
-import type { PlatformStatistics } from '../platform/platform.ts';
+import { NO_CODE, type PlatformStatistics } from '../platform/platform.ts';
 import { monotonic_ns } from '../time/clock.ts';
 
 /** Counters of one vCPU, since the machine's boot. */
@@ -47,6 +47,12 @@ export interface VcpuStatistics {
   /** Lookups of code that generated code did not find by itself, and times the whole cache was dropped. */
   readonly code_lookups: number;
   readonly code_drops: number;
+  /** Pages of code in the cache. */
+  readonly code_pages: number;
+  /** Translated regions in the cache, bytes of their modules, and places that its table of functions has for them. */
+  readonly regions_live: number;
+  readonly region_bytes_live: number;
+  readonly region_places: number;
 }
 
 /** A machine's counters. Sizes are bytes. */
@@ -61,8 +67,6 @@ export interface MachineStatistics {
   readonly tasks: { readonly live: number; readonly created: number };
   readonly vcpus: readonly VcpuStatistics[];
 }
-
-const NO_CODE: PlatformStatistics = { code_entries: 0, code_bytes: 0, code_lookups: 0, code_drops: 0 };
 
 /** Counters of vCPU `index` of the bound machine. `code` is the caches' state, known to the vCPU's own thread only. */
 export function vcpu_statistics(

@@ -25,6 +25,7 @@ import {
   EXIT_FUEL,
   EXIT_INTERRUPT,
   EXIT_SYSCALL,
+  NO_CODE,
   type Platform,
 } from '../../engine/platform/platform.ts';
 import { boot_sentry, type SentryOptions } from '../../engine/sentry/boot.ts';
@@ -148,7 +149,7 @@ export function script_platform(script: Script): Platform {
     flush_translations() {},
     switch_space() {},
     drop_caches() {},
-    statistics: () => ({ code_entries: 0, code_bytes: 0, code_lookups: 0, code_drops: 0 }),
+    statistics: () => NO_CODE,
   };
 }
 

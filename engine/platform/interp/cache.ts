@@ -53,6 +53,8 @@ const TAGS_LIMIT = 256;
 const LAST_TAG = 0x7fff_ffff;
 const SALT_SHIFT = 32 - Math.log2(JUMP_CACHE_ENTRIES);
 const RECENT_PAGES = 512;
+/** Pages of code at which all are dropped: each takes 16 KiB, however little of it was decoded. */
+export const MAX_PAGES = 4096;
 const NO_RECORDS = new Int32Array(0);
 /** Bytes of arena that a run may take: two records an instruction and one to end it. */
 const RUN_BYTES = (2 * RUN_LIMIT + 2) * RECORD_SIZE;
@@ -98,6 +100,7 @@ export class CodeCache {
   private readonly fault: FaultHook;
   /** By frame, then by virtual page. */
   private readonly pages = new Map<number, Map<number, CodePage>>();
+  private page_count = 0;
   private readonly crossings = new Map<number, Crossing>();
   private readonly instruction = new_instruction();
   private readonly straddle = new Uint8Array(2 * MAX_LENGTH);
@@ -124,6 +127,7 @@ export class CodeCache {
   /** Forgets everything. */
   drop(): void {
     this.pages.clear();
+    this.page_count = 0;
     this.crossings.clear();
     this.drops++;
     this.observer?.dropped();
@@ -139,6 +143,10 @@ export class CodeCache {
       code_bytes: bytes,
       code_lookups: this.lookups,
       code_drops: this.drops - 1,
+      code_pages: this.page_count,
+      regions_live: 0,
+      region_bytes_live: 0,
+      region_places: 0,
     };
   }
 
@@ -208,6 +216,7 @@ export class CodeCache {
       for (const page of views.values())
         for (let i = 0; i < page.ranges.length; i += 2) stale(page.ranges[i]!, page.ranges[i + 1]!);
       this.pages.delete(frame);
+      this.page_count -= views.size;
     }
     for (const [rip, crossing] of this.crossings) {
       if (crossing.first !== frame && crossing.second !== frame) continue;
@@ -284,7 +293,7 @@ export class CodeCache {
     recent.records = page.records;
     const known = page.records[rip % PAGE]!;
     if (known !== 0) return known;
-    if (Vcpu.arena_next.get(this.vcpu) + RUN_BYTES > this.vcpu + VCPU_STRIDE) {
+    if (Vcpu.arena_next.get(this.vcpu) + RUN_BYTES > this.vcpu + VCPU_STRIDE || this.page_count > MAX_PAGES) {
       this.drop();
       return this.decode_run(this.code_page(frame, virtual_page), rip);
     }
@@ -303,6 +312,7 @@ export class CodeCache {
     if (page === undefined) {
       page = { frame, virtual_page, records: new Int32Array(PAGE), ranges: [] };
       views.set(virtual_page, page);
+      this.page_count++;
     }
     return page;
   }

@@ -9,7 +9,7 @@ import { Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache } from '../interp/cache.ts';
 import { Interpreter } from '../interp/interp.ts';
 import { RECORD_RIP } from '../interp/record.ts';
-import type { Platform, PlatformHooks } from '../platform.ts';
+import type { Platform, PlatformHooks, PlatformStatistics } from '../platform.ts';
 import { type JitOptions, RegionCache } from './region_cache.ts';
 
 const TWO_32 = 4294967296;
@@ -85,6 +85,10 @@ class Jit extends Interpreter {
   override invalidate_frame(frame: FrameAddr): void {
     for (const regions of this.regions.values()) regions.invalidate_frame(frame);
     super.invalidate_frame(frame);
+  }
+
+  override statistics(vcpu: Ptr<'Vcpu'>): PlatformStatistics {
+    return { ...super.statistics(vcpu), ...this.region_cache(vcpu).statistics() };
   }
 
   override drop_caches(vcpu: Ptr<'Vcpu'>): void {

@@ -10,6 +10,7 @@ import { U8, U16, U32 } from '../../heap/memory.ts';
 import { MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache, CodePage } from '../interp/cache.ts';
 import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
+import type { PlatformStatistics } from '../platform.ts';
 import type { Points } from './frame.ts';
 import { build_region, type CodeView, type Region, type RegionLimits } from './region.ts';
 import { type Place, type Translation, translate } from './translate.ts';
@@ -25,8 +26,8 @@ const MAX_GENERATION = 6;
 /** The share of the branches that make an instruction hot, from which on code is warm. */
 const TARGET_SHARE = 64;
 /** Bytes of modules and number of regions at which all are dropped. */
-const MAX_BYTES = 24 << 20;
-const REGIONS = Math.min(2000, MAX_REGIONS);
+export const MAX_BYTES = 24 << 20;
+export const REGIONS = Math.min(2000, MAX_REGIONS);
 
 /** What a counted region has done: it adds to them itself. */
 export interface RegionCounters {
@@ -55,6 +56,9 @@ export interface JitOptions {
   readonly heat: number;
   /** Translates whatever is looked up, at first sight: for tests. */
   readonly eager: boolean;
+  /** Regions and bytes of their modules at which all are dropped. */
+  readonly regions?: number;
+  readonly bytes?: number;
   /** Instructions of a region at most. */
   readonly instructions?: number;
   /** Looks at the regions that are made. */
@@ -69,6 +73,8 @@ interface Translated {
   readonly pages: ReadonlyMap<number, number>;
   /** Addresses of its entries, by number. */
   readonly entries: readonly number[];
+  /** Size of its module. */
+  readonly bytes: number;
   readonly generation: number;
 }
 
@@ -97,6 +103,8 @@ export class RegionCache {
   private readonly eager: boolean;
   private readonly observer: RegionObserver | null;
   private readonly limits: RegionLimits;
+  private readonly max_regions: number;
+  private readonly max_bytes: number;
   private readonly table: WebAssembly.Table;
   private readonly regions: (Translated | null)[] = [];
   /** By number of the region; code that is running looks its own up even if the region is gone. */
@@ -122,6 +130,8 @@ export class RegionCache {
     this.heat = options.heat;
     this.eager = options.eager;
     this.observer = options.observer ?? null;
+    this.max_regions = Math.min(options.regions ?? REGIONS, MAX_REGIONS);
+    this.max_bytes = options.bytes ?? MAX_BYTES;
     this.limits = { ...LIMITS, instructions: options.instructions ?? LIMITS.instructions };
     this.table = imports.runtime.table as WebAssembly.Table;
     this.first_handler = this.table.length;
@@ -157,9 +167,23 @@ export class RegionCache {
       superseded = [];
       generation = 0;
     }
-    if (this.bytes > MAX_BYTES || this.regions.length - this.free.length >= REGIONS) this.drop();
+    if (this.bytes > this.max_bytes || this.live >= this.max_regions) this.drop();
     else for (const other of superseded) this.remove(other);
     this.install(region, generation);
+  }
+
+  /** Regions that may be entered. */
+  private get live(): number {
+    return this.regions.length - this.free.length;
+  }
+
+  /** What PlatformStatistics has of regions. */
+  statistics(): Pick<PlatformStatistics, 'regions_live' | 'region_bytes_live' | 'region_places'> {
+    return {
+      regions_live: this.live,
+      region_bytes_live: this.bytes,
+      region_places: this.table.length - this.first_handler,
+    };
   }
 
   private record_at(rip: number): number {
@@ -231,7 +255,7 @@ export class RegionCache {
     Vcpu.region_instructions.set(this.vcpu, Vcpu.region_instructions.get(this.vcpu) + instructions);
     Vcpu.region_bytes.set(this.vcpu, Vcpu.region_bytes.get(this.vcpu) + bytes.length);
     const entries = region.entries.map((id) => region.blocks[id]!.rip);
-    const translated: Translated = { number, handler, pages: region.pages, entries, generation };
+    const translated: Translated = { number, handler, pages: region.pages, entries, bytes: bytes.length, generation };
     this.regions[number] = translated;
     this.points[number] = points;
     U32[(this.vcpu + REGION_TAGS_OFFSET) / 4 + number] = 0;
@@ -321,7 +345,12 @@ export class RegionCache {
 
   private remove(region: Translated): void {
     for (const [number, rip] of region.entries.entries()) this.remove_entry(region, number, rip);
-    for (const frame of region.pages.values()) this.by_frame.get(frame)?.delete(region);
+    for (const frame of region.pages.values()) {
+      const regions = this.by_frame.get(frame);
+      regions?.delete(region);
+      if (regions?.size === 0) this.by_frame.delete(frame);
+    }
+    this.bytes -= region.bytes;
     this.regions[region.number] = null;
     this.free.push(region.number);
     // Code that is running keeps itself alive.
@@ -348,6 +377,5 @@ export class RegionCache {
   /** Forgets everything. */
   drop(): void {
     for (const region of this.regions) if (region !== null) this.remove(region);
-    this.bytes = 0;
   }
 }

@@ -31,6 +31,7 @@ import {
   EXIT_INTERRUPT,
   EXIT_SYSCALL,
   type ExitReason,
+  NO_CODE,
   type Platform,
   type PlatformHooks,
   type PlatformStatistics,
@@ -386,6 +387,6 @@ export class ProgramPlatform implements Platform {
   drop_caches(): void {}
   /** There is no code. */
   statistics(): PlatformStatistics {
-    return { code_entries: 0, code_bytes: 0, code_lookups: 0, code_drops: 0 };
+    return NO_CODE;
   }
 }
