@@ -180,7 +180,6 @@ export class Walker {
       const name = at;
       while (U8[at] !== SLASH && U8[at] !== 0) at++;
       const length = at - name;
-      if (length > NAME_MAX) return -ENAMETOOLONG;
       this.name = name;
       this.name_length = length;
       this.last = kind_of(name, length);
@@ -191,6 +190,8 @@ export class Walker {
         if (at !== slash) this.trailing = true;
         return 0;
       }
+      // Whether the last component is too long is found when it is looked up.
+      if (length > NAME_MAX) return -ENAMETOOLONG;
       const result = this.step();
       if (result !== 0) return result;
     }
@@ -381,6 +382,7 @@ export function look_up_child(parent: D, name: number, length: number): number {
 export function look_up_locked(parent: D, name: number, length: number): number {
   const cached = d_lookup(parent, name, length);
   if (cached !== 0) return cached;
+  if (length > NAME_MAX) return -ENAMETOOLONG;
   const dir = Dentry.inode.get(parent);
   const operations = inode_operations(dir);
   const found = operations.lookup === undefined ? -ENOENT : operations.lookup(dir, name, length);
