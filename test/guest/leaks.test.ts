@@ -76,6 +76,17 @@ async function fails(run: Promise<unknown>, status: number): Promise<void> {
   );
 }
 
+/** Looks often enough for a vCPU whose thread a loaded host has put aside in the middle of an end: a leak stays. */
+const MOST_LOOKS = 100;
+
+/** The machine's counts, once they are those of `boot`, or at last. */
+async function counts_like(machine: Machine, boot: Record<string, number>): Promise<Record<string, number>> {
+  for (let looks = 1; ; looks++) {
+    const counts = await quiet_counts(machine);
+    if (looks === MOST_LOOKS || JSON.stringify(counts) === JSON.stringify(boot)) return counts;
+  }
+}
+
 /** Calls `check` after each program with its name. What it left in the file tree is no leak: it is removed before. */
 async function run_all(machine: Machine, check: (name: string) => Promise<void>): Promise<void> {
   const run = async (name: string, argv: readonly string[], options: RunOptions = {}): Promise<void> => {
@@ -104,7 +115,7 @@ else
       const machine = await Machine.create({ vcpus, memory: 256 << 20, clock: vcpus === 0 ? 'virtual' : 'real' });
       try {
         const boot = await quiet_counts(machine);
-        await run_all(machine, async (name) => assert.equal(await quiet_counts(machine), boot, name));
+        await run_all(machine, async (name) => assert.equal(await counts_like(machine, boot), boot, name));
       } finally {
         await machine.close();
       }
