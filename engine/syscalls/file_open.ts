@@ -18,6 +18,7 @@ import {
   RESOLVE_BENEATH,
   RESOLVE_CACHED,
   RESOLVE_IN_ROOT,
+  RESOLVE_NO_XDEV,
   RESOLVE_VALID,
   VALID_OPEN_FLAGS,
 } from '../abi/path.ts';
@@ -59,7 +60,7 @@ function do_open(dirfd: number, address: number, flags: number, mode: number, re
   if (file === 0) {
     context.resolve = resolve;
     file = vfs_open(context, path, flags, mode & ~current_umask());
-    if ((resolve & RESOLVE_CACHED) !== 0 && is_not_cached(file, flags)) file = -EAGAIN;
+    if ((resolve & RESOLVE_CACHED) !== 0 && is_not_cached(file, flags, resolve)) file = -EAGAIN;
   }
   drop_path(path);
   return give_descriptor(fd, file, flags);
@@ -86,7 +87,9 @@ function give_descriptor(fd: number, file: number, flags: number): number {
 }
 
 /** Whether a walk of cached names alone stops there, and does not say that the file is absent: absent names are not cached. */
-function is_not_cached(error: number, flags: number): boolean {
+function is_not_cached(error: number, flags: number, resolve: number): boolean {
+  // Nor does it look closer at a mount that it may not cross.
+  if (error === -EXDEV) return (resolve & RESOLVE_NO_XDEV) !== 0;
   return error === -ENOENT || error === -ENAMETOOLONG || (error === -ENOTDIR && (flags & O_DIRECTORY) === 0);
 }
 

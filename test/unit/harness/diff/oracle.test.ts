@@ -80,6 +80,7 @@ const EQUAL: readonly (readonly string[])[] = [
   ['pidfd_send_signal(0xffffffffffffffff, 0x0, &(0x7f0000000200)={0x2d}, 0x0)'],
   ['mmap(&(0x7f0000fe6000/0x8000)=nil, 0x8000, 0x0, 0x0, 0xffffffffffffffff, 0xffffffffffffffff)'],
   ['poll(0xffff800000000000, 0x0, 0x0)'],
+  ["openat2(0xffffffffffffff9c, &(0x7f0000000280)='/dev/null\\x00', &(0x7f00000002c0)={0x0, 0x0, 0x21}, 0x18)"],
   [`rename(&(0x7f0000000280)='./${'x'.repeat(300)}\\x00', &(0x7f0000000600)='\\x00')`],
   [
     "open$dir(&(0x7f0000000080)='./f1\\x00', 0x10000, 0x0)",
