@@ -69,6 +69,13 @@ export function pte_get(slot: number): number {
   return U32[slot] as number;
 }
 
+/** Of the entries in slots `slot + from` to `slot + count - 1`, the index of the first that is in use; `count` if none is. */
+export function pte_next_used(slot: number, from: number, count: number): number {
+  let i = from;
+  while (i < count && U32[slot + i] === 0) i++;
+  return i;
+}
+
 /** Writes an entry and keeps its table's count. */
 export function pte_set(slot: number, entry: number): void {
   const old = U32[slot] as number;

@@ -21,6 +21,7 @@ import {
   page_table_destroy,
   pte_frame,
   pte_get,
+  pte_next_used,
   pte_set,
   pte_slot,
   pte_slot_alloc,
@@ -180,13 +181,13 @@ function fork_pages(child: Ptr<'Mm'>, mm: Ptr<'Mm'>, start: number, end: number)
   const alone = Mm.refs.load(mm) === 1;
   for (let a = next_table(root, start, end); a < end; a = next_table(root, a, end)) {
     const stop = Math.min(end, table_end(a));
-    let slot = pte_slot(root, a);
-    let target = pte_slot_alloc(child_root, a);
+    const slot = pte_slot(root, a);
+    const target = pte_slot_alloc(child_root, a);
     if (target === 0) return false;
-    for (; a < stop; a += 4096, slot++, target++) {
-      const entry = pte_get(slot);
-      if (entry !== 0 && !fork_page(child, alone, a, slot, target)) return false;
-    }
+    const count = (stop - a) / 4096;
+    for (let i = pte_next_used(slot, 0, count); i < count; i = pte_next_used(slot, i + 1, count))
+      if (!fork_page(child, alone, a + i * 4096, slot + i, target + i)) return false;
+    a = stop;
   }
   return true;
 }

@@ -19,6 +19,7 @@ import {
   page_table_prune,
   pte_frame,
   pte_get,
+  pte_next_used,
   pte_set,
   pte_slot,
   table_end,
@@ -132,9 +133,9 @@ export function zap_range(mm: Ptr<'Mm'>, start: number, end: number, cows = true
  * drops its stack, two thousand entries of which a few are used, and addresses would be heap numbers.
  */
 function zap_entries(mm: Ptr<'Mm'>, start: number, slot: number, count: number, cows: boolean): void {
-  for (let i = 0; i < count; i++) {
+  for (let i = pte_next_used(slot, 0, count); i < count; i = pte_next_used(slot, i + 1, count)) {
     const entry = pte_get(slot + i);
-    if (entry === 0 || (!cows && (entry & (PTE_FILE | PTE_SHMEM)) === 0)) continue;
+    if (!cows && (entry & (PTE_FILE | PTE_SHMEM)) === 0) continue;
     const address = start + i * 4096;
     pte_set(slot + i, 0);
     rss_account(mm, entry, -1);

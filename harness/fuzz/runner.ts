@@ -6,7 +6,7 @@ import type { Target } from '../desc/target.ts';
 import type { Collect, ExecOutcome, Executor } from '../exec/executor.ts';
 import type { Finding } from '../oracle/finding.ts';
 import { judge } from '../oracle/judge.ts';
-import { exec_encode } from '../prog/exec_encode.ts';
+import { type EncodeOptions, exec_encode } from '../prog/exec_encode.ts';
 import type { Program } from '../prog/model.ts';
 import { Packer, unpack } from '../prog/pack.ts';
 import type { RunKind, Stats } from './stats.ts';
@@ -68,6 +68,8 @@ export interface RunResult {
 /** Runs of variants of a program whose first run was checked for leaks: they are left to end as they are. */
 const UNCHECKED: ReadonlySet<RunKind> = new Set(['triage', 'minimize']);
 
+const VIEW: EncodeOptions = { view: true };
+
 /** A program that ran since the last verification. */
 export interface Suspect {
   readonly program: Program;
@@ -100,7 +102,7 @@ export class Runner {
     this.black_box.record(packed, seed);
     this.history.push(packed, seed);
     const verify_reset = verify || ++this.since_verified >= this.verify_every;
-    const words = exec_encode(program);
+    const words = exec_encode(program, VIEW);
     const outcome = this.executor.run(words, { collect, seed, check_leaks: !UNCHECKED.has(kind), verify_reset });
     this.black_box.clear();
     this.count(outcome, kind);

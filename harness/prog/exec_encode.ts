@@ -34,6 +34,8 @@ export interface EncodeOptions {
   readonly process?: number;
   /** Fill what the kernel writes, before each call, with OUTPUT_FILL: so what it did not write can be told. */
   readonly fill_outputs?: boolean;
+  /** Answer a view that is good until the next call, instead of a copy. */
+  readonly view?: boolean;
 }
 
 /** What memory holds where the kernel did not write. */
@@ -43,7 +45,8 @@ export const OUTPUT_FILL = 0xaa;
 export function exec_encode(program: Program, options: EncodeOptions = {}): Uint32Array {
   const encoder = new Encoder(options.process ?? 0, options.fill_outputs ?? false);
   for (const call of program.calls) encoder.call(call);
-  return encoder.finish(program.calls.length);
+  encoder.finish(program.calls.length);
+  return options.view === true ? words.subarray(0, length) : words.slice(0, length);
 }
 
 /** The words of the program at hand. Typed, and kept: arrays of numbers grow and are copied, a third of the cost. */
@@ -77,11 +80,10 @@ class Encoder {
     push(0);
   }
 
-  finish(calls: number): Uint32Array {
+  finish(calls: number): void {
     push(END);
     words[1] = calls;
     words[2] = this.slots.size;
-    return words.slice(0, length);
   }
 
   call(call: Call): void {
