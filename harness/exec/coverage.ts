@@ -70,9 +70,17 @@ export class Coverage implements KcovCollector {
     kcov_collect(this);
   }
 
-  /** Nothing is collected any more: what follows is not the program's doing. */
-  end(): void {
+  /**
+   * Nothing is collected any more: what follows is not the program's doing. The stream stays this collector's, for the
+   * records that are in it: processes that end with a kcov of their own would append theirs over them.
+   */
+  stop(): void {
     this.close();
+    this.collect = 'none';
+  }
+
+  /** The program is gone from the machine. */
+  end(): void {
     if (KCOV) kcov_collect(null);
   }
 

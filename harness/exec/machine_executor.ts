@@ -108,11 +108,20 @@ class MachineExecutor implements Executor {
     this.platform.load(calls, options.seed, !options.check_leaks);
     seed_random(options.seed);
     KernelRoot.fuel_limit.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + FUEL);
+    try {
+      return this.run_loaded(options);
+    } finally {
+      if (KCOV) this.recorder.coverage.end();
+    }
+  }
+
+  /** Runs the program that the platform has, and makes the machine what it was before. */
+  private run_loaded(options: ExecOptions): ExecOutcome {
     const { coverage } = this.recorder;
     if (KCOV) coverage.begin(options.collect);
     let ran = this.run_to_end(options.ends_at_block === true);
     if (KCOV) {
-      coverage.end();
+      coverage.stop();
       coverage.hand_out(this.recorder.records);
     }
     this.lost_wakeups = [];

@@ -58,6 +58,21 @@ test('comparisons show what arguments are compared with', () => {
   assert.is(outcome?.pcs.length, 0);
 });
 
+test("a program's own kcov changes nothing of what is collected, not even as its process ends", () => {
+  // Records are good until the next program.
+  const alone = calls({}, 'getppid()')[0]?.pcs.join();
+  const [first] = calls(
+    {},
+    'getppid()',
+    "r0 = openat$kcov(0xffffffffffffff9c, &(0x7f0000000040)='/sys/kernel/debug/kcov\\x00', 0x2, 0x0)",
+    'ioctl$KCOV_INIT_TRACE(r0, 0x80086301, 0x1000)',
+    'ioctl$KCOV_ENABLE(r0, 0x6364, 0x0)',
+    'pause()',
+  );
+  assert.ok(first !== undefined && first.pcs.length > 0);
+  assert.is(first.pcs.join(), alone);
+});
+
 test('a fault shows in the coverage of its call alone', () => {
   const lines = ['epoll_create1(0x0)', 'getppid()'];
   const [whole, next] = calls({}, ...lines);
