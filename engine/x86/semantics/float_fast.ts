@@ -146,9 +146,25 @@ const NAMES: Readonly<Record<number, string>> = {
   [OP_DIV]: 'div',
 };
 
-/** Whether the scalar is normal, finite, and more than `least` 0 or 1 above the least such, by one comparison of bits. */
+/**
+ * Whether every element is normal and finite, by its bits; with `least` 1 none may be the least such number. For vectors
+ * one is added to the exponents, which leaves only low bits of those that are wanted out, and of a few more.
+ */
 function is_common(ir: Ir, s: Shape, a: Value, least: 0 | 1): Value {
-  const [type, bits, exponent] = s.double ? (['i64', 52, 11] as const) : (['i32', 23, 8] as const);
+  const [bits, exponent] = s.double ? [52, 11] : [23, 8];
+  const type = s.double ? 'i64' : 'i32';
+  if (s.packed) {
+    const shape = s.double ? 'i64x2' : 'i32x4';
+    const all = (value: bigint): Value => {
+      const width = BigInt(bits + exponent + 1);
+      let vector = value;
+      for (let at = width; at < 128n; at += width) vector |= value << at;
+      return ir.v128(vector);
+    };
+    const mask = ((1n << BigInt(exponent)) - (least === 0 ? 2n : 4n)) << BigInt(bits);
+    const moved = ir.op(`${shape}.add`, a, all(1n << BigInt(bits)));
+    return ir.op(`${shape}.all_true`, ir.op('v128.and', moved, all(mask)));
+  }
   const number = (value: bigint): Value => (s.double ? ir.i64(BigInt.asIntN(64, value)) : ir.i32(Number(value) | 0));
   const lowest = (1n << BigInt(bits + 1)) + BigInt(least);
   const infinity = ((1n << BigInt(exponent)) - 1n) << BigInt(bits + 1);
@@ -156,27 +172,30 @@ function is_common(ir: Ir, s: Shape, a: Value, least: 0 | 1): Value {
   return ir.op(`${type}.lt_u`, ir.op(`${type}.sub`, doubled, number(lowest)), number(infinity - lowest));
 }
 
-/**
- * The most common case: rounding to nearest, everything masked, PE set already, and numbers that raise nothing else. It
- * is worth a look of its own, since everything that can be looked at takes thirty operations.
- */
-function is_common_case(ir: Ir, s: Shape, op: number, a: Value, b: Value, result: Value): Value {
-  const mxcsr = ir.cpu_load('i32.load', MXCSR);
-  const controls = ir.op('i32.and', mxcsr, ir.i32(CONTROLS | PE));
-  const operands = ir.op('i32.and', op === OP_SQRT ? ir.i32(1) : is_common(ir, s, a, 0), is_common(ir, s, b, 0));
-  const numbers = ir.op('i32.and', operands, is_common(ir, s, result, 1));
-  return ir.op('i32.and', ir.op('i32.eq', controls, ir.i32(DEFAULT_CONTROLS | PE)), numbers);
+/** Whether rounding is to nearest, everything is masked, and PE is set already. */
+function is_noted(ir: Ir): Value {
+  const controls = ir.op('i32.and', ir.cpu_load('i32.load', MXCSR), ir.i32(CONTROLS | PE));
+  return ir.op('i32.eq', controls, ir.i32(DEFAULT_CONTROLS | PE));
+}
+
+/** Whether operands and result raise nothing but PE: not all that do not, but most. */
+function are_common(ir: Ir, s: Shape, op: number, a: Value, b: Value, result: Value): Value {
+  const numbers = ir.op('i32.and', is_common(ir, s, b, 0), is_common(ir, s, result, 1));
+  return op === OP_SQRT ? numbers : ir.op('i32.and', is_common(ir, s, a, 0), numbers);
 }
 
 function operation(s: Shape, op: number, a: Value, b: Value): Value {
   return op === OP_SQRT ? s.op('sqrt', b) : s.op(NAMES[op] as string, a, b);
 }
 
-/** The result, and whether (i32) it is right together with an unchanged MXCSR. */
+/**
+ * The result, and whether (i32) it is right together with an unchanged MXCSR. To look at everything takes thirty
+ * operations; with PE set a comparison of the bits of each number is mostly enough.
+ */
 export function fast_arithmetic(ir: Ir, s: Shape, op: number, a: Value, b: Value): { result: Value; right: Value } {
   const result = operation(s, op, a, b);
-  if (s.packed) return { result, right: is_right(ir, s, op, a, b, result) };
-  const right = ir.variable(is_common_case(ir, s, op, a, b, result));
+  const right = ir.variable(ir.i32(0));
+  ir.if(is_noted(ir), () => ir.set(right, are_common(ir, s, op, a, b, result)));
   ir.if(ir.op('i32.eqz', ir.get(right)), () => ir.set(right, is_right(ir, s, op, a, b, result)));
   return { result, right: ir.get(right) };
 }
