@@ -68,13 +68,6 @@ export class ModuleBuilder {
     return this.imported_globals++;
   }
 
-  /** Imports a table of functions, which is table 0. */
-  import_table(module: string, name: string, minimum: number): void {
-    assert(this.table === null, 'a module has one table');
-    this.imports.name(module).name(name).u8(1).u8(0x70).u8(0).u32(minimum);
-    this.import_count++;
-  }
-
   /** Declares a function; its body comes with `define`. */
   declare(name: string, params: readonly ValueType[], results: readonly ValueType[]): FunctionRef {
     const type = this.type(params, results);

@@ -11,7 +11,7 @@ import { FLAGS_OPERATIONS, flags_of } from '../../x86/flags.ts';
 import type { Ir, Routine, Value } from '../../x86/ir.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_SYSCALL } from '../platform.ts';
 import { RECORD_POSITION } from './record.ts';
-import { CPU, FUEL, HANDLER_PARAMS, OP, type Shared, VCPU } from './shared.ts';
+import { CPU, dispatch, FUEL, HANDLER_PARAMS, OP, type Shared, VCPU } from './shared.ts';
 
 /** `leave_region`'s reasons. */
 export const LEAVE_JUMP = 0; // a block boundary: leaves or goes on at RIP
@@ -185,6 +185,18 @@ function define_original(m: ModuleBuilder, shared: Shared, settle: FunctionRef):
   return f;
 }
 
+/**
+ * chain(op, ...): runs the record. Regions do so by this function and not by the table: V8 keeps whatever imports a table
+ * for as long as the table is there, 50 KB a region, and looks at all of them with each change of it.
+ */
+function define_chain(m: ModuleBuilder, handler_type: number): FunctionRef {
+  const f = m.declare('chain', HANDLER_PARAMS, ['i32']);
+  const c = m.code(f);
+  dispatch(c, handler_type);
+  m.define(f, c);
+  return f;
+}
+
 /** again(cpu, vcpu, fuel, rip): the interpreter runs the instruction at `rip`, whether it is translated or not. */
 function define_again(m: ModuleBuilder, shared: Shared, original: FunctionRef): FunctionRef {
   const f = m.declare('again', ['i32', 'i32', 'i32', 'i64'], ['i32']);
@@ -273,6 +285,7 @@ export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routi
     leave_region,
     define_leave_point(m, shared, leave_region),
     original,
+    define_chain(m, shared.handler_type),
     define_validate(m, shared),
     define_region_syscall(m, shared),
     shared.commit,

@@ -48,6 +48,7 @@ const RUNTIME: Readonly<Record<string, Signature>> = {
   leave_region: [LEAVE_PARAMS, ['i32']],
   leave_point: [POINT_PARAMS, ['i32']],
   original: [HANDLER_PARAMS, ['i32']],
+  chain: [HANDLER_PARAMS, ['i32']],
   validate: [['i32', 'i32'], ['i32']],
 };
 
@@ -104,20 +105,10 @@ class Translator {
   private readonly loops = new Map<LoopItem, Label>();
   private readonly items = new Map<number, Item>();
   private readonly place: Place;
-  private readonly handler_type: number;
   private readonly counters: Counters | null;
 
-  constructor(
-    region: Region,
-    shape: Structure,
-    flow: Flow,
-    frame: Frame,
-    place: Place,
-    handler_type: number,
-    counters: Counters | null,
-  ) {
+  constructor(region: Region, shape: Structure, flow: Flow, frame: Frame, place: Place, counters: Counters | null) {
     this.place = place;
-    this.handler_type = handler_type;
     this.counters = counters;
     this.region = region;
     this.shape = shape;
@@ -385,7 +376,7 @@ class Translator {
     c.get(CPU).get(frame.rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
     frame.pass_flags();
     c.get(op).get(CPU).get(VCPU).get(frame.fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
-    c.get(handler).return_call_indirect(this.handler_type);
+    c.return_call(frame.import('chain'));
   }
 
   /** The record of the address in the local `rip`, by the jump cache; leaves without one. */
@@ -440,7 +431,6 @@ export function translate(region: Region, place: Place, counted = false): Transl
   const flow = analyse(region, shape.headers);
   const m = new ModuleBuilder();
   m.import_memory('env', 'memory', MEMORY_PAGES);
-  m.import_table('runtime', 'table', place.first_handler);
   const imports = import_all(m, region);
   const counters = counted ? import_counters(m) : null;
   const f = m.declare(`region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`, HANDLER_PARAMS, [
@@ -448,7 +438,7 @@ export function translate(region: Region, place: Place, counted = false): Transl
   ]);
   const code = m.code(f);
   const frame = new Frame(code, flow, imports);
-  new Translator(region, shape, flow, frame, place, m.type(HANDLER_PARAMS, ['i32']), counters).run();
+  new Translator(region, shape, flow, frame, place, counters).run();
   m.define(f, code);
   m.export_function('f', f);
   return { bytes: m.build(), points: frame.points };

@@ -2,6 +2,8 @@
  * The translator's memory is bounded: many programs, and one that rewrites itself, leave no more than the limits.
  * TVISOR_COUNT programs or versions are made of TVISOR_SEED; both may be large.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { FrameAddr } from '../../../../engine/base/types.ts';
@@ -42,6 +44,13 @@ function check(g: GuestCode, regions = LIMITS.regions): void {
   assert.ok(s.region_places <= regions + 1, counters(g));
   assert.ok(s.code_pages <= MAX_PAGES + 2, counters(g));
   assert.ok(s.code_bytes <= VCPU_STRIDE - ARENA_OFFSET, counters(g));
+}
+
+/** Bytes of JavaScript objects that are not garbage: V8 has to let regions go that nobody uses. */
+function heap_in_use(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed;
 }
 
 /** Runs the program at an address for some slices; the registers at their ends. */
@@ -119,7 +128,10 @@ test('a program that rewrites itself', () => {
   g.set('rdi', BigInt(PLACES + 2 * PAGE));
   g.set('rbx', 0n);
   g.set('rcx', BigInt(versions));
+  const before = heap_in_use();
   assert.is(g.run(PLACES, 1_000_000_000), EXIT_SYSCALL);
+  const kept = (heap_in_use() - before) / versions;
+  assert.ok(kept < 10_000, `the engine keeps ${kept} bytes for each region that is gone`);
   assert.is(g.get('rbx'), (50n * BigInt(versions) * BigInt(versions + 1)) / 2n);
   check(g, 8);
   assert.ok(Vcpu.regions_made.get(g.vcpu) >= versions / 2, `too few versions were translated: ${counters(g)}`);
