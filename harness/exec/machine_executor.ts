@@ -219,7 +219,11 @@ class MachineExecutor implements Executor {
     if (blocked.length === 0) return ran;
     for (let group = KernelRoot.roots.get(kernel_root()); group !== 0; group = ThreadGroup.sibling_next.get(group))
       for (let task = ThreadGroup.threads.get(group); task !== 0; task = Task.thread_next.get(task))
-        if ((Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED) wake_task(task);
+        if ((Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED) {
+          // A fault that the sleep came before would be no end of the call's own.
+          Task.fail_nth.set(task, 0);
+          wake_task(task);
+        }
     if (run_vcpu(0, this.platform, false) === RUN_PANICKED) return { hang: false, panic: this.panicked() };
     for (const record of blocked) {
       if (record.finished) this.lost_wakeups.push({ call: records.indexOf(record), result: record.result });

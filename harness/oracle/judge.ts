@@ -17,8 +17,11 @@ export function judge(program: Program, outcome: ExecOutcome): Finding | undefin
 /** They look descriptors up at each scan, as Linux does: one that was closed meanwhile ends them, and wakes nobody. */
 const RESCANNING: ReadonlySet<string> = new Set(['poll', 'ppoll', 'select', 'pselect6']);
 
-/** They look the name of the other end up again, which may be gone or another's by then, and that wakes nobody. */
-const NAMING: ReadonlySet<string> = new Set(['connect', 'sendto', 'sendmsg', 'sendmmsg']);
+/**
+ * A sender is woken when a quarter of its buffer at most is in use (unix_write_space in Linux), and would find room for
+ * its message before that.
+ */
+const SENDING: ReadonlySet<string> = new Set(['sendto', 'sendmsg', 'sendmmsg']);
 
 /**
  * Memory that has gone since, or is used up, and O_NONBLOCK: so it would be in Linux when something else woke the call.
@@ -28,7 +31,9 @@ const UNRELATED: ReadonlySet<number> = new Set([-EAGAIN, -EFAULT, -ENOMEM, -EMFI
 /** Whether whatever made the call end should have woken it. */
 function is_owed(program: Program, { call, result }: LostWakeup): boolean {
   const name = call_name(program, call);
-  return !RESCANNING.has(name) && !UNRELATED.has(result) && (result >= 0 || !NAMING.has(name));
+  // connect looks the name of the other end up again, which may be gone by then, and that wakes nobody.
+  if (name === 'connect' && result < 0) return false;
+  return !RESCANNING.has(name) && !SENDING.has(name) && !UNRELATED.has(result);
 }
 
 function lost_wakeup_finding(program: Program, { call, result }: LostWakeup): Finding {
