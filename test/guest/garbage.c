@@ -132,7 +132,7 @@ int main(void) {
     T(prctl, 99999, 0, 0, 0, 0, 0);
     T(arch_prctl, 0x1002, 0x800000000000, 0, 0, 0, 0);
     T(arch_prctl, 99, 0, 0, 0, 0, 0);
-    T(tgkill, 1, 1, 99, 0, 0, 0);
+    T(tgkill, getpid(), getpid(), 99, 0, 0, 0);
     T(tgkill, -1, 1, 1, 0, 0, 0);
     T(sched_getaffinity, 0, 1, 8, 0, 0, 0);
     T(sched_getaffinity, 0, 8, 8, 0, 0, 0);
