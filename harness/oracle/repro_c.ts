@@ -39,7 +39,8 @@ export function c_program(program: Program, title: string): string {
     '#include <unistd.h>',
     '',
     `static uint64_t r[${slot_count}];`,
-    `static int made[${slot_count}];`,
+    // A program may take a result with neither of them looked at.
+    `static int made[${slot_count}] __attribute__((unused));`,
     ...(threads.length === 0 ? [] : [`static pthread_t threads[${index}];`]),
     '',
     '#define USE(slot, fallback, divide, add) (made[slot] ? r[slot] / (divide ? divide : 1) + add : fallback)',
