@@ -38,8 +38,8 @@ export function c_program(program: Program, title: string): string {
     '#include <sys/syscall.h>',
     '#include <unistd.h>',
     '',
-    `static uint64_t r[${slot_count}];`,
-    // A program may take a result with neither of them looked at.
+    // Neither is looked at where no call makes a result.
+    `static uint64_t r[${slot_count}] __attribute__((unused));`,
     `static int made[${slot_count}] __attribute__((unused));`,
     ...(threads.length === 0 ? [] : [`static pthread_t threads[${index}];`]),
     '',
