@@ -12,6 +12,7 @@
  */
 import { panic } from '../base/assert.ts';
 import { KCOV } from '../base/instrumented.ts';
+import { register_transient } from '../base/transients.ts';
 import type { Ptr } from '../base/types.ts';
 import { faults_countdown, set_faults } from '../heap/fault_injection.ts';
 import { held_lock_count, set_lock_owner, set_lock_watch } from '../heap/lock.ts';
@@ -106,6 +107,9 @@ function traced_fault(address: number, access: number): number {
 
 /** Instructions that virtual time does not have in it yet; 0 while no task runs. */
 let untimed = 0;
+register_transient(() => {
+  untimed = 0;
+});
 
 /** Notes what the vCPU does at the moment, when a sampler has asked. */
 let profiler: (() => void) | null = null;

@@ -8,6 +8,7 @@ import { FMODE_WRITE, O_APPEND } from '../abi/fcntl.ts';
 import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_WRITE } from '../abi/memfd.ts';
 import { SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../abi/path.ts';
 import { S_ISGID, S_ISUID } from '../abi/stat.ts';
+import { register_transient } from '../base/transients.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_LOCK, INODE_LOCK } from '../heap/lock_order.ts';
@@ -164,6 +165,9 @@ function forbids_write(seals: number, grows: boolean): boolean {
 
 let written_at = 0;
 let append_override = 0;
+register_transient(() => {
+  append_override = 0;
+});
 
 /** For the writes of this thread until the next call: 1 at the end of the file, -1 not there, 0 as it was opened. */
 export function override_append(mode: number): void {
