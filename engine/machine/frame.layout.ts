@@ -15,6 +15,8 @@ export const FRAME_TABLE = 8;
 export const FRAME_ZERO = 16;
 /** Was dirty when a write-back began and is being written. */
 export const FRAME_WRITEBACK = 32;
+/** In a page cache as reserved storage that nobody has written or mapped: a hole to SEEK_HOLE (Linux: not uptodate). */
+export const FRAME_RESERVED = 64;
 /** One write pin: bits 16-31 of `flags` count the vCPUs' kernel copies into this frame in progress. */
 export const FRAME_PIN = 0x1_0000;
 

@@ -35,7 +35,7 @@ import { this_vcpu } from '../machine/this_vcpu.ts';
 import { tlb_flush_page } from '../machine/tlb.ts';
 import { ACCESS_EXEC, ACCESS_WRITE, Vcpu } from '../machine/vcpu.layout.ts';
 import { MAPPING_HOST, Mapping } from '../vfs/mapping.layout.ts';
-import { mapping_fault, mapping_find, mapping_tracks_dirty } from '../vfs/mapping.ts';
+import { mapping_fault, mapping_find_data, mapping_tracks_dirty } from '../vfs/mapping.ts';
 import { active_mm } from './active.ts';
 import { Mm, VM_ACCESS, VM_EXEC, VM_FAULTED, VM_GROWSDOWN, VM_SHARED, VM_WRITE, Vma } from './mm.layout.ts';
 import { flush_later, mm_lock, mm_unlock, put_later, rss_account } from './mm_lock.ts';
@@ -196,7 +196,7 @@ function map_around(mm: Ptr<'Mm'>, vma: V, page: number, index: number): void {
   for (let a = start; a < end; a += 4096, slot++) {
     const i = index + (a - page) / 4096;
     if (pte_get(slot) !== 0 || i >= pages) continue;
-    const frame = mapping_find(mapping, i);
+    const frame = mapping_find_data(mapping, i);
     if (frame === 0) continue;
     const entry = file_entry(vma, frame, false);
     pte_set(slot, entry);

@@ -29,7 +29,7 @@ import { frame_put } from '../machine/frames.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
 import { pte_get, pte_slot } from '../machine/page_table.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../machine/vcpu.layout.ts';
-import { mapping_find, mapping_get, mapping_punch, mapping_put, mapping_sync } from '../vfs/mapping.ts';
+import { mapping_find_data, mapping_get, mapping_punch, mapping_put, mapping_sync } from '../vfs/mapping.ts';
 import { FAULT_OOM, FAULT_SIGBUS, fault_locked } from './fault.ts';
 import {
   Mm,
@@ -274,7 +274,7 @@ function resident(mm: Ptr<'Mm'>, vma: V, address: number): boolean {
   if (slot !== 0 && pte_get(slot) !== 0) return true;
   const mapping = Vma.mapping.get(vma);
   if (mapping === 0) return false;
-  const frame = mapping_find(mapping, Vma.pgoff.get(vma) + (address - Vma.start.get(vma)) / 4096);
+  const frame = mapping_find_data(mapping, Vma.pgoff.get(vma) + (address - Vma.start.get(vma)) / 4096);
   if (frame !== 0) frame_put(frame);
   return frame !== 0;
 }

@@ -178,26 +178,69 @@ function is_acl(): boolean {
 }
 
 const ACL_VERSION = 2;
+const ACL_USER_OBJ = 1;
+const ACL_USER = 2;
+const ACL_GROUP_OBJ = 4;
+const ACL_GROUP = 8;
+const ACL_MASK = 16;
+const ACL_OTHER = 32;
 /** Bytes of its header, and of an entry: tag, permissions, id. */
 const ACL_HEADER = 4;
 const ACL_ENTRY = 8;
 
-/** An access control list is well formed (acl(5)): 0 when it has no entry, 1 when it has, or -errno. */
+/** Tags of entries (acl(5)); those of USER and GROUP name somebody. */
+const ACL_TAGS: readonly number[] = [ACL_USER_OBJ, ACL_USER, ACL_GROUP_OBJ, ACL_GROUP, ACL_MASK, ACL_OTHER];
+
+/** An access control list's entries are some (posix_acl_from_xattr): their number, or -errno. */
 function check_acl(page: number): number {
   if (value_size === 0) return 0;
   const at = page + VALUE_AT;
   if (value_size < ACL_HEADER) return -EINVAL;
   if (U32[at >> 2] !== ACL_VERSION) return -EOPNOTSUPP;
   if ((value_size - ACL_HEADER) % ACL_ENTRY !== 0) return -EINVAL;
-  return value_size === ACL_HEADER ? 0 : 1;
+  const entries = (value_size - ACL_HEADER) / ACL_ENTRY;
+  for (let i = 0; i < entries; i++) {
+    const tag = acl_word(page, i) & 0xffff;
+    const names_nobody = (tag === ACL_USER || tag === ACL_GROUP) && acl_id(page, i) === 0xffff_ffff;
+    if (!ACL_TAGS.includes(tag) || names_nobody) return -EINVAL;
+  }
+  return entries;
 }
 
-/** Sets or (`entries` 0) removes an access control list. There are none, so nothing changes but the time. */
-function change_acl(inode: Ptr<'Inode'>, entries: number): number {
+/** Tag and permissions of entry `i`, in the low and the high half of a word. */
+function acl_word(page: number, i: number): number {
+  return U32[(page + VALUE_AT + ACL_HEADER + i * ACL_ENTRY) >> 2] as number;
+}
+
+function acl_id(page: number, i: number): number {
+  return U32[(page + VALUE_AT + ACL_HEADER + i * ACL_ENTRY + 4) >> 2] as number;
+}
+
+/** Whether the list has the entries it must have, in order of their tags, and permissions only (posix_acl_valid). */
+function is_valid_acl(page: number, entries: number): boolean {
+  let last = 0;
+  let seen = 0;
+  for (let i = 0; i < entries; i++) {
+    const word = acl_word(page, i);
+    const tag = word & 0xffff;
+    const several = tag === ACL_USER || tag === ACL_GROUP;
+    if (word >>> 16 > 7 || tag < last || (tag === last && !several)) return false;
+    last = tag;
+    seen |= tag;
+  }
+  const needed = ACL_USER_OBJ | ACL_GROUP_OBJ | ACL_OTHER;
+  const needs_mask = (seen & (ACL_USER | ACL_GROUP)) !== 0;
+  return (seen & needed) === needed && (!needs_mask || (seen & ACL_MASK) !== 0);
+}
+
+/**
+ * Sets or (`entries` 0) removes the access control list at `page`. There are none, so nothing changes but the time.
+ */
+function change_acl(inode: Ptr<'Inode'>, page: number, entries: number): number {
   if (inode_operations(inode).has_xattrs !== true || is_symlink(inode)) return -EOPNOTSUPP;
   if (name === ACL_DEFAULT && (Inode.mode.get(inode) & S_IFMT) !== S_IFDIR) return entries === 0 ? 0 : -EACCES;
   if (!owner_or_capable(inode, Task.credentials.get(current))) return -EPERM;
-  if (entries !== 0) return -EOPNOTSUPP;
+  if (entries !== 0) return is_valid_acl(page, entries) ? -EOPNOTSUPP : -EINVAL;
   inode_touch(inode, TOUCH_CTIME);
   return 0;
 }
@@ -215,7 +258,7 @@ const VFS_CAP_REVISION_3 = 0x0300_0000;
 const set: Use = (inode, page) => {
   if (is_acl()) {
     const entries = check_acl(page);
-    return entries < 0 ? entries : change_acl(inode, entries);
+    return entries < 0 ? entries : change_acl(inode, page, entries);
   }
   // An empty value is not looked at here (Linux's vfs_setxattr).
   if (name === CAPABILITY && value_size > 0) {
@@ -275,7 +318,7 @@ const list: Use = (inode, page) => {
 };
 
 const remove: Use = (inode, page) => {
-  if (is_acl()) return change_acl(inode, 0);
+  if (is_acl()) return change_acl(inode, page, 0);
   const allowed = check_permission(inode, MAY_WRITE);
   if (allowed !== 0) return allowed;
   if (!may_change_security(inode)) return -EPERM;

@@ -16,7 +16,7 @@ import type { FrameAddr, Ptr } from '../base/types.ts';
 import { file_inode } from '../fs/anon/attributes.ts';
 import { pipe_claim, pipe_read, pipe_settle } from '../fs/anon/pipe.ts';
 import { F64, I32, U32 } from '../heap/memory.ts';
-import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
+import { arg_hi, arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { KEPT_OFFSETS, keep_at, kept_at, kept_piece } from '../kernel/call_arguments.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_opened, hold_file } from '../kernel/fd_table.ts';
@@ -351,6 +351,11 @@ function check_copied(from: F, to: F): number {
   return Inode.sb.get(from_inode) === Inode.sb.get(to_inode) ? 0 : -EXDEV;
 }
 
+/** Whether the end of a copy from `at` on is no longer a number of 64 bits. A double does not hold large ones exactly. */
+function wraps(at: number): boolean {
+  return BigInt.asUintN(64, BigInt(at)) + ((BigInt(arg_hi(4)) << 32n) | BigInt(arg_lo(4))) >= 2n ** 64n;
+}
+
 /** How much copy_file_range(2) may copy from what the files' sizes say: a count, or -errno. */
 function copied_count(from: Side, to: Side, wanted: number): number {
   const start = (side: Side): number => {
@@ -358,7 +363,6 @@ function copied_count(from: Side, to: Side, wanted: number): number {
     return side.offset <= BELOW_ZERO ? side.offset - BELOW_ZERO : side.offset;
   };
   const [a, b] = [start(from), start(to)];
-  const wraps = (at: number): boolean => (at < 0 ? at + wanted >= 0 : at + wanted >= 2 ** 64);
   if (wraps(a) || wraps(b)) return -EOVERFLOW;
   const inode = file_inode(from.file);
   const size = Inode.size.get(inode);

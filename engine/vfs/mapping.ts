@@ -18,7 +18,7 @@ import { lock, try_lock, unlock } from '../heap/lock.ts';
 import { MAPPING_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 import { slab } from '../heap/slab.ts';
-import { FRAME_CACHE, FRAME_DIRTY, FRAME_WRITEBACK, FrameInfo } from '../machine/frame.layout.ts';
+import { FRAME_CACHE, FRAME_DIRTY, FRAME_RESERVED, FRAME_WRITEBACK, FrameInfo } from '../machine/frame.layout.ts';
 import {
   frame_alloc,
   frame_alloc_uninitialized,
@@ -124,12 +124,39 @@ export function mapping_find(mapping: Ptr<'Mapping'>, index: number): FrameAddr 
   return frame;
 }
 
-/** The lowest cached page number from `index` on, or -1. */
-export function mapping_next(mapping: Ptr<'Mapping'>, index: number): number {
+/** As `mapping_find`, but 0 for a page that is only reserved (Linux: one that is not uptodate). */
+export function mapping_find_data(mapping: Ptr<'Mapping'>, index: number): FrameAddr {
+  const frame = mapping_find(mapping, index);
+  if (frame === 0 || !is_reserved(frame)) return frame;
+  frame_put(frame);
+  return 0 as FrameAddr;
+}
+
+/** The lowest number from `index` on of a cached page that holds data, and is not only reserved, or -1. */
+export function mapping_next_data(mapping: Ptr<'Mapping'>, index: number): number {
   lock(Mapping.lock.at(mapping), MAPPING_LOCK);
-  const next = tree_next(mapping, index);
+  let next = tree_next(mapping, index);
+  while (next >= 0 && is_reserved(tree_find(mapping, next))) next = tree_next(mapping, next + 1);
   unlock(Mapping.lock.at(mapping), MAPPING_LOCK);
   return next;
+}
+
+/** Makes a page part of a memory file's storage without data (fallocate(2)): 0 or -errno as from `mapping_page`. */
+export function mapping_reserve(mapping: Ptr<'Mapping'>, index: number): number {
+  lock(Mapping.lock.at(mapping), MAPPING_LOCK);
+  let result = 0;
+  if (index > MAPPING_MAX_INDEX) result = -EFBIG;
+  else if (tree_find(mapping, index) === 0) {
+    const frame = fill(mapping, index);
+    if (frame < 0) result = frame;
+    else FrameInfo.flags.or(frame_info(frame as FrameAddr), FRAME_DIRTY | FRAME_RESERVED);
+  }
+  unlock(Mapping.lock.at(mapping), MAPPING_LOCK);
+  return result;
+}
+
+function is_reserved(frame: FrameAddr): boolean {
+  return (FrameInfo.flags.load(frame_info(frame)) & FRAME_RESERVED) !== 0;
 }
 
 /**
@@ -149,6 +176,8 @@ export function mapping_fault(mapping: Ptr<'Mapping'>, index: number, for_write:
   lock(Mapping.lock.at(mapping), MAPPING_LOCK);
   const inside = index * 4096 < Mapping.size.get(mapping);
   const frame = inside ? page_locked(mapping, index, for_write) : -ENXIO;
+  // Whoever maps a page can write it, or has seen that it is zeros.
+  if (frame > 0 && is_reserved(frame as FrameAddr)) holds_data(frame as FrameAddr);
   unlock(Mapping.lock.at(mapping), MAPPING_LOCK);
   return frame;
 }
@@ -192,7 +221,14 @@ function fill(mapping: Ptr<'Mapping'>, index: number): FrameAddr | number {
 
 function mark_dirty(frame: FrameAddr): void {
   const info = frame_info(frame);
-  if ((FrameInfo.flags.load(info) & FRAME_DIRTY) === 0) FrameInfo.flags.or(info, FRAME_DIRTY);
+  const flags = FrameInfo.flags.load(info) & (FRAME_DIRTY | FRAME_RESERVED);
+  if (flags === FRAME_DIRTY) return;
+  FrameInfo.flags.or(info, FRAME_DIRTY);
+  if (flags !== 0) holds_data(frame);
+}
+
+function holds_data(frame: FrameAddr): void {
+  FrameInfo.flags.and(frame_info(frame), ~FRAME_RESERVED);
 }
 
 /** Sets the file's size after it grew by a write. */
@@ -246,7 +282,7 @@ export function mapping_invalidate(mapping: Ptr<'Mapping'>): void {
 function remove_page(mapping: Ptr<'Mapping'>, index: number): void {
   const frame = tree_remove(mapping, index);
   if (frame === 0) return;
-  FrameInfo.flags.and(frame_info(frame), ~(FRAME_CACHE | FRAME_DIRTY | FRAME_WRITEBACK));
+  FrameInfo.flags.and(frame_info(frame), ~(FRAME_CACHE | FRAME_DIRTY | FRAME_WRITEBACK | FRAME_RESERVED));
   MachineHeader.cached_pages.add(MACHINE, -1);
   frame_put(frame);
   operations_of(mapping).charge?.(mapping, -1);

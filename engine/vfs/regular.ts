@@ -24,7 +24,7 @@ import {
   mapping_find,
   mapping_get,
   mapping_grow,
-  mapping_next,
+  mapping_next_data,
   mapping_page,
   mapping_put,
   mapping_sync,
@@ -244,8 +244,8 @@ function seek_page(inode: I, offset: number, size: number, want_data: boolean): 
   const mapping = inode_mapping(inode);
   if (mapping === 0) return -ENOMEM;
   let index = Math.floor(offset / 4096);
-  if (want_data) index = mapping_next(mapping, index);
-  else while (mapping_next(mapping, index) === index) index++;
+  if (want_data) index = mapping_next_data(mapping, index);
+  else while (mapping_next_data(mapping, index) === index) index++;
   if (index < 0) return -ENXIO;
   const at = Math.max(offset, index * 4096);
   if (at < size) return at;

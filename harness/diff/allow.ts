@@ -130,6 +130,14 @@ function no_process_as_descriptor(call: Call): string {
   return found;
 }
 
+/** The CPU clock of a process by its number (clock_getcpuclockid(3)), which may exist in one kernel only. */
+function no_clock_of_another(call: Call): string {
+  const HIGHEST_PID = 1n << 22n;
+  const clock = BigInt.asIntN(32, value_of(call, 'clockid'));
+  const number = ~(clock >> 3n);
+  return clock < 0n && number > 0n && number <= HIGHEST_PID ? 'the clock of a process that is not its own' : '';
+}
+
 /** Descriptions (or rows, with all their variants) that may run, each with rules of its own. */
 const ALLOWED: ReadonlyMap<string, readonly Rule[]> = new Map<string, readonly Rule[]>([
   ...all('read', 'write', 'readv', 'writev', 'pread64', 'pwrite64', 'preadv', 'pwritev', 'preadv2', 'pwritev2'),
@@ -165,8 +173,12 @@ const ALLOWED: ReadonlyMap<string, readonly Rule[]> = new Map<string, readonly R
   ...all('poll', 'ppoll', 'select', 'pselect6', 'epoll_create', 'epoll_create1', 'epoll_ctl', 'epoll_wait'),
   ...all('epoll_pwait', 'epoll_pwait2', 'eventfd', 'eventfd2', 'inotify_init', 'inotify_init1'),
   ...all('inotify_add_watch', 'inotify_rm_watch', 'read$inotify'),
-  ...all('nanosleep', 'clock_nanosleep', 'clock_gettime', 'clock_getres', 'gettimeofday', 'time', 'times', 'alarm'),
-  ...all('getitimer', 'setitimer', 'timer_create', 'timer_settime', 'timer_gettime', 'timer_getoverrun'),
+  ...all('nanosleep', 'gettimeofday', 'time', 'times', 'alarm'),
+  ['clock_nanosleep', [no_clock_of_another]],
+  ['clock_gettime', [no_clock_of_another]],
+  ['clock_getres', [no_clock_of_another]],
+  ['timer_create', [no_clock_of_another]],
+  ...all('getitimer', 'setitimer', 'timer_settime', 'timer_gettime', 'timer_getoverrun'),
   ...all('timer_delete', 'timerfd_create', 'timerfd_settime', 'timerfd_gettime'),
   ['rt_sigaction', [handler_is_standard]],
   ...all('rt_sigprocmask', 'rt_sigpending', 'rt_sigtimedwait', 'rt_sigsuspend', 'pause', 'sigaltstack'),

@@ -20,6 +20,7 @@ import {
   mapping_grow,
   mapping_page,
   mapping_punch,
+  mapping_reserve,
   mapping_truncate,
   register_mapping_kind,
 } from '../../vfs/mapping.ts';
@@ -165,9 +166,8 @@ export function memory_allocate(inode: I, mode: number, offset: number, length: 
 function reserve_pages(mapping: Ptr<'Mapping'>, offset: number, end: number): number {
   const last = Math.ceil(end / 4096);
   for (let index = Math.floor(offset / 4096); index < last; index++) {
-    const frame = mapping_page(mapping, index, true);
-    if (frame < 0) return frame;
-    frame_put(frame as FrameAddr);
+    const reserved = mapping_reserve(mapping, index);
+    if (reserved < 0) return reserved;
   }
   return 0;
 }

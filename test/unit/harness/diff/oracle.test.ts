@@ -34,6 +34,11 @@ linux_test('random programs differ in known ways only', () => {
   assert.ok(session.counts.calls > PROGRAMS);
 });
 
+const MEMFD = 'r0 = memfd_create(&(0x7f0000000000)="00", 0x0)';
+const SEEKS: readonly string[] = [0x3, 0x4].flatMap((whence) =>
+  [0x0, 0x2001, 0x3000].map((offset) => `lseek(r0, 0x${offset.toString(16)}, 0x${whence})`),
+);
+
 /** Programs that once showed a difference. */
 const EQUAL: readonly (readonly string[])[] = [
   ['socketpair(0x1, 0x0, 0x0, &(0x7f0000000000))'],
@@ -113,6 +118,25 @@ const EQUAL: readonly (readonly string[])[] = [
   ['r0 = socket$unix(0x1, 0x5, 0x0)', 'recvfrom(r0, &(0x7f0000000000), 0x0, 0x1, 0x0, 0x0)'],
   ['recvfrom(0xffffffffffffffff, 0xffffffffffffffff, 0x0, 0x0, 0x0, 0x0)'],
   ['newfstatat(0xffffffffffffff9c, 0x0, &(0x7f0000000100), 0x1000)'],
+  [MEMFD, 'fallocate(r0, 0x0, 0x0, 0xb833)', 'lseek(r0, 0x0, 0x4)', 'lseek(r0, 0x0, 0x3)'],
+  [MEMFD, 'fallocate(r0, 0x0, 0x0, 0x5000)', 'pwrite64(r0, &(0x7f0000000180)="0c", 0x1, 0x2001)', ...SEEKS],
+  [
+    MEMFD,
+    'fallocate(r0, 0x0, 0x0, 0x5000)',
+    'pread64(r0, &(0x7f0000000180)=""/64, 0x40, 0x1000)',
+    'mmap(&(0x7f0000fe6000/0x5000)=nil, 0x5000, 0x3, 0x11, r0, 0x0)',
+    'futex(&(0x7f0000fe8000), 0x1, 0x1, 0x0, 0x0, 0x0)',
+    'mincore(&(0x7f0000fe6000/0x5000)=nil, 0x5000, &(0x7f0000000000)=""/8)',
+    ...SEEKS,
+  ],
+  [
+    'r0 = set_tid_address(0x0)',
+    'r1 = pidfd_open(r0, 0x0)',
+    `fsetxattr(r1, &(0x7f0000000100)='system.posix_acl_access\x00', &(0x7f00000000c0)="02"/36, 0x24, 0x0)`,
+  ],
+  ...['copy_file_range(r0, 0x0, r0, 0x0, 0xffffffffffffffff, 0x0)', 'copy_file_range(r0, 0x0, r0, 0x0, 0x0, 0x0)'].map(
+    (call) => [MEMFD, call],
+  ),
 ];
 
 linux_test('programs that differed once do no longer', () => {
