@@ -78,5 +78,7 @@ export const ERESTART_RESTARTBLOCK = 516;
 export const BLOCKED = -0x10000;
 /** The wait has just been enrolled: call the handler again before sleeping, so that no wake is lost. */
 export const RETRY = -0x10001;
+/** The call's slice is over and its progress is kept: let others run, then call the handler again (kernel/long_call.ts). */
+export const PREEMPTED = -0x10003;
 /** The handler replaced the register state itself (execve, rt_sigreturn, exit): leave rax alone. */
 export const NO_RESULT = -0x10002;

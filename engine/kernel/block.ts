@@ -14,7 +14,7 @@
  * A timeout is an absolute deadline, kept in Task.syscall_deadline over all entries: set it with `set_deadline` or
  * `set_timeout`, test it with `deadline_passed` before waiting.
  */
-import { BLOCKED, ENOMEM, ERESTARTSYS, RETRY } from '../abi/errno.ts';
+import { BLOCKED, ENOMEM, ERESTARTSYS, PREEMPTED, RETRY } from '../abi/errno.ts';
 import type { Ptr } from '../base/types.ts';
 import { WAKE_TASK, WaitEntry, wait_enrol, wait_leave, wait_looks, wake } from '../heap/wait_queue.ts';
 import { monotonic_ns } from '../time/clock.ts';
@@ -28,9 +28,9 @@ register_timer(TIMER_TASK_DEADLINE, (owner) => {
   wake_task(owner as Ptr<'Task'>);
 });
 
-/** Whether the call that a handler answers for waits: BLOCKED or RETRY. */
+/** Whether the call that a handler answers for goes on later: BLOCKED, RETRY or PREEMPTED. */
 export function is_waiting(result: number): boolean {
-  return result === BLOCKED || result === RETRY;
+  return result === BLOCKED || result === RETRY || result === PREEMPTED;
 }
 
 /** Whether a signal, or the end of the process, waits for the current task. */

@@ -42,6 +42,8 @@ export const KernelRoot = l.done(
     /** Guest instructions after which the machine ends, Infinity none; and how many were retired. */
     fuel_limit: l.f64('guarded by boot'),
     retired: l.f64('guarded by tasklist'),
+    /** How much of that is work of long system calls. */
+    worked: l.f64('guarded by tasklist'),
     /** Tasks ever created (/proc/stat processes). */
     forks: l.atomic(),
     hostname_length: l.u32('guarded by tasklist'),

@@ -42,6 +42,8 @@ export const RESUME_GUEST = 0;
 export const RESUME_SYSCALL = 1;
 /** The task has never run: do what remains of its creation in its own address space. */
 export const RESUME_START = 2;
+/** In a call that was preempted. */
+export const RESUME_PREEMPTED = 3;
 
 const l = layout('Task');
 export const Task = l.done(

@@ -164,6 +164,8 @@ export const Vcpu = l.done(
     region_bytes: l.f64('owner'),
     /** 1 while a region is being made: for samplers, which read it at any moment. */
     translating: l.u32('owner'),
+    /** Work of long system calls that no clock has in it yet, ns: kernel/long_call.ts. */
+    work: l.f64('owner'),
   },
   4096,
 );

@@ -24,6 +24,7 @@ import { kcov_enter_machine, kcov_pause, kcov_resume } from '../kernel/kcov.ts';
 import { kcov_deliver } from '../kernel/kcov_trace.ts';
 import { KernelRoot, MACHINE_RUNS, Scheduler } from '../kernel/kernel.layout.ts';
 import { kernel_root, machine_ended } from '../kernel/kernel.ts';
+import { SLICE_WORK, take_work } from '../kernel/long_call.ts';
 import {
   commit_state,
   enqueue,
@@ -38,6 +39,7 @@ import { stop_current } from '../kernel/stop.ts';
 import '../kernel/task_parts.ts';
 import {
   RESUME_GUEST,
+  RESUME_PREEMPTED,
   RESUME_START,
   RESUME_SYSCALL,
   TASK_BLOCKED,
@@ -66,7 +68,14 @@ import {
   type Platform,
   type PlatformHooks,
 } from '../platform/platform.ts';
-import { enter_syscall, resume_syscall, SYSCALL_BLOCKED, SYSCALL_RESUME } from '../syscalls/dispatch.ts';
+import {
+  continue_syscall,
+  enter_syscall,
+  resume_syscall,
+  SYSCALL_BLOCKED,
+  SYSCALL_PREEMPTED,
+  SYSCALL_RESUME,
+} from '../syscalls/dispatch.ts';
 import { advance_virtual, clock_is_virtual, monotonic_ns, read_monotonic_ns } from '../time/clock.ts';
 import { timers_run } from '../time/timer.ts';
 import { deliver_exception, deliver_fault } from './exceptions.ts';
@@ -83,6 +92,8 @@ export const RUN_PANICKED = 3;
 
 /** System calls in one slice before the task yields its vCPU: fuel does not count time spent in the kernel. */
 const SLICE_SYSCALLS = 4000;
+/** What an ordinary one of them takes: long ones count as several. */
+const SYSCALL_NS = SLICE_WORK / SLICE_SYSCALLS;
 
 /** Result of the last `hooks.syscall` on this thread; whether the call blocked. */
 let syscall_result = 0;
@@ -127,6 +138,7 @@ export const platform_hooks: PlatformHooks = {
     if (KCOV) kcov_deliver();
     slice_syscalls++;
     if (syscall_result !== SYSCALL_RESUME || slice_syscalls > SLICE_SYSCALLS) return 1;
+    if (Vcpu.work.get(current_vcpu) >= SLICE_WORK) return 1;
     safe_point(current_vcpu);
     enter_guest(current_vcpu);
     return 0;
@@ -150,6 +162,7 @@ export function run_vcpu(index: number, platform: Platform, may_sleep: boolean):
   set_current(0 as Ptr<'Task'>, 0 as Ptr<'CpuState'>, vcpu);
   Scheduler.online.add(scheduler, 1);
   if (KCOV) kcov_enter_machine();
+  syscall_result = SYSCALL_RESUME;
   slices_left = may_sleep ? Number.POSITIVE_INFINITY : TURN_SLICES;
   turn_end = may_sleep || clock_is_virtual() ? Number.POSITIVE_INFINITY : monotonic_ns() + TURN_NS;
   account_idle();
@@ -209,6 +222,7 @@ function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Pt
   account_start(task);
   activate_memory(vcpu);
   const stays = resume_blocked_call() && run_guest(index, vcpu, platform);
+  account_work();
   if (untimed !== 0) move_time();
   set_faults(0);
   Vcpu.task.store(vcpu, 0);
@@ -219,6 +233,7 @@ function run_task(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform, task: Pt
 /** Guest code and the work between its runs. False: the task is gone from this vCPU; true: its slice is over. */
 function run_guest(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform): boolean {
   for (;;) {
+    if (syscall_result === SYSCALL_PREEMPTED) return preempt_current(index);
     if (!return_work()) return false;
     if (take_interrupts(vcpu)) {
       Vcpu.interrupt.or(vcpu, INTERRUPT_STOP);
@@ -228,6 +243,7 @@ function run_guest(index: number, vcpu: Ptr<'Vcpu'>, platform: Platform): boolea
     const reason = run_slice(vcpu, platform);
     if (reason === EXIT_SYSCALL) {
       if (syscall_result === SYSCALL_BLOCKED && !block_current()) return false;
+      if (syscall_result === SYSCALL_PREEMPTED) continue;
     } else if (reason === EXIT_FAULT || reason === EXIT_EXCEPTION) deliver(reason, vcpu);
     else if (reason !== EXIT_FUEL && reason !== EXIT_INTERRUPT) panic(`unknown exit reason ${reason}`);
     if (machine_ended() !== MACHINE_RUNS) {
@@ -270,13 +286,24 @@ function run_slice(vcpu: Ptr<'Vcpu'>, platform: Platform): ExitReason {
   Vcpu.retired.set(vcpu, Vcpu.retired.get(vcpu) + retired);
   if (reason === EXIT_FUEL) Vcpu.slices.set(vcpu, Vcpu.slices.get(vcpu) + 1);
   untimed += retired;
+  account_work();
   // A sampler's interrupt is no event of the machine: virtual time moves where it would without.
   if (reason !== EXIT_INTERRUPT || Vcpu.interrupt.load(vcpu) !== INTERRUPT_PROFILE) move_time();
   KernelRoot.retired.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + retired);
   return reason;
 }
 
-/** Virtual time takes in what guest code has run. */
+/** Takes the work of long calls into virtual time, the machine's fuel and the slice. */
+function account_work(): void {
+  const work = take_work();
+  if (work === 0) return;
+  untimed += work;
+  slice_syscalls += Math.floor(work / SYSCALL_NS);
+  KernelRoot.retired.set(kernel_root(), KernelRoot.retired.get(kernel_root()) + work);
+  KernelRoot.worked.set(kernel_root(), KernelRoot.worked.get(kernel_root()) + work);
+}
+
+/** Virtual time takes in what guest code and long calls have run. */
 function move_time(): void {
   advance_virtual(untimed);
   untimed = 0;
@@ -338,15 +365,26 @@ function resume_blocked_call(): boolean {
     return true;
   }
   set_faults(Task.fail_nth.get(current));
-  enter_again();
+  enter_again(resume === RESUME_PREEMPTED);
   return syscall_result !== SYSCALL_BLOCKED || block_current();
 }
 
-/** Enters the handler of the blocked call. */
-function enter_again(): void {
+/** Enters the handler of the call again, which was blocked or preempted. */
+function enter_again(preempted = false): void {
   if (KCOV) kcov_resume(current);
-  syscall_result = resume_syscall();
+  syscall_result = preempted ? continue_syscall() : resume_syscall();
   if (KCOV) kcov_pause();
+}
+
+/** The current task's slice ends in the middle of a call. True: it stays runnable. */
+function preempt_current(index: number): boolean {
+  syscall_result = SYSCALL_RESUME;
+  Task.resume.set(current, RESUME_PREEMPTED);
+  Task.fail_nth.set(current, faults_countdown);
+  account_work();
+  move_time();
+  if (!end_slice(index)) account_stop(current);
+  return true;
 }
 
 /** Puts the current task to sleep. True: a wake came first and its call has ended after all. */

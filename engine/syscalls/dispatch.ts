@@ -8,12 +8,13 @@
  *   SYSCALL_RESUME   the call has ended and nothing is pending: go on with the guest
  *   SYSCALL_WORK     the call has ended: look at pending work before the guest runs again
  *   SYSCALL_BLOCKED  the wait is enrolled, rax still holds the number: drop the task
+ *   SYSCALL_PREEMPTED  the slice is over in the middle of the call: let others run, then `continue_syscall`
  *
  * `Task.syscall_number` is the number from the first entry until the call has ended, and plays the part
  * of Linux's orig_rax: after -ERESTART* it stays, rax holds the internal code, and signal delivery turns
  * both into a restart or EINTR and sets it to -1. After every other end it is -1.
  */
-import { BLOCKED, ENOSYS, ERESTART_RESTARTBLOCK, ERESTARTSYS, NO_RESULT, RETRY } from '../abi/errno.ts';
+import { BLOCKED, ENOSYS, ERESTART_RESTARTBLOCK, ERESTARTSYS, NO_RESULT, PREEMPTED, RETRY } from '../abi/errno.ts';
 import { SYSCALL_LIMIT } from '../abi/syscall_names.ts';
 import { assert, CHECKED } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
@@ -29,6 +30,7 @@ import { SYSCALLS } from './table.ts';
 export const SYSCALL_RESUME = 0;
 export const SYSCALL_WORK = 1;
 export const SYSCALL_BLOCKED = 2;
+export const SYSCALL_PREEMPTED = 3;
 
 /** What a tracer is told. It runs on the vCPU, as the current task. */
 export interface SyscallTracer {
@@ -76,6 +78,11 @@ export function resume_syscall(): number {
   return run_handler(task, Task.syscall_number.get(task));
 }
 
+/** Enters the handler of the current task's preempted call again. */
+export function continue_syscall(): number {
+  return run_handler(current, Task.syscall_number.get(current));
+}
+
 /** What the call has left behind: places in queues, references to files, kept arguments. */
 function give_back(task: Ptr<'Task'>, failed: boolean): void {
   const leftovers = Task.call_leftovers.get(task);
@@ -97,6 +104,7 @@ function run_handler(task: Ptr<'Task'>, number: number): number {
     if (tracer !== null) tracer.block(number);
     return SYSCALL_BLOCKED;
   }
+  if (result === PREEMPTED) return SYSCALL_PREEMPTED;
   if (Task.call_leftovers.get(task) !== 0) give_back(task, result < 0);
   if (tracer !== null) tracer.leave(number, result);
   if (result === NO_RESULT) {

@@ -6,7 +6,19 @@
  * an offset that moves by what was written. Progress over blocks is in Task.syscall_progress, the offsets are kept.
  */
 
-import { EAGAIN, EBADF, EFAULT, EINVAL, EISDIR, ENOMEM, EOVERFLOW, EPIPE, ESPIPE, EXDEV, RETRY } from '../abi/errno.ts';
+import {
+  EAGAIN,
+  EBADF,
+  EFAULT,
+  EINVAL,
+  EISDIR,
+  ENOMEM,
+  EOVERFLOW,
+  EPIPE,
+  ESPIPE,
+  EXDEV,
+  PREEMPTED,
+} from '../abi/errno.ts';
 import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_NONBLOCK } from '../abi/fcntl.ts';
 import { IN_ACCESS } from '../abi/inotify.ts';
 import { POLLERR, POLLIN, POLLOUT } from '../abi/poll.ts';
@@ -17,9 +29,11 @@ import { file_inode } from '../fs/anon/attributes.ts';
 import { pipe_claim, pipe_read, pipe_settle } from '../fs/anon/pipe.ts';
 import { F64, I32, U32 } from '../heap/memory.ts';
 import { arg_hi, arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
+import { is_waiting, signal_pending } from '../kernel/block.ts';
 import { KEPT_OFFSETS, keep_at, kept_at, kept_piece } from '../kernel/call_arguments.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_opened, hold_file } from '../kernel/fd_table.ts';
+import { slice_is_over } from '../kernel/long_call.ts';
 import { siginfo_user } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
@@ -52,6 +66,7 @@ import {
   AT_POSITION,
   block,
   block_transfer,
+  charge_piece,
   import_iovec,
   io,
   is_nonblocking,
@@ -129,11 +144,11 @@ function move(from: Side, to: Side, count: number, nonblocking: boolean, keep: b
   }
   const result = frames.length === 0 && count > 0 ? -ENOMEM : move_through(frames, from, to, count, nonblocking, keep);
   for (const frame of frames) frame_put(frame as FrameAddr);
-  if (result === RETRY && !keep_ends(from, to)) return Task.syscall_progress.get(current) || -ENOMEM;
+  if (is_waiting(result) && !keep_ends(from, to)) return Task.syscall_progress.get(current) || -ENOMEM;
   return result;
 }
 
-/** Before a wait: keeps both files, and the offsets that the call began at. False when the heap is exhausted. */
+/** Before a wait, or others run: keeps both files, and the offsets that the call began at. False when the heap is exhausted. */
 function keep_ends(from: Side, to: Side): boolean {
   if (!hold_file(from.fd, from.file) || !hold_file(to.fd, to.file)) return false;
   if ((from.offset === AT_POSITION && to.offset === AT_POSITION) || kept_piece(KEPT_OFFSETS) !== 0) return true;
@@ -171,6 +186,14 @@ function move_through(
     if (m < 0) return done > 0 ? done : m;
     done += m;
     if (keep) return done;
+    charge_piece(from.file, n);
+    charge_piece(to.file, m);
+    // Any signal cuts it short (Linux's splice_from_pipe_next).
+    if (done < count && signal_pending()) return done;
+    if (done < count && slice_is_over()) {
+      Task.syscall_progress.set(current, done);
+      return PREEMPTED;
+    }
   }
   return done;
 }
@@ -383,8 +406,11 @@ function sys_copy_file_range(): number {
   if (to.offset === OFFSET_FAULT) return -EFAULT;
   if (arg_lo(5) !== 0) return -EINVAL;
   const checked = check_copied(in_file, out_file);
-  const count = checked < 0 ? checked : copied_count(from, to, arg_u64(4));
+  let count = checked < 0 ? checked : copied_count(from, to, arg_u64(4));
+  // Where it goes on after others have run, what it is to copy is known.
+  if (Task.syscall_progress.get(current) > 0) count = Task.syscall_aux.get(current);
   if (count <= 0) return count;
+  Task.syscall_aux.set(current, Math.min(count, MAX_RW_COUNT));
   const moved = move(from, to, Math.min(count, MAX_RW_COUNT), false, false);
   const stored = store_offset(in_address, from.offset, moved) || store_offset(out_address, to.offset, moved);
   return stored < 0 ? stored : moved;

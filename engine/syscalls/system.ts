@@ -3,7 +3,7 @@
  */
 
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, CAP_SYSLOG } from '../abi/capability.ts';
-import { EFAULT, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
+import { EFAULT, EINVAL, EPERM, ESRCH, PREEMPTED } from '../abi/errno.ts';
 import {
   RLIM_INFINITY,
   RLIM_NLIMITS,
@@ -18,9 +18,11 @@ import {
 } from '../abi/resource.ts';
 import { KERNEL_NAME, KERNEL_RELEASE, KERNEL_VERSION, MACHINE_NAME } from '../abi/utsname.ts';
 import type { Ptr } from '../base/types.ts';
+import { random_pieces } from '../fs/dev/memory_devices.ts';
 import { bytes_copy } from '../heap/bytes.ts';
 import { U8 } from '../heap/memory.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
+import { signal_pending } from '../kernel/block.ts';
 import { group_cpu_ns, task_cpu_ns } from '../kernel/cpu_time.ts';
 import { capable } from '../kernel/credentials.ts';
 import { current } from '../kernel/current.ts';
@@ -29,6 +31,7 @@ import { KernelRoot } from '../kernel/kernel.layout.ts';
 import { kernel_root, lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
 import { may_signal } from '../kernel/kill.ts';
 import { apply_memory_limits, group_rlimit, group_rlimit_hard, set_group_rlimit } from '../kernel/limits.ts';
+import { charge, LONG_PIECE, RANDOM_NS, slice_is_over } from '../kernel/long_call.ts';
 import { find_task } from '../kernel/pid.ts';
 import { peak_rss } from '../kernel/resident.ts';
 import {
@@ -45,8 +48,8 @@ import { Task } from '../kernel/task.layout.ts';
 import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { frames_free, frames_total } from '../machine/frames.ts';
 import { monotonic_ns } from '../time/clock.ts';
-import { random_fill } from '../time/random.ts';
 import { full, partial, type SyscallRow } from './row.ts';
+import { io, pin_from, single_buffer, transfer_length } from './transfer.ts';
 
 type Group = Ptr<'ThreadGroup'>;
 
@@ -56,7 +59,6 @@ const UTS_LENGTH = 65;
 const GRND_ALL = 7;
 /** GRND_RANDOM | GRND_INSECURE: not together. */
 const GRND_CONFLICT = 6;
-const RANDOM_CHUNK = 256;
 
 function stage_text(offset: number, text: string): void {
   for (let i = 0; i < text.length; i++) U8[stage() + offset + i] = text.charCodeAt(i);
@@ -231,13 +233,19 @@ function stage_usage(faults: number, voluntary: number, involuntary: number): vo
 function sys_getrandom(): number {
   const flags = arg_u32(2);
   if ((flags & ~GRND_ALL) !== 0 || (flags & GRND_CONFLICT) === GRND_CONFLICT) return -EINVAL;
-  const length = Math.min(arg_u64(1), 0x7fff_f000);
-  let done = 0;
+  single_buffer(arg_u64(0), arg_u64(1));
+  const length = transfer_length();
+  let done = Task.syscall_progress.get(current);
   while (done < length) {
-    const n = Math.min(RANDOM_CHUNK, length - done);
-    random_fill(stage(), n);
-    if (stage_out(arg_u64(0) + done, n) < 0) return done === 0 ? -EFAULT : done;
-    done += n;
+    if (pin_from(done, Math.min(LONG_PIECE, length - done), true) < 0) return done === 0 ? -EFAULT : done;
+    random_pieces(io);
+    done += io.done;
+    if (done === length) break;
+    charge(io.done * RANDOM_NS);
+    if (signal_pending()) return done;
+    if (!slice_is_over()) continue;
+    Task.syscall_progress.set(current, done);
+    return PREEMPTED;
   }
   return done;
 }

@@ -8,7 +8,7 @@
  * nothing was. A blocked write keeps its progress in Task.syscall_progress, and a vector is kept while its call sleeps.
  */
 
-import { EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EIO, ENOMEM, EPIPE } from '../abi/errno.ts';
+import { EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EIO, ENOMEM, EPIPE, PREEMPTED } from '../abi/errno.ts';
 import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_NONBLOCK } from '../abi/fcntl.ts';
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { POLLIN, POLLOUT } from '../abi/poll.ts';
@@ -17,7 +17,7 @@ import { SIGPIPE, SIGXFSZ } from '../abi/signal.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { FILE_POSITION_LOCK } from '../heap/lock_order.ts';
-import { wait_on } from '../kernel/block.ts';
+import { fatal_signal_pending, signal_pending, wait_on } from '../kernel/block.ts';
 import { KeptArgument } from '../kernel/call_arguments.layout.ts';
 import {
   KEPT_TEXT,
@@ -32,6 +32,7 @@ import {
 import { current } from '../kernel/current.ts';
 import { fd_file, hold_file } from '../kernel/fd_table.ts';
 import { rlimit } from '../kernel/limits.ts';
+import { COPY_NS, charge, LONG_PIECE, RANDOM_NS, slice_is_over, TERMINAL_NS } from '../kernel/long_call.ts';
 import { siginfo_user } from '../kernel/siginfo.ts';
 import { send_to_task } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.layout.ts';
@@ -44,11 +45,15 @@ import { is_packet, socket_of, waits_for_target } from '../socket/unix.ts';
 import { File } from '../vfs/file.layout.ts';
 import {
   FILE_KIND_EVENTFD,
+  FILE_KIND_FULL,
   FILE_KIND_INOTIFY,
   FILE_KIND_PIPE,
+  FILE_KIND_PTMX,
+  FILE_KIND_RANDOM,
   FILE_KIND_REGULAR,
   FILE_KIND_SOCKET,
   FILE_KIND_TTY,
+  FILE_KIND_ZERO,
   type FileOperations,
   file_operations,
 } from '../vfs/file.ts';
@@ -201,17 +206,56 @@ export function step(operations: FileOperations, file: Ptr<'File'>, offset: numb
   return n;
 }
 
+/** Tells what a piece of a transfer has cost. */
+export function charge_piece(file: Ptr<'File'>, bytes: number): void {
+  const kind = File.kind.get(file);
+  const is_terminal = kind === FILE_KIND_TTY || kind === FILE_KIND_PTMX;
+  charge(bytes * (is_terminal ? TERMINAL_NS : kind === FILE_KIND_RANDOM ? RANDOM_NS : COPY_NS));
+}
+
+/**
+ * Files whose long transfers any signal cuts short (Linux's read_iter_zero, get_random_bytes_user, iterate_tty_write);
+ * those of others only what ends the process (generic_perform_write).
+ */
+function is_interruptible(file: Ptr<'File'>): boolean {
+  switch (File.kind.get(file)) {
+    case FILE_KIND_ZERO:
+    case FILE_KIND_FULL:
+    case FILE_KIND_RANDOM:
+    case FILE_KIND_TTY:
+    case FILE_KIND_PTMX:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Between two pieces of a transfer, `done` bytes in all: 0 to go on, or what the call answers. */
+function between_pieces(fd: number, file: Ptr<'File'>, piece: number, done: number): number {
+  if (piece < LONG_PIECE) charge_piece(file, piece);
+  if (is_interruptible(file) ? signal_pending() : fatal_signal_pending()) return done;
+  if (!slice_is_over()) return 0;
+  if (!hold_file(fd, file) || !keep_vector()) return done;
+  Task.syscall_progress.set(current, done);
+  return PREEMPTED;
+}
+
 /** Transfers from the file to the buffers described: bytes, -errno, or what `wait_on` answers. */
 export function read_transfer(fd: number, file: Ptr<'File'>, offset: number, nonblocking: boolean): number {
   const operations = file_operations(file);
   const chunk = chunk_of(file);
-  let done = 0;
+  let done = Task.syscall_progress.get(current);
   for (;;) {
     if (pin_from(done, Math.min(chunk, total - done), true) < 0 && total > 0) return done > 0 ? done : -EFAULT;
     const wanted = io.remaining;
     const n = step(operations, file, offset === AT_POSITION ? offset : offset + done, false);
     if (n > 0) done += n;
-    if (n === wanted && n > 0 && done < total) continue;
+    if (n >= LONG_PIECE) charge_piece(file, n);
+    if (n === wanted && n > 0 && done < total) {
+      const answer = between_pieces(fd, file, n, done);
+      if (answer === 0) continue;
+      return answer;
+    }
     if (done > 0 || n !== -EAGAIN || nonblocking) return done > 0 ? done : n;
     return block_transfer(fd, file, operations, POLLIN);
   }
@@ -309,7 +353,12 @@ export function write_transfer(
     io.following = total - done - wanted;
     const n = step(operations, file, offset === AT_POSITION ? offset : offset + done, true);
     if (n > 0) done += n;
-    if (n > 0 && done < total && (n === wanted || (File.mode.get(file) & FMODE_STREAM) !== 0)) continue;
+    if (n >= LONG_PIECE) charge_piece(file, n);
+    if (n > 0 && done < total && (n === wanted || (File.mode.get(file) & FMODE_STREAM) !== 0)) {
+      const answer = between_pieces(fd, file, n, done);
+      if (answer === 0) continue;
+      return answer;
+    }
     if (n === -EPIPE && !quiet) broken_pipe(file);
     if (n !== -EAGAIN || nonblocking) return done > 0 ? done : n;
     Task.syscall_progress.set(current, done);

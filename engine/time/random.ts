@@ -12,6 +12,9 @@ import { TimeRoot } from './time.layout.ts';
 
 /** Host bytes fetched ahead on this thread; a cache of chance, free to be dropped. */
 const POOL_BYTES = 1024;
+/** From this length on they are fetched for the call alone, so many at a time. */
+const BULK_BYTES = 0x1_0000;
+const bulk = new Uint8Array(BULK_BYTES);
 const pool = new Uint8Array(POOL_BYTES);
 let pool_left = 0;
 register_cache('random bytes', () => {
@@ -23,6 +26,14 @@ register_cache('random bytes', () => {
 export function random_fill(address: number, length: number): void {
   const root = time_root();
   if (TimeRoot.seeded.get(root) === 0) {
+    for (; length >= POOL_BYTES; length -= Math.min(length, BULK_BYTES)) {
+      const n = Math.min(length, BULK_BYTES);
+      const part = bulk.subarray(0, n);
+      host_clock().random(part);
+      U8.set(part, address);
+      part.fill(0);
+      address += n;
+    }
     for (let i = 0; i < length; i++) {
       if (pool_left === 0) {
         host_clock().random(pool);
@@ -35,10 +46,13 @@ export function random_fill(address: number, length: number): void {
     return;
   }
   lock(TimeRoot.random_lock.at(root), TIMER_LOCK);
+  const state = TimeRoot.random_state.at(root) >> 2;
+  let i = 0;
+  if ((address & 3) === 0) for (; i + 4 <= length; i += 4) U32[(address + i) >> 2] = next_word(state);
   let word = 0;
-  for (let i = 0; i < length; i++) {
-    if ((i & 3) === 0) word = next_word(TimeRoot.random_state.at(root) >> 2);
-    U8[address + i] = word >>> ((i & 3) * 8);
+  for (let in_word = 0; i < length; i++, in_word++) {
+    if ((in_word & 3) === 0) word = next_word(state);
+    U8[address + i] = word >>> ((in_word & 3) * 8);
   }
   unlock(TimeRoot.random_lock.at(root), TIMER_LOCK);
 }

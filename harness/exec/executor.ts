@@ -77,7 +77,8 @@ export interface PanicInfo {
 }
 
 /**
- * done: every call ended or blocked; hang: the fuel was used up before the program ended; panic: a broken invariant,
+ * done: every call ended, blocked, or had more to transfer than the program has fuel for; hang: the fuel was used up
+ * otherwise before the program ended; panic: a broken invariant,
  * after which the machine was made anew; corrupt: the verification of the reset found a difference.
  */
 export type ExecStatus = 'done' | 'hang' | 'panic' | 'corrupt';

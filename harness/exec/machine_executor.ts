@@ -58,6 +58,11 @@ interface Ran {
   readonly at_rest?: boolean;
 }
 
+/** Whether most of the fuel went into long calls: a transfer of gigabytes takes its time, and ends in time. */
+function is_at_work(): boolean {
+  return KernelRoot.worked.get(kernel_root()) > FUEL / 2;
+}
+
 /** An executor with a machine of its own. Throws where its memory cannot be had. */
 export function create_executor(config: ExecutorConfig = {}): Executor {
   return new MachineExecutor(config);
@@ -164,7 +169,7 @@ class MachineExecutor implements Executor {
       const why = run_vcpu(0, this.platform, false);
       if (why === RUN_PANICKED) return { hang: false, panic: this.panicked() };
       if (this.platform.stopped) return { hang: false, panic: null };
-      if (KernelRoot.timed_out.load(kernel_root()) !== 0) return { hang: true, panic: null };
+      if (KernelRoot.timed_out.load(kernel_root()) !== 0) return { hang: !is_at_work(), panic: null };
       still = this.platform.progress === progress ? still + 1 : 0;
       progress = this.platform.progress;
       if (why === RUN_IDLE || (still >= IDLE_TURNS && (queued_tasks() === 0 || this.main_rests())))

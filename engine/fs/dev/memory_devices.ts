@@ -37,13 +37,18 @@ function zeros(_file: Ptr<'File'>, io: IoCursor): number {
   return io.fill_zero(io.remaining);
 }
 
-function random(_file: Ptr<'File'>, io: IoCursor): number {
-  const total = io.remaining;
+/** Fills what is left of the cursor's pieces with random bytes. */
+export function random_pieces(io: IoCursor): void {
   while (io.remaining > 0) {
     const n = io.piece_length();
     random_fill(io.piece_address(), n);
     io.advance(n);
   }
+}
+
+function random(_file: Ptr<'File'>, io: IoCursor): number {
+  const total = io.remaining;
+  random_pieces(io);
   return total;
 }
 
