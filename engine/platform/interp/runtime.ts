@@ -29,10 +29,36 @@ export const INFO_REASON_SHIFT = 12;
 export const INFO_KIND_SHIFT = 16;
 export const KIND_LOCAL = 0x80; // the kind is the argument
 
-/** Parameters of `leave_region`: cpu, vcpu, fuel, rip, info, kind, a, b, carry. */
-export const LEAVE_PARAMS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i64', 'i32', 'i32', 'i64', 'i64', 'i64'];
-/** Parameters of `leave_point`: cpu, vcpu, fuel, region, kind, a, b, carry. */
-export const POINT_PARAMS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64'];
+type Signature = readonly [params: readonly ValueType[], results: readonly ValueType[]];
+
+const CAS: Signature = [['i32', 'i32', 'i64', 'i64', 'v128'], ['i32']];
+const FLAGS: Signature = [['i32', 'i32', 'i64', 'i64', 'i64', 'v128'], ['i64']];
+
+/**
+ * Types of the functions by name, as regions call them: with one parameter more, a v128 that nobody looks at. JavaScript
+ * cannot call such a function, and for each type that it can V8 compiles a wrapper with every module that imports it
+ * (80 us on Node 20, where a small region takes 20).
+ */
+export const RUNTIME: Readonly<Record<string, Signature>> = {
+  access: [['i32', 'i64', 'i32', 'v128'], ['i32']],
+  stored: [['i32', 'i32', 'i32', 'v128'], []],
+  cas8: CAS,
+  cas16: CAS,
+  cas32: CAS,
+  cas64: CAS,
+  flags_result: FLAGS,
+  flags_aux: FLAGS,
+  leave_region: [['i32', 'i32', 'i32', 'i64', 'i32', 'i32', 'i64', 'i64', 'i64', 'v128'], ['i32']],
+  leave_point: [['i32', 'i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'v128'], ['i32']],
+  original: [[...HANDLER_PARAMS, 'v128'], ['i32']],
+  chain: [[...HANDLER_PARAMS, 'v128'], ['i32']],
+  validate: [['i32', 'i32', 'v128'], ['i32']],
+  region_syscall: [['i32', 'i32', 'i32', 'i64', 'v128'], ['i32']],
+};
+
+function declare(m: ModuleBuilder, name: string): FunctionRef {
+  return m.declare(name, ...(RUNTIME[name] as Signature));
+}
 
 /** What `access` is told of an access, in one word: point of the region << 11 | size << 1 | write. */
 export const ACCESS_SIZE_SHIFT = 1;
@@ -49,7 +75,7 @@ export function flags_kind(op: number, size: number): number {
  * code changed or somebody wants this vCPU; Vcpu.region_exit says which, and Vcpu.region_point where.
  */
 function define_access(m: ModuleBuilder, shared: Shared): FunctionRef {
-  const f = m.declare('access', ['i32', 'i64', 'i32'], ['i32']);
+  const f = declare(m, 'access');
   const c = m.code(f);
   const [vcpu, address, what] = [0, 1, 2];
   const tag = c.local('i32');
@@ -75,7 +101,7 @@ function define_access(m: ModuleBuilder, shared: Shared): FunctionRef {
 
 /** stored(vcpu, pointer, size): behind a store through what `access` answered: the bounce buffer is written back. */
 function define_stored(m: ModuleBuilder, shared: Shared): FunctionRef {
-  const f = m.declare('stored', ['i32', 'i32', 'i32'], []);
+  const f = declare(m, 'stored');
   const c = m.code(f);
   const [vcpu, pointer, size] = [0, 1, 2];
   c.get(pointer).get(vcpu).i32(Vcpu.bounce.offset).op('i32.add').op('i32.eq').open_if();
@@ -106,13 +132,13 @@ function define_settle(m: ModuleBuilder, result: FunctionRef, aux: FunctionRef):
 
 /** leave_point(cpu, vcpu, fuel, region, kind, a, b, carry): a region gives up in the middle of a block. */
 function define_leave_point(m: ModuleBuilder, shared: Shared, leave_region: FunctionRef): FunctionRef {
-  const f = m.declare('leave_point', POINT_PARAMS, ['i32']);
+  const f = declare(m, 'leave_point');
   const c = m.code(f);
-  const [cpu, vcpu, fuel, region, kind, a, b, carry] = [0, 1, 2, 3, 4, 5, 6, 7];
+  const [cpu, vcpu, fuel, region, kind, a, b, carry, mark] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
   const info = c.local('i32');
   c.get(region).get(vcpu).call(shared.imports.point).set(info);
   c.get(cpu).get(vcpu).get(fuel).get(vcpu).op('i64.load', Vcpu.region_rip.offset).get(info);
-  c.get(kind).get(a).get(b).get(carry).return_call(leave_region);
+  c.get(kind).get(a).get(b).get(carry).get(mark).return_call(leave_region);
   m.define(f, c);
   return f;
 }
@@ -127,7 +153,7 @@ function define_leave_region(
   aux: FunctionRef,
   again: FunctionRef,
 ): FunctionRef {
-  const f = m.declare('leave_region', LEAVE_PARAMS, ['i32']);
+  const f = declare(m, 'leave_region');
   const c = m.code(f);
   const [cpu, vcpu, fuel, rip, info, kind, a, b, carry] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
   const reason = c.local('i32');
@@ -174,7 +200,7 @@ function count_leave(c: Code, vcpu: number, reason: number): void {
 
 /** original(op, ...): runs the record by the handler that it had before its code was translated. */
 function define_original(m: ModuleBuilder, shared: Shared, settle: FunctionRef): FunctionRef {
-  const f = m.declare('original', HANDLER_PARAMS, ['i32']);
+  const f = declare(m, 'original');
   const c = m.code(f);
   c.get(VCPU).get(VCPU).op('i64.load', Vcpu.region_refusals.offset).i64(1).op('i64.add');
   c.op('i64.store', Vcpu.region_refusals.offset);
@@ -190,7 +216,7 @@ function define_original(m: ModuleBuilder, shared: Shared, settle: FunctionRef):
  * for as long as the table is there, 50 KB a region, and looks at all of them with each change of it.
  */
 function define_chain(m: ModuleBuilder, handler_type: number): FunctionRef {
-  const f = m.declare('chain', HANDLER_PARAMS, ['i32']);
+  const f = declare(m, 'chain');
   const c = m.code(f);
   dispatch(c, handler_type);
   m.define(f, c);
@@ -210,14 +236,14 @@ function define_again(m: ModuleBuilder, shared: Shared, original: FunctionRef): 
   c.i32(EXIT_FAULT).return().end();
   c.get(cpu).get(rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
   c.get(op).get(cpu).get(vcpu).get(fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
-  c.return_call(original);
+  c.v128(0n).return_call(original);
   m.define(f, c);
   return f;
 }
 
 /** validate(region, vcpu): whether the pages of a region are mapped as they were when it was made. */
 function define_validate(m: ModuleBuilder, shared: Shared): FunctionRef {
-  const f = m.declare('validate', ['i32', 'i32'], ['i32']);
+  const f = declare(m, 'validate');
   const c = m.code(f);
   c.get(0).get(1).call(shared.imports.validate);
   m.define(f, c);
@@ -255,12 +281,22 @@ function extended(ir: Ir, value: Value): Value {
 export const FLAGS_RESULT = flags_routine('flags_result', 'result');
 export const FLAGS_AUX = flags_routine('flags_aux', 'aux');
 
+/** A function of the interpreter's own for regions. */
+function define_forward(m: ModuleBuilder, name: string, target: FunctionRef): FunctionRef {
+  const f = declare(m, name);
+  const c = m.code(f);
+  for (let i = 0; i < m.type_at(target.type).params.length; i++) c.get(i);
+  c.return_call(target);
+  m.define(f, c);
+  return f;
+}
+
 /**
  * region_syscall(cpu, vcpu, fuel, rip): the system call of an instruction that ends at `rip`, with all registers and flags
  * in the register record: 0, or the reason for which guest code is left. Fuel and RIP are then what the sentry made them.
  */
 function define_region_syscall(m: ModuleBuilder, shared: Shared): FunctionRef {
-  const f = m.declare('region_syscall', ['i32', 'i32', 'i32', 'i64'], ['i32']);
+  const f = declare(m, 'region_syscall');
   const c = m.code(f);
   const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
   c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
@@ -290,9 +326,9 @@ export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routi
     define_region_syscall(m, shared),
     shared.commit,
     shared.swap_16,
-    ...Object.values(shared.cas),
-    result,
-    aux,
+    ...Object.values(shared.cas).map((cas) => define_forward(m, cas.name, cas)),
+    define_forward(m, 'flags_result', result),
+    define_forward(m, 'flags_aux', aux),
   ])
     m.export_function(f.name, f);
   m.export_table('table');

@@ -79,7 +79,7 @@ export class FlagState {
   private call(name: 'flags_result' | 'flags_aux'): void {
     this.c.get(CPU);
     this.push_all();
-    this.c.call(this.frame.import(name));
+    this.frame.call(name);
   }
 
   /** Pushes kind and operands. */

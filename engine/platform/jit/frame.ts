@@ -3,12 +3,14 @@
  */
 import { CpuState } from '../../machine/cpu.layout.ts';
 import { Vcpu } from '../../machine/vcpu.layout.ts';
-import type { Code, FunctionRef, Label } from '../../wasm/code.ts';
+import type { Code, Label } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
+import type { Routine } from '../../x86/ir.ts';
 import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_LOCAL, LEAVE_SLOW } from '../interp/runtime.ts';
 import { CPU, VCPU } from '../interp/shared.ts';
 import type { FlagState } from './flag_state.ts';
 import { type Flow, KIND_DYNAMIC } from './flow.ts';
+import type { Imports } from './imports.ts';
 
 function sorted(set: ReadonlySet<number>): number[] {
   return [...set].sort((a, b) => a - b);
@@ -39,6 +41,8 @@ export class Frame {
   readonly a: number;
   readonly b: number;
   readonly carry: number;
+  /** The parameter of functions of the runtime that nobody looks at: it is never set. */
+  private readonly mark: number;
   /** General registers whose upper half is zero. */
   readonly narrow = new Set<number>();
   /** Registers whose locals are ahead of the register record, by number. */
@@ -46,10 +50,10 @@ export class Frame {
   private dirty_xmms = 0;
   private readonly gprs = new Map<number, number>();
   private readonly xmms = new Map<number, number>();
-  private readonly imports: ReadonlyMap<string, FunctionRef>;
+  private readonly imports: Imports;
   private readonly pools = new Map<ValueType, { locals: number[]; used: number }>();
 
-  constructor(c: Code, flow: Flow, imports: ReadonlyMap<string, FunctionRef>) {
+  constructor(c: Code, flow: Flow, imports: Imports) {
     this.c = c;
     this.flow = flow;
     this.imports = imports;
@@ -63,6 +67,7 @@ export class Frame {
     this.a = c.local('i64');
     this.b = c.local('i64');
     this.carry = c.local('i64');
+    this.mark = c.local('v128');
   }
 
   gpr(reg: number): number {
@@ -110,10 +115,22 @@ export class Frame {
     this.dirty_xmms = 0;
   }
 
-  import(name: string): FunctionRef {
-    const f = this.imports.get(name);
-    if (f === undefined) throw new Error(`${name} is not imported`);
-    return f;
+  /** Calls a function of the runtime with the arguments on the stack. */
+  call(name: string): Code {
+    return this.c.get(this.mark).call(this.imports.runtime(name));
+  }
+
+  return_call(name: string): Code {
+    return this.c.get(this.mark).return_call(this.imports.runtime(name));
+  }
+
+  /** Calls a routine of the semantics, or a helper. */
+  call_routine(routine: Routine): Code {
+    return this.c.call(this.imports.routine(routine));
+  }
+
+  call_helper(name: string): Code {
+    return this.c.call(this.imports.helper(name));
   }
 
   /** A local until `free_temporaries`. */
@@ -187,15 +204,19 @@ export class Frame {
   close(number: number): void {
     const { c } = this;
     c.unreachable().end();
-    c.get(CPU).get(VCPU).get(this.fuel).i32(number);
-    this.push_flags().return_call(this.import('leave_point'));
+    if (this.points.rips.length > 0) {
+      c.get(CPU).get(VCPU).get(this.fuel).i32(number);
+      this.push_flags();
+      this.return_call('leave_point');
+    } else c.unreachable();
     c.end();
     c.get(CPU).get(VCPU).get(this.fuel).get(this.rip).get(this.info);
-    this.push_flags().return_call(this.import('leave_region'));
+    this.push_flags();
+    this.return_call('leave_region');
   }
 
-  private push_flags(): Code {
-    return this.c.get(this.kind).get(this.a).get(this.b).get(this.carry);
+  private push_flags(): void {
+    this.c.get(this.kind).get(this.a).get(this.b).get(this.carry);
   }
 
   /** Leaves with RIP in the local `rip`, for `reason` (LEAVE_*), `retired` instructions behind the fuel local. */

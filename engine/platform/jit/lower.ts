@@ -6,7 +6,7 @@
 import { assert } from '../../base/assert.ts';
 import { CpuState } from '../../machine/cpu.layout.ts';
 import { ACCESS_READ, ACCESS_WRITE, Vcpu } from '../../machine/vcpu.layout.ts';
-import type { FunctionRef, Label } from '../../wasm/code.ts';
+import type { Label } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import { SEGMENT_FS } from '../../x86/instruction.ts';
 import type { Value } from '../../x86/ir.ts';
@@ -267,7 +267,7 @@ export class Lower extends Values {
     this.push(s.pointer);
     this.push(s.expected);
     this.push(s.value);
-    this.c.call(this.frame.import(`cas${s.size * 8}`));
+    this.frame.call(`cas${s.size * 8}`);
     this.c.op('i32.eqz').br_if(this.locks.pop() as Label);
     this.c.end();
   }
@@ -325,7 +325,7 @@ export class Lower extends Values {
     c.get(VCPU)
       .get(address)
       .i32((point << ACCESS_POINT_SHIFT) | (size << ACCESS_SIZE_SHIFT) | access);
-    c.call(frame.import('access')).tee(pointer);
+    frame.call('access').tee(pointer);
     frame.give_up_if_zero();
     return pointer;
   }
@@ -355,7 +355,10 @@ export class Lower extends Values {
     c.get(pointer);
     push();
     c.op(s.op);
-    if (s.size > 1) c.get(VCPU).get(pointer).i32(s.size).call(this.frame.import('stored'));
+    if (s.size > 1) {
+      c.get(VCPU).get(pointer).i32(s.size);
+      this.frame.call('stored');
+    }
     c.else();
     c.get(address).op('i32.wrap_i64').get(entry).op('i32.load', TLB_ADDEND).op('i32.add');
     push();
@@ -369,7 +372,8 @@ export class Lower extends Values {
     const { c } = this;
     const local = this.in_local(pointer);
     c.get(VCPU).i32(Vcpu.bounce.offset).op('i32.add').get(local).op('i32.eq').open_if();
-    c.get(VCPU).get(local).i32(size).call(this.frame.import('stored')).end();
+    c.get(VCPU).get(local).i32(size);
+    this.frame.call('stored').end();
   }
 
   // Leaving
@@ -382,20 +386,22 @@ export class Lower extends Values {
         this.leave(LEAVE_EXCEPTION, s.behind);
         return;
       case 'helper':
-        this.call_with_cpu(this.frame.import(s.name), s.args);
+        this.push_with_cpu(s.args);
+        this.frame.call_helper(s.name);
         if (s.result !== null) c.set(this.result(s.result));
         return;
       case 'helper_raise': {
         const vector = this.temporary('i32');
-        this.call_with_cpu(this.frame.import(s.name), s.args);
-        c.tee(vector).i32(0).op('i32.ge_s').open_if();
+        this.push_with_cpu(s.args);
+        this.frame.call_helper(s.name).tee(vector).i32(0).op('i32.ge_s').open_if();
         c.get(VCPU).get(vector).op('i32.store', Vcpu.exception.offset);
         this.leave(LEAVE_EXCEPTION);
         c.end();
         return;
       }
       case 'call':
-        this.call_with_cpu(this.frame.import(s.routine.name), s.args);
+        this.push_with_cpu(s.args);
+        this.frame.call_routine(s.routine);
         if (s.result !== null) c.set(this.result(s.result));
         return;
       case 'branch':
@@ -407,10 +413,10 @@ export class Lower extends Values {
     }
   }
 
-  private call_with_cpu(target: FunctionRef, args: readonly Value[]): void {
+  /** Pushes the register record and arguments. */
+  private push_with_cpu(args: readonly Value[]): void {
     this.c.get(CPU);
     for (const arg of args) this.push(arg);
-    this.c.call(target);
   }
 
   /** Leaves the region at the instruction, or behind it, with everything as it was before it. */

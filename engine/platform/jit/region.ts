@@ -291,11 +291,6 @@ export function is_branch(insn: Insn): boolean {
   return insn.template !== null && (insn.template.form.row.attributes & ATTR_BRANCH) !== 0;
 }
 
-/** Whether the instruction is a translated system call. */
-export function is_syscall(insn: Insn): boolean {
-  return insn.template !== null && insn.template.form.row.semantics === 'syscall';
-}
-
 /** The region around a hot instruction; null where nothing is to be gained. */
 export function build_region(code: CodeView, root: number, limits: RegionLimits): Region | null {
   return new Builder(code, limits).build(root);

@@ -6,7 +6,7 @@ import { CpuState } from '../../machine/cpu.layout.ts';
 import { FLAGS_DEC, FLAGS_INC } from '../../x86/flags.ts';
 import { HELPERS } from '../../x86/helpers.ts';
 import { ATTR_BRANCH, ATTR_PRIVILEGED, ATTR_UNDEFINED, ATTR_X87, type Row } from '../../x86/instruction.ts';
-import { type Form, Ir, type Routine, type Value } from '../../x86/ir.ts';
+import { type Form, Ir, type Value } from '../../x86/ir.ts';
 import { semantics_of } from '../../x86/semantics/all.ts';
 import type { Statement } from '../../x86/statement.ts';
 import { form_of, VARIANTS } from '../interp/forms.ts';
@@ -45,8 +45,6 @@ export interface Template {
   readonly sets_flags: boolean;
   /** `if` statements that do nothing but write flags. */
   readonly flags_only: ReadonlySet<Statement>;
-  readonly helpers: ReadonlySet<string>;
-  readonly routines: ReadonlySet<Routine>;
 }
 
 /** Helpers that touch nothing but scratch and MXCSR. */
@@ -61,8 +59,6 @@ const LEAVES: ReadonlySet<Statement['kind']> = new Set(['load', 'store', 'resolv
 class Analysis {
   readonly copied = new Set<Value>();
   readonly flags_only = new Set<Statement>();
-  readonly helpers = new Set<string>();
-  readonly routines = new Set<Routine>();
   translated = true;
   may_leave = false;
   reads_flags = false;
@@ -134,11 +130,7 @@ class Analysis {
         break;
       case 'helper':
       case 'helper_raise':
-        this.helpers.add(s.name);
         if (!is_scratch_helper(s.name)) this.translated = false;
-        break;
-      case 'call':
-        this.routines.add(s.routine);
         break;
     }
     for (const v of operands_of(s)) this.use(v);
@@ -184,10 +176,10 @@ function make(row: Row, variant: number): Template | null {
   const analysis = new Analysis();
   analysis.run(ir.body);
   if (form.operands.filter((operand) => operand.kind === 'reg').some((o) => o.cls === 'segment')) return null;
-  const { translated, copied, may_leave, reads_flags, sets_flags, flags_only, helpers, routines } = analysis;
+  const { translated, copied, may_leave, reads_flags, sets_flags, flags_only } = analysis;
   const left = !translated || ((row.attributes & ATTR_BRANCH) !== 0 && !BRANCHES.has(row.semantics));
   if (left) return null;
-  return { form, ir, translated, copied, may_leave, reads_flags, sets_flags, flags_only, helpers, routines };
+  return { form, ir, translated, copied, may_leave, reads_flags, sets_flags, flags_only };
 }
 
 /** Branches that regions know how to end a block with. */

@@ -16,69 +16,21 @@ import {
   REGION_TAGS_OFFSET,
   Vcpu,
 } from '../../machine/vcpu.layout.ts';
-import type { Code, FunctionRef, Label } from '../../wasm/code.ts';
+import { Code, type Label } from '../../wasm/code.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
-import type { ValueType } from '../../wasm/opcodes.ts';
-import { HELPERS } from '../../x86/helpers.ts';
 import type { Value } from '../../x86/ir.ts';
 import { RECORD_ENTRY, RECORD_HANDLER, RECORD_POSITION } from '../interp/record.ts';
-import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_PARAMS, LEAVE_SWITCH, POINT_PARAMS } from '../interp/runtime.ts';
+import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_SWITCH } from '../interp/runtime.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
 import { analyse, type Flow, KIND_DYNAMIC } from './flow.ts';
 import { Frame, type Points } from './frame.ts';
+import { Imports } from './imports.ts';
 import { Lower } from './lower.ts';
-import { type Block, is_branch, is_syscall, type Region, successors_of } from './region.ts';
+import { type Block, is_branch, type Region, successors_of } from './region.ts';
 import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
 
 /** 64 KiB pages of the largest machine memory. */
 const MEMORY_PAGES = 65536;
-
-type Signature = readonly [params: readonly ValueType[], results: readonly ValueType[]];
-
-/** What every region may import from the interpreter's module. */
-const RUNTIME: Readonly<Record<string, Signature>> = {
-  access: [['i32', 'i64', 'i32'], ['i32']],
-  stored: [['i32', 'i32', 'i32'], []],
-  cas8: [['i32', 'i32', 'i64', 'i64'], ['i32']],
-  cas16: [['i32', 'i32', 'i64', 'i64'], ['i32']],
-  cas32: [['i32', 'i32', 'i64', 'i64'], ['i32']],
-  cas64: [['i32', 'i32', 'i64', 'i64'], ['i32']],
-  flags_result: [['i32', 'i32', 'i64', 'i64', 'i64'], ['i64']],
-  flags_aux: [['i32', 'i32', 'i64', 'i64', 'i64'], ['i64']],
-  leave_region: [LEAVE_PARAMS, ['i32']],
-  leave_point: [POINT_PARAMS, ['i32']],
-  original: [HANDLER_PARAMS, ['i32']],
-  chain: [HANDLER_PARAMS, ['i32']],
-  validate: [['i32', 'i32'], ['i32']],
-};
-
-/** ... and one with a system call besides: few have any, and each import costs time. */
-const SYSCALL_RUNTIME: Readonly<Record<string, Signature>> = {
-  region_syscall: [['i32', 'i32', 'i32', 'i64'], ['i32']],
-};
-
-function import_all(m: ModuleBuilder, region: Region): Map<string, FunctionRef> {
-  const imports = new Map<string, FunctionRef>();
-  const calls = region.blocks.some((block) => block.insns.some(is_syscall));
-  for (const [name, [params, results]] of Object.entries(calls ? { ...RUNTIME, ...SYSCALL_RUNTIME } : RUNTIME))
-    imports.set(name, m.import_function('runtime', name, params, results));
-  for (const block of region.blocks)
-    for (const { template } of block.insns) {
-      if (template === null) continue;
-      for (const name of template.helpers) {
-        const helper = HELPERS[name];
-        if (imports.has(name) || helper === undefined) continue;
-        const results = helper.result === null ? [] : [helper.result];
-        imports.set(name, m.import_function('helpers', name, ['i32', ...helper.params], results));
-      }
-      for (const { name, params, result } of template.routines) {
-        if (imports.has(name)) continue;
-        const results = result === null ? [] : [result];
-        imports.set(name, m.import_function('runtime', name, ['i32', ...params], results));
-      }
-    }
-  return imports;
-}
 
 /** Indices of the variables that count what a region does. */
 interface Counters {
@@ -144,7 +96,8 @@ class Translator {
   private prologue(number: number): void {
     const { c, frame, region } = this;
     const fall_back = (): void => {
-      c.open_if().get(OP).get(CPU).get(VCPU).get(FUEL).return_call(frame.import('original')).end();
+      c.open_if().get(OP).get(CPU).get(VCPU).get(FUEL);
+      frame.return_call('original').end();
     };
     if (region.pages.size > 1) {
       c.get(VCPU)
@@ -152,7 +105,8 @@ class Translator {
         .get(VCPU)
         .op('i32.load', Vcpu.code_tag.offset);
       c.op('i32.ne').if();
-      c.i32(number).get(VCPU).call(frame.import('validate')).op('i32.eqz');
+      c.i32(number).get(VCPU);
+      frame.call('validate').op('i32.eqz');
       fall_back();
       c.end();
     }
@@ -340,8 +294,8 @@ class Translator {
     this.spend(block);
     lower.flags.make_raw();
     frame.store_flags();
-    c.get(CPU).get(VCPU).get(frame.fuel).i64(block.insns.at(-1)!.next).call(frame.import('region_syscall'));
-    c.tee(reason).open_if().get(reason).return().end();
+    c.get(CPU).get(VCPU).get(frame.fuel).i64(block.insns.at(-1)!.next);
+    frame.call('region_syscall').tee(reason).open_if().get(reason).return().end();
     c.get(VCPU).op('i32.load', Vcpu.fuel.offset).set(frame.fuel);
     c.get(CPU).op('i64.load', CpuState.rip.offset).set(frame.rip);
     frame.load_registers();
@@ -376,7 +330,7 @@ class Translator {
     c.get(CPU).get(frame.rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
     frame.pass_flags();
     c.get(op).get(CPU).get(VCPU).get(frame.fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
-    c.return_call(frame.import('chain'));
+    frame.return_call('chain');
   }
 
   /** The record of the address in the local `rip`, by the jump cache; leaves without one. */
@@ -431,14 +385,13 @@ export function translate(region: Region, place: Place, counted = false): Transl
   const flow = analyse(region, shape.headers);
   const m = new ModuleBuilder();
   m.import_memory('env', 'memory', MEMORY_PAGES);
-  const imports = import_all(m, region);
   const counters = counted ? import_counters(m) : null;
-  const f = m.declare(`region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`, HANDLER_PARAMS, [
-    'i32',
-  ]);
-  const code = m.code(f);
-  const frame = new Frame(code, flow, imports);
+  const code = new Code(HANDLER_PARAMS);
+  const frame = new Frame(code, flow, new Imports(m));
   new Translator(region, shape, flow, frame, place, counters).run();
+  // Behind the imports, which are made while the code is written.
+  const name = `region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`;
+  const f = m.declare(name, HANDLER_PARAMS, ['i32']);
   m.define(f, code);
   m.export_function('f', f);
   return { bytes: m.build(), points: frame.points };
