@@ -1,7 +1,9 @@
 /**
- * The CPU oracle: random snippets on the host CPU and on a machine of ours, compared. The seed of a snippet
- * is `seed + its number`, so any one can be run again by itself.
+ * The CPU oracle: random snippets on the host CPU and in each tier of ours, compared with the host, and the instructions
+ * that the tiers count with each other. The seed of a snippet is `seed + its number`, so any one can be run again by
+ * itself.
  */
+import { setImmediate } from 'node:timers/promises';
 import { decode, new_instruction } from '../../engine/x86/decoder.ts';
 import { disassemble } from '../../engine/x86/disassembler.ts';
 import { ATTR_MMX, ATTR_PRIVILEGED, ATTR_UNDEFINED, ATTR_X87, type Row } from '../../engine/x86/instruction.ts';
@@ -14,12 +16,22 @@ import { window_image } from './values.ts';
 /** Runs snippets, each from the same initial window. */
 export type Executor = (snippets: readonly Generated[], window: Uint8Array) => Outcome[];
 
+/** A way to run snippets. */
+export interface Tier {
+  readonly name: string;
+  /** It runs the snippets whose number is a multiple of this. */
+  readonly every: number;
+  readonly run: Executor;
+  /** Regions translated so far. */
+  regions(): number;
+}
+
 export interface Options {
   readonly seed: number;
   readonly count: number;
   /** Rows to draw instructions from. */
   readonly rows: readonly Row[];
-  readonly executor: Executor;
+  readonly tiers: readonly Tier[];
   /** Stop after so many mismatches. */
   readonly limit: number;
   /** Only one instruction a snippet. */
@@ -28,11 +40,20 @@ export interface Options {
   readonly from?: number;
   /** Further flags of the command that repeats a snippet: the filter, above all. */
   readonly flags?: string;
+  /** Asked after each batch, with what was run so far: whether to go on. */
+  readonly proceed?: (progress: Progress) => boolean;
+}
+
+export interface Progress {
+  /** Snippets. */
+  readonly run: number;
+  readonly differ: number;
 }
 
 export interface Report {
   readonly run: number;
-  readonly compared: number;
+  /** Snippets whose native outcome says something, by tier. */
+  readonly compared: ReadonlyMap<string, number>;
   readonly failures: readonly Failure[];
   /** Rows that ran to their end without a fault, and all rows asked for. */
   readonly covered: ReadonlySet<Row>;
@@ -40,12 +61,14 @@ export interface Report {
 }
 
 export interface Failure {
+  readonly tier: string;
+  /** Of the snippet. */
   readonly seed: number;
   readonly text: string;
   readonly row: Row;
 }
 
-const BATCH = 2000;
+const BATCH = 1000;
 const WINDOW_SEED = 77;
 
 /** The rows whose mnemonic or feature is one of the comma-separated words, or all. */
@@ -71,34 +94,82 @@ function snippet_of(options: Options, number: number): Generated {
   return generate(random_for(options.seed + number), first, options.single === true ? [] : options.rows);
 }
 
-/** Runs and compares; failures come minimised, with the command that repeats them. */
-export function run_oracle(options: Options): Report {
-  const window = window_image(random_of(WINDOW_SEED));
-  const failures: Failure[] = [];
-  const covered = new Set<Row>();
-  const mismatched = new Map<string, number>();
-  const from = options.from ?? 0;
-  let run = 0;
-  let compared = 0;
-  while (run < options.count && failures.length < options.limit) {
+/** A snippet that says something, with what the host made of it. */
+interface Trial {
+  readonly number: number;
+  readonly snippet: Generated;
+  readonly expected: Outcome;
+  /** Instructions that a tier counted, and which one. */
+  retired?: { readonly tier: string; readonly count: number };
+}
+
+class Run {
+  readonly failures: Failure[] = [];
+  readonly covered = new Set<Row>();
+  readonly mismatched = new Map<string, number>();
+  readonly compared = new Map<string, number>();
+  private readonly window = window_image(random_of(WINDOW_SEED));
+  private readonly options: Options;
+
+  constructor(options: Options) {
+    this.options = options;
+    for (const tier of options.tiers) this.compared.set(tier.name, 0);
+  }
+
+  /** Runs so many snippets everywhere. */
+  batch(from: number, count: number): void {
     const snippets: Generated[] = [];
-    for (let i = 0; i < BATCH && run + i < options.count; i++) snippets.push(snippet_of(options, from + run + i));
-    const expected = run_native(snippets, window);
-    const usable = expected.map((outcome) => unusable(outcome) === '');
-    const tried = snippets.filter((_, i) => usable[i]);
-    const wanted = expected.filter((_, i) => usable[i]);
-    const actual = options.executor(tried, window);
-    for (let i = 0; i < tried.length && failures.length < options.limit; i++) {
-      const snippet = tried[i] as Generated;
-      compared++;
-      note_covered(covered, snippet, wanted[i] as Outcome);
-      if (differences(snippet, wanted[i] as Outcome, actual[i] as Outcome).length === 0) continue;
-      const number = from + run + snippets.indexOf(snippet);
-      const failure = report(options, snippet, options.seed + number, number, window);
-      mismatched.set(failure.row.semantics, (mismatched.get(failure.row.semantics) ?? 0) + 1);
-      failures.push(failure);
+    for (let i = 0; i < count; i++) snippets.push(snippet_of(this.options, from + i));
+    const trials: Trial[] = [];
+    for (const [i, expected] of run_native(snippets, this.window).entries())
+      if (unusable(expected) === '') trials.push({ number: from + i, snippet: snippets[i] as Generated, expected });
+    for (const { snippet, expected } of trials) note_covered(this.covered, snippet, expected);
+    for (const tier of this.options.tiers) this.compare(tier, trials);
+  }
+
+  private compare(tier: Tier, all: readonly Trial[]): void {
+    const trials = all.filter(({ number }) => number % tier.every === 0);
+    const outcomes = tier.run(
+      trials.map((trial) => trial.snippet),
+      this.window,
+    );
+    this.compared.set(tier.name, (this.compared.get(tier.name) as number) + trials.length);
+    for (const [i, trial] of trials.entries()) {
+      if (this.failures.length >= this.options.limit) return;
+      const { snippet, expected } = trial;
+      const actual = outcomes[i] as Outcome;
+      if (differences(snippet, expected, actual).length > 0)
+        this.add(report(this.options, tier, snippet, trial.number, this.window));
+      else if (actual.retired !== undefined) this.compare_retired(tier, trial, actual.retired);
     }
-    run += snippets.length;
+  }
+
+  private compare_retired(tier: Tier, trial: Trial, count: number): void {
+    trial.retired ??= { tier: tier.name, count };
+    if (trial.retired.count === count) return;
+    const line = `instructions: ${trial.retired.count} in ${trial.retired.tier}, ${count} in ${tier.name}`;
+    this.add(report_as_it_is(this.options, tier, trial.snippet, trial.number, line));
+  }
+
+  private add(failure: Failure): void {
+    const { semantics } = failure.row;
+    this.mismatched.set(semantics, (this.mismatched.get(semantics) ?? 0) + 1);
+    this.failures.push(failure);
+  }
+}
+
+/** Runs and compares; failures come minimised, with the command that repeats them. */
+export async function run_oracle(options: Options): Promise<Report> {
+  const all = new Run(options);
+  const { failures, covered, mismatched, compared } = all;
+  let run = 0;
+  while (run < options.count && failures.length < options.limit) {
+    const count = Math.min(BATCH, options.count - run);
+    all.batch((options.from ?? 0) + run, count);
+    run += count;
+    if (options.proceed?.({ run, differ: failures.length }) === false) break;
+    // Signals are heard here.
+    await setImmediate();
   }
   return { run, compared, failures, covered, mismatched };
 }
@@ -129,16 +200,16 @@ interface Case {
 }
 
 /** The shortest prefix that differs, or its last instruction alone if that does from the host's state before it. */
-function minimise(options: Options, snippet: Generated, window: Uint8Array): Case {
+function minimise(tier: Tier, snippet: Generated, window: Uint8Array): Case {
   let small = snippet;
   for (let count = 1; count < snippet.starts.length; count++) {
     const shorter = prefix_of(snippet, count);
-    if (run_one(options.executor, shorter, window).lines.length === 0) continue;
+    if (run_one(tier, shorter, window).lines.length === 0) continue;
     small = shorter;
     break;
   }
   const alone = last_alone(small, window);
-  if (alone === null || run_one(options.executor, alone.snippet, alone.window).lines.length === 0) {
+  if (alone === null || run_one(tier, alone.snippet, alone.window).lines.length === 0) {
     return { snippet: small, window };
   }
   return alone;
@@ -166,40 +237,53 @@ function last_alone(snippet: Generated, window: Uint8Array): Case | null {
 }
 
 function run_one(
-  executor: Executor,
+  tier: Tier,
   snippet: Generated,
   window: Uint8Array,
 ): { lines: string[]; expected: Outcome; actual: Outcome } {
   const expected = run_native([snippet], window)[0] as Outcome;
   if (unusable(expected) !== '') return { lines: [], expected, actual: expected };
-  const actual = executor([snippet], window)[0] as Outcome;
+  const actual = tier.run([snippet], window)[0] as Outcome;
   return { lines: differences(snippet, expected, actual), expected, actual };
 }
 
-function report(options: Options, snippet: Generated, seed: number, number: number, window: Uint8Array): Failure {
-  const found = minimise(options, snippet, window);
+function report(options: Options, tier: Tier, snippet: Generated, number: number, window: Uint8Array): Failure {
+  const found = minimise(tier, snippet, window);
   const small = found.snippet;
-  const { lines, expected } = run_one(options.executor, small, found.window);
+  const { lines, expected } = run_one(tier, small, found.window);
   const last = small.rows.length - 1;
   const row = small.rows[last] as Row;
   const before = last > 0 ? (run_native([prefix_of(small, last)], found.window)[0] as Outcome).state : small.state;
-  const out: string[] = [];
-  for (let i = 0; i < small.rows.length; i++) out.push(`  ${instruction_line(small, i)}`);
-  out.push(...lines.map((line) => `  ${line}`));
+  const out = lines.map((line) => `  ${line}`);
   const registers = [...before.gpr].map((value, i) => `r${i} ${value.toString(16)}`).join(' ');
   out.push(`  before the last: ${registers} flags ${before.rflags.toString(16)} at ${before.rip.toString(16)}`);
   out.push(`  ${describe_state('before', before.fx)}`, `  ${describe_state('after ', expected.state.fx)}`);
   out.push(...vector_lines(row, before.fx));
+  return failure_of(options, tier, small, number, out);
+}
+
+/** A difference that is not looked for in parts of the snippet. */
+function report_as_it_is(options: Options, tier: Tier, snippet: Generated, number: number, line: string): Failure {
+  return failure_of(options, tier, snippet, number, [`  ${line}`]);
+}
+
+function failure_of(
+  options: Options,
+  tier: Tier,
+  snippet: Generated,
+  number: number,
+  lines: readonly string[],
+): Failure {
+  const seed = options.seed + number;
+  const row = snippet.rows.at(-1) as Row;
   const repeat = `npm run oracle:cpu -- --seed ${options.seed} --from ${number} --count 1${options.flags ?? ''}`;
-  return {
-    seed,
-    row,
-    text: [
-      `seed ${options.seed} snippet ${number}: ${describe_row(row)} (${row.semantics})`,
-      ...out,
-      `  repeat: ${repeat}`,
-    ].join('\n'),
-  };
+  const text = [
+    `seed ${seed} snippet ${number}, ${tier.name}: ${describe_row(row)} (${row.semantics})`,
+    ...snippet.rows.map((_, i) => `  ${instruction_line(snippet, i)}`),
+    ...lines,
+    `  repeat: ${repeat}`,
+  ].join('\n');
+  return { tier: tier.name, seed, row, text };
 }
 
 /** The x87, MMX and XMM registers, where the row has to do with them. */
@@ -229,4 +313,4 @@ function describe_row(row: Row): string {
 }
 
 /** Two runs on the host, compared: shows that the runner itself is steady. */
-export const native_executor: Executor = (snippets, window) => run_native(snippets, window);
+export const NATIVE: Tier = { name: 'native', every: 1, run: run_native, regions: () => 0 };

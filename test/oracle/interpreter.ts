@@ -26,7 +26,7 @@ import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, type Platform } from '../../engi
 import { write_fxsave } from '../../engine/x86/x87/control.ts';
 import { interpreter_module } from '../support/guest_code.ts';
 import { test_memory } from '../support/memory.ts';
-import type { Executor } from './cpu_oracle.ts';
+import type { Tier } from './cpu_oracle.ts';
 import type { Generated } from './generate.ts';
 import {
   CODE_BASE,
@@ -137,7 +137,8 @@ class Bench {
       const access = Vcpu.fault_access.get(vcpu);
       error_code = access === ACCESS_WRITE ? 2 : access === ACCESS_EXEC ? 16 : 0;
     } else if (reason !== EXIT_FUEL) throw new Error(`the interpreter left with reason ${reason}`);
-    return { vector, error_code, address, state: read_state(cpu), changes: this.changes(image) };
+    const retired = FUEL - Vcpu.fuel.get(vcpu);
+    return { vector, error_code, address, state: read_state(cpu), changes: this.changes(image), retired };
   }
 
   /** Words of the window that differ from the image; puts them back. */
@@ -236,19 +237,39 @@ function read_state(cpu: Ptr<'CpuState'>): CpuImage {
   return state;
 }
 
-/** The results of a platform; its machine is made at the first call. */
-function executor_of(jit: JitOptions | null): Executor {
+/** A platform whose machine is made at the first call; it runs one of `every` snippets. */
+function tier_of(name: string, jit: JitOptions | null, every = 1): Tier {
   let bench: Bench | null = null;
-  return (snippets, image) => {
-    if (bench === null) bench = new Bench(jit);
-    else bind_memory(bench.memory);
-    bench.load_window(image);
-    const out: Outcome[] = [];
-    for (const snippet of snippets) out.push(bench.run(snippet, image));
-    return out;
+  return {
+    name,
+    every,
+    run: (snippets, image) => {
+      if (bench === null) bench = new Bench(jit);
+      else bind_memory(bench.memory);
+      bench.load_window(image);
+      const out: Outcome[] = [];
+      for (const snippet of snippets) out.push(bench.run(snippet, image));
+      return out;
+    },
+    regions: () => {
+      if (bench === null) return 0;
+      bind_memory(bench.memory);
+      return Vcpu.regions_made.get(bench.vcpu);
+    },
   };
 }
 
-export const interpreter_executor: Executor = executor_of(null);
+/**
+ * Instructions of a region: more than a snippet has. What surrounds it is int3, which a region follows as far as it may,
+ * since behind an instruction of the interpreter's its code goes on.
+ */
+const REGION = 24;
+/** Instructions of the regions of which a snippet needs several. */
+const PART = 2;
+
+export const INTERPRETER = tier_of('interp', null);
 /** Everything is translated before it runs for the first time. */
-export const jit_executor: Executor = executor_of({ heat: 1, eager: true });
+export const TRANSLATOR = tier_of('jit', { heat: 1, eager: true, instructions: REGION });
+/** The same in regions so small that most of a snippet is ways between them. */
+export const PARTS = tier_of('parts', { heat: 1, eager: true, instructions: PART }, 4);
+export const TIERS: readonly Tier[] = [INTERPRETER, TRANSLATOR, PARTS];

@@ -50,6 +50,8 @@ export interface Outcome {
   state: CpuImage;
   /** Changed 64-bit words of the window: offset and new value. */
   changes: Map<number, bigint>;
+  /** Instructions retired, which a machine of ours counts. */
+  retired?: number;
 }
 
 export function new_image(): CpuImage {

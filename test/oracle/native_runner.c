@@ -195,6 +195,7 @@ int main(int argc, char **argv) {
   memcpy(window, input->window, WINDOW_SIZE);
   memset(code, 0xcc, CODE_SIZE);
 
+  signal(SIGINT, SIG_IGN); /* the terminal's is for the command, between two batches */
   stack_t stack = {.ss_sp = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), .ss_size = 1 << 20};
   sigaltstack(&stack, 0);
   struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
