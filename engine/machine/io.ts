@@ -24,6 +24,8 @@ export class IoCursor {
   done = 0;
   /** Bytes of the same transfer that follow those pinned now. */
   following = 0;
+  /** Bytes between the two that were to be pinned and cannot be accessed: who gets to them answers -EFAULT. */
+  missing = 0;
 
   /** Empties the cursor. */
   reset(): this {
@@ -33,7 +35,13 @@ export class IoCursor {
     this.remaining = 0;
     this.done = 0;
     this.following = 0;
+    this.missing = 0;
     return this;
+  }
+
+  /** Bytes that the caller wants transferred now, whether they can be accessed or not. */
+  wanted(): number {
+    return this.remaining + this.missing;
   }
 
   /** Whether another piece fits. */

@@ -345,11 +345,23 @@ export function datagram_connect(socket: S, target: S): number {
     const old = UnixSocket.peer.get(socket);
     UnixSocket.peer.set(socket, target === 0 ? target : socket_get(target));
     UnixSocket.state.set(socket, target === 0 ? SOCKET_UNCONNECTED : SOCKET_CONNECTED);
+    if (old !== 0 && old !== target) forget_received(socket, old);
     socket_put(old);
   }
   unlock_sockets();
   if (result === 0) wake(UnixSocket.queue.at(socket), ALL_EVENTS, EVERYONE);
   return result;
+}
+
+/** A datagram socket has left its peer, and loses what it has received; a peer that stays learns of that. */
+function forget_received(socket: S, old: S): void {
+  if (UnixSocket.head.get(socket) === 0) return;
+  drop_messages(socket);
+  wake(SocketRoot.room.at(socket_root()), WRITABLE, EVERYONE);
+  tell_senders(socket);
+  if (UnixSocket.dead.get(old) !== 0 || UnixSocket.peer.get(old) !== socket) return;
+  UnixSocket.error.set(old, ECONNRESET);
+  wake(UnixSocket.queue.at(old), ALL_EVENTS, EVERYONE);
 }
 
 /** A datagram socket that is connected takes messages from its peer alone. Under the lock. */

@@ -5,6 +5,7 @@
 import {
   EAGAIN,
   ECONNREFUSED,
+  EFAULT,
   EINVAL,
   EMSGSIZE,
   ENOMEM,
@@ -17,16 +18,7 @@ import {
 } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { READABLE, WRITABLE } from '../abi/poll.ts';
-import {
-  MSG_DONTWAIT,
-  MSG_PEEK,
-  MSG_TRUNC,
-  SIOCINQ,
-  SIOCOUTQ,
-  SOCK_DGRAM,
-  SOCK_SEQPACKET,
-  SOCK_STREAM,
-} from '../abi/socket.ts';
+import { MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SIOCINQ, SIOCOUTQ, SOCK_DGRAM, SOCK_SEQPACKET } from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
 import { U32 } from '../heap/memory.ts';
 import { wake } from '../heap/wait_queue.ts';
@@ -127,15 +119,17 @@ export function socket_send(socket: S, io: IoCursor): number {
 function send_stream(socket: S, io: IoCursor): number {
   if (UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -ENOTCONN;
   const peer = UnixSocket.peer.get(socket);
+  // Also where nothing is to be sent.
+  const closed =
+    (UnixSocket.shutdown.get(socket) & SEND_SHUTDOWN) !== 0 ||
+    UnixSocket.dead.get(peer) !== 0 ||
+    (UnixSocket.shutdown.get(peer) & RECEIVE_SHUTDOWN) !== 0;
+  if (closed) return -EPIPE;
   let sent = 0;
-  while (io.remaining > 0) {
-    const closed =
-      (UnixSocket.shutdown.get(socket) & SEND_SHUTDOWN) !== 0 ||
-      UnixSocket.dead.get(peer) !== 0 ||
-      (UnixSocket.shutdown.get(peer) & RECEIVE_SHUTDOWN) !== 0;
-    if (closed) return sent > 0 ? sent : -EPIPE;
+  while (io.wanted() > 0) {
     if (UnixSocket.charged.get(socket) >= UnixSocket.send_buffer.get(socket)) return sent > 0 ? sent : -EAGAIN;
-    const length = Math.min(io.remaining, STREAM_PIECE);
+    const length = Math.min(io.wanted(), STREAM_PIECE);
+    if (length > io.remaining) return sent > 0 ? sent : -EFAULT;
     const queued = queue_message(socket, peer, io, length);
     if (queued < 0) return sent > 0 ? sent : queued;
     sent += length;
@@ -146,7 +140,7 @@ function send_stream(socket: S, io: IoCursor): number {
 /** A message as a whole: to a packet socket's peer, or to a datagram's target. */
 function send_packet(socket: S, io: IoCursor): number {
   const type = UnixSocket.type.get(socket);
-  const length = io.remaining;
+  const length = io.wanted();
   if (type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -ENOTCONN;
   const explicit = type === SOCK_DGRAM ? outgoing.target : NO_SOCKET;
   const target = explicit === 0 ? UnixSocket.peer.get(socket) : explicit;
@@ -155,6 +149,7 @@ function send_packet(socket: S, io: IoCursor): number {
   if (error !== 0) return error;
   if ((UnixSocket.shutdown.get(socket) & SEND_SHUTDOWN) !== 0) return -EPIPE;
   if (UnixSocket.charged.get(socket) >= UnixSocket.send_buffer.get(socket)) return -EAGAIN;
+  if (io.missing > 0) return -EFAULT;
   if (target === 0) return -ENOTCONN;
   if (UnixSocket.dead.get(target) !== 0) return dead_target(socket, target);
   if (UnixSocket.type.get(target) !== type) return -EPROTOTYPE;
@@ -233,12 +228,14 @@ function receive_stream(socket: S, io: IoCursor, flags: number): number {
   note_sender(message);
   const peek = (flags & MSG_PEEK) !== 0;
   let done = 0;
-  while (message !== 0 && io.remaining > 0) {
+  while (message !== 0 && io.wanted() > 0) {
     const pass = UnixSocket.pass_credentials.get(socket) !== 0;
     if (done > 0 && pass && !same_sender(message)) break;
     const offset = SocketMessage.offset.get(message);
     const left = SocketMessage.length.get(message) - offset;
-    const n = Math.min(left, io.remaining);
+    const n = Math.min(left, io.wanted());
+    // What cannot be copied whole stays.
+    if (n > io.remaining) return done > 0 ? done : -EFAULT;
     message_copy(message, io, offset, n);
     done += n;
     const carries = SocketMessage.file_count.get(message) > 0;
@@ -262,10 +259,11 @@ function receive_packet(socket: S, io: IoCursor, flags: number): number {
   if (message === 0) return nothing_queued(socket, flags);
   note_sender(message);
   const length = SocketMessage.length.get(message);
-  const n = Math.min(length, io.remaining);
+  const n = Math.min(length, io.wanted());
+  const told = n <= io.remaining;
   if (n < length) incoming.flags |= MSG_TRUNC;
   incoming.full_length = length;
-  message_copy(message, io, 0, n);
+  if (told) message_copy(message, io, 0, n);
   const peek = (flags & MSG_PEEK) !== 0;
   if (SocketMessage.file_count.get(message) > 0) take_files(message, peek);
   if (!peek) {
@@ -276,6 +274,8 @@ function receive_packet(socket: S, io: IoCursor, flags: number): number {
       tell_senders(socket);
     }
   }
+  // What cannot be told is gone all the same.
+  if (!told) return -EFAULT;
   return (flags & MSG_TRUNC) !== 0 ? length : n;
 }
 
@@ -355,16 +355,14 @@ export function discard_incoming(): void {
 register_file_operations(FILE_KIND_SOCKET, {
   name: 'socket',
   read(file, io) {
-    if (io.remaining === 0) return 0;
+    if (io.wanted() === 0) return 0;
     const n = socket_receive(socket_of(file), io, 0);
     discard_incoming();
     return n;
   },
   write(file, io) {
-    const socket = socket_of(file);
-    if (io.remaining === 0 && UnixSocket.type.get(socket) === SOCK_STREAM) return 0;
     plain_message();
-    return socket_send(socket, io);
+    return socket_send(socket_of(file), io);
   },
   poll: socket_poll,
   queue: (file) => UnixSocket.queue.at(socket_of(file)),

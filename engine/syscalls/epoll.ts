@@ -20,7 +20,7 @@ import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_install, fd_opened, hold_file } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
-import { copy_in, pin } from '../mm/uaccess.ts';
+import { copy_in, pin, user_range } from '../mm/uaccess.ts';
 import { file_operations, file_put } from '../vfs/file.ts';
 import { full, type SyscallRow } from './row.ts';
 import { begin_mask, end_mask } from './temporary_mask.ts';
@@ -95,6 +95,7 @@ function wait_for_events(timeout_ns: number): number {
   if (file === 0) return -EBADF;
   const max = arg_i32(2);
   if (max <= 0 || max > MAX_EVENTS) return -EINVAL;
+  if (!user_range(arg_u64(1), max * EPOLL_EVENT_SIZE)) return -EFAULT;
   if (!is_epoll(file)) return -EINVAL;
   if (epoll_ready_count(file) > 0) {
     io.reset();

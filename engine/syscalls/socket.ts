@@ -160,10 +160,13 @@ function connect_taken(socket: Ptr<'UnixSocket'>): number {
 function sys_connect(): number {
   const fd = arg_i32(0);
   const found = socket_file_of(fd);
-  if (found < 0) return found;
-  const file = found as Ptr<'File'>;
+  if (found === -EBADF) return found;
   const got = take_address(arg_u64(1), arg_i32(2));
-  if (got < 0) return got;
+  if (found < 0 || got < 0) {
+    drop_address();
+    return got < 0 ? got : found;
+  }
+  const file = found as Ptr<'File'>;
   const socket = socket_of(file);
   const result = connect_taken(socket);
   const waits = result === -EAGAIN && !is_nonblocking(file);

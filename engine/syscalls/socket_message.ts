@@ -144,19 +144,34 @@ register_kept_release(KEPT_ATTACHED, (data) => {
 function send(fd: number, flags: number, name: number, name_length: number, control_at: number, size: number): number {
   const found = socket_file_of(fd);
   if (found < 0) return found;
-  const file = found as Ptr<'File'>;
+  // The address is copied whatever the socket does with it.
+  const got = name !== 0 ? take_address(name, name_length) : 0;
+  if (got < 0) return got;
+  const result = send_to_taken(fd, found as Ptr<'File'>, flags, name !== 0 && name_length > 0, control_at, size);
+  drop_address();
+  return result;
+}
+
+/** As `send`, to the address taken if `is_named`. */
+function send_to_taken(
+  fd: number,
+  file: Ptr<'File'>,
+  flags: number,
+  is_named: boolean,
+  control_at: number,
+  size: number,
+): number {
   const socket = socket_of(file);
   const type = UnixSocket.type.get(socket);
-  if ((flags & MSG_OOB) !== 0) return send_urgent(socket, type, name !== 0 && name_length > 0);
+  if ((flags & MSG_OOB) !== 0) return send_urgent(socket, type, is_named);
   const done = Task.syscall_progress.get(current);
   const attached = take_attached(control_at, size);
   if (attached < 0) return attached;
-  const named = name !== 0 && name_length > 0 ? find_target(socket, type, name, name_length) : 0;
+  const named = is_named ? find_target(socket, type) : 0;
   const n = named < 0 ? named : send_from(socket, type, done);
   const { target } = outgoing;
   const waits = n === -EAGAIN && !is_nonblocking(file) && (flags & MSG_DONTWAIT) === 0;
   const waiting = waits ? wait_to_send(fd, file, socket, target, size) : n;
-  drop_address();
   drop_outgoing();
   socket_forget(target);
   const sent = Task.syscall_progress.get(current);
@@ -180,12 +195,10 @@ function receive_urgent(socket: Ptr<'UnixSocket'>): number {
   return type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED ? -ENOTCONN : -EOPNOTSUPP;
 }
 
-/** The socket that an address names, into `outgoing.target` with a hold: 0 or -errno. The address stays taken. */
-function find_target(socket: Ptr<'UnixSocket'>, type: number, name: number, length: number): number {
+/** The socket that the address taken names, into `outgoing.target` with a hold: 0 or -errno. */
+function find_target(socket: Ptr<'UnixSocket'>, type: number): number {
   if (type === SOCK_STREAM) return UnixSocket.state.get(socket) === SOCKET_CONNECTED ? -EISCONN : -EOPNOTSUPP;
   if (type !== SOCK_DGRAM) return 0;
-  const got = take_address(name, length);
-  if (got < 0) return got;
   const target = find_taken(type);
   if (target < 0) return target;
   outgoing.target = target as Ptr<'UnixSocket'>;
@@ -198,15 +211,16 @@ function send_from(socket: Ptr<'UnixSocket'>, type: number, done: number): numbe
   if (Task.kept_arguments.get(current) !== 0 && push_text()) return socket_send(socket, io);
   for (;;) {
     const wanted = Math.min(CHUNK, total - done);
-    if (total > 0 && pin_from(done, wanted, false) < 0) return done > 0 ? done : -EFAULT;
+    // What the socket has to say comes before memory that cannot be accessed.
+    if (total > 0 && pin_from(done, wanted, false) < 0 && done > 0) return done;
     if (total === 0) io.reset();
     if (type !== SOCK_STREAM) {
       // Part of a message is none.
-      if (io.remaining < Math.min(wanted, CHUNK)) return -EFAULT;
+      if (io.wanted() < wanted) return -EFAULT;
       return socket_send(socket, io);
     }
-    if (total === 0) return 0;
     const n = socket_send(socket, io);
+    if (total === 0) return n;
     if (n < 0) return n;
     done += n;
     if (done >= total) return done;
@@ -242,7 +256,7 @@ function receive(fd: number, file: Ptr<'File'>, flags: number): number {
   let done = Task.syscall_progress.get(current);
   for (;;) {
     if (total === 0) io.reset();
-    else if (pin_from(done, Math.min(CHUNK, total - done), true) < 0) return done > 0 ? done : -EFAULT;
+    else if (pin_from(done, Math.min(CHUNK, total - done), true) < 0 && done > 0) return done;
     const n = socket_receive(socket, io, flags);
     if (n > 0) done += n;
     if (n > 0 && all && done < total && incoming.files.length === 0) {

@@ -18,6 +18,7 @@ import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { capable } from '../kernel/credentials.ts';
 import { current_vcpu } from '../kernel/current.ts';
 import { fd_opened } from '../kernel/fd_table.ts';
+import { stage_in } from '../kernel/stage.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in } from '../mm/uaccess.ts';
 import { monotonic_from_wall, monotonic_ns } from '../time/clock.ts';
@@ -63,6 +64,7 @@ function expiry_of(clock: number, value: number, absolute: boolean): number {
 
 function sys_timerfd_settime(): number {
   const flags = arg_lo(1);
+  if (stage_in(arg_u64(2), 32) < 0) return -EFAULT;
   if ((flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)) !== 0) return -EINVAL;
   const interval = read_timespec(arg_u64(2));
   const value = interval < 0 ? interval : read_timespec(arg_u64(2) + 16);

@@ -44,9 +44,12 @@ import { UnixSocket } from '../socket/socket.layout.ts';
 import { is_packet, socket_of, waits_for_target } from '../socket/unix.ts';
 import { File } from '../vfs/file.layout.ts';
 import {
+  FILE_KIND_DEBUG,
   FILE_KIND_EVENTFD,
   FILE_KIND_FULL,
+  FILE_KIND_HOST_STREAM,
   FILE_KIND_INOTIFY,
+  FILE_KIND_KCOV,
   FILE_KIND_PIPE,
   FILE_KIND_PTMX,
   FILE_KIND_RANDOM,
@@ -139,7 +142,10 @@ export function transfer_length(): number {
   return total;
 }
 
-/** Fills the cursor with what follows the first `done` bytes, at most `limit`: 0, or -EFAULT when nothing could be. */
+/**
+ * Fills the cursor with what follows the first `done` bytes, at most `limit`, and tells it what is missing there: 0, or
+ * -EFAULT when nothing could be.
+ */
 export function pin_from(done: number, limit: number, write: boolean): number {
   io.reset();
   let skip = done;
@@ -153,8 +159,12 @@ export function pin_from(done: number, limit: number, write: boolean): number {
     const n = Math.min(length - skip, limit - io.remaining, room);
     if (n <= 0) break;
     const before = io.remaining;
-    const failed = pin(io, (pairs[2 * i] as number) + skip, n, write) < 0;
-    if (failed || io.remaining - before < n) break;
+    pin(io, (pairs[2 * i] as number) + skip, n, write);
+    const pinned = io.remaining - before;
+    if (pinned < n) {
+      io.missing = n - pinned;
+      break;
+    }
     skip = 0;
     if (n < length && io.remaining >= limit) break;
   }
@@ -176,13 +186,14 @@ function broken_pipe(file: Ptr<'File'>): void {
 /** Cuts a write at RLIMIT_FSIZE; one that begins there is SIGXFSZ and -EFBIG (setrlimit(2)). */
 function limit_size(file: Ptr<'File'>, at: number): number {
   const limit = rlimit(RLIMIT_FSIZE);
-  if (limit >= RLIM_INFINITY || io.remaining === 0) return 0;
+  if (limit >= RLIM_INFINITY || io.wanted() === 0) return 0;
   const start = appends_to(file) ? Inode.size.get(File.inode.get(file)) : at;
   if (start >= limit) {
     send_to_task(current, SIGXFSZ, siginfo_user(SIGXFSZ));
     return -EFBIG;
   }
   io.remaining = Math.min(io.remaining, limit - start);
+  io.missing = Math.min(io.missing, limit - start - io.remaining);
   return 0;
 }
 
@@ -204,6 +215,15 @@ export function step(operations: FileOperations, file: Ptr<'File'>, offset: numb
   unlock(position_lock, FILE_POSITION_LOCK);
   if (n > 0 && notify_active()) notify_dentry(File.dentry.get(file), write ? IN_MODIFY : IN_ACCESS);
   return n;
+}
+
+/**
+ * Whether the file is asked although the buffers cannot be accessed: it may have ended, be full, refuse the transfer or
+ * make the call wait, all of which comes before -EFAULT in Linux. A stream of the host's would take it for no bytes.
+ */
+function may_say_else(file: Ptr<'File'>, done: number): boolean {
+  const kind = File.kind.get(file);
+  return done === 0 && kind !== FILE_KIND_HOST_STREAM && kind !== FILE_KIND_KCOV && kind !== FILE_KIND_DEBUG;
 }
 
 /** Tells what a piece of a transfer has cost. */
@@ -246,7 +266,8 @@ export function read_transfer(fd: number, file: Ptr<'File'>, offset: number, non
   const chunk = chunk_of(file);
   let done = Task.syscall_progress.get(current);
   for (;;) {
-    if (pin_from(done, Math.min(chunk, total - done), true) < 0 && total > 0) return done > 0 ? done : -EFAULT;
+    if (pin_from(done, Math.min(chunk, total - done), true) < 0 && total > 0 && !may_say_else(file, done))
+      return done > 0 ? done : -EFAULT;
     const wanted = io.remaining;
     const n = step(operations, file, offset === AT_POSITION ? offset : offset + done, false);
     if (n > 0) done += n;
@@ -348,9 +369,10 @@ export function write_transfer(
     return gathered_transfer(fd, file, nonblocking);
   let done = Task.syscall_progress.get(current);
   for (;;) {
-    if (pin_from(done, Math.min(chunk, total - done), false) < 0 && total > 0) return done > 0 ? done : -EFAULT;
+    if (pin_from(done, Math.min(chunk, total - done), false) < 0 && total > 0 && !may_say_else(file, done))
+      return done > 0 ? done : -EFAULT;
     const wanted = io.remaining;
-    io.following = total - done - wanted;
+    io.following = total - done - io.wanted();
     const n = step(operations, file, offset === AT_POSITION ? offset : offset + done, true);
     if (n > 0) done += n;
     if (n >= LONG_PIECE) charge_piece(file, n);

@@ -3,7 +3,7 @@
  * Regular files over the page cache: the file operations shared by every file system whose inodes have
  * a mapping. Data of read(2), write(2) and mmap(2) are the same frames.
  */
-import { EFBIG, EINVAL, ENODEV, ENOMEM, ENOTTY, ENXIO, EPERM } from '../abi/errno.ts';
+import { EFAULT, EFBIG, EINVAL, ENODEV, ENOMEM, ENOTTY, ENXIO, EPERM } from '../abi/errno.ts';
 import { FMODE_WRITE, O_APPEND } from '../abi/fcntl.ts';
 import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_WRITE } from '../abi/memfd.ts';
 import { SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../abi/path.ts';
@@ -89,7 +89,7 @@ export function regular_read(file: F, io: IoCursor, position: number): number {
   const inode = File.inode.get(file);
   const size = Inode.size.get(inode);
   let left = Math.min(io.remaining, size - position);
-  if (left <= 0) return 0;
+  if (left <= 0) return io.missing > 0 && position < size ? -EFAULT : 0;
   const mapping = inode_mapping(inode);
   if (mapping === 0) return -ENOMEM;
   const sparse = inode_operations(inode).read_page === undefined;
@@ -129,11 +129,12 @@ function touch_atime(file: F, inode: I): void {
  */
 export function regular_write(file: F, io: IoCursor, position: number): number {
   const inode = File.inode.get(file);
-  if (io.remaining === 0) return 0;
+  const wanted = io.wanted();
+  if (wanted === 0) return 0;
   const operations = inode_operations(inode);
   const appends = appends_to(file);
   const start = appends ? Inode.size.get(inode) : position;
-  const prepared = operations.prepare_write?.(inode, start + io.remaining) ?? 0;
+  const prepared = operations.prepare_write?.(inode, start + wanted) ?? 0;
   if (prepared !== 0) return prepared;
   const mapping = inode_mapping(inode);
   if (mapping === 0) return -ENOMEM;
@@ -144,11 +145,13 @@ export function regular_write(file: F, io: IoCursor, position: number): number {
   written_at = position;
   const seals = Mapping.seals.get(mapping);
   let done: number;
-  if (seals !== 0 && forbids_write(seals, position + io.remaining > Inode.size.get(inode))) done = -EPERM;
+  if (seals !== 0 && forbids_write(seals, position + wanted > Inode.size.get(inode))) done = -EPERM;
+  else if (io.remaining === 0) done = -EFAULT;
   else if (operations.write_through === undefined) done = write_pages(mapping, io, position);
   else done = write_host(inode, mapping, io, position);
-  if (done > 0) {
-    const end = position + done;
+  // A memory file grows up to where nothing could be copied (Linux's shmem_write_end).
+  if (done > 0 || (done === -EFAULT && operations.write_through === undefined)) {
+    const end = position + Math.max(done, 0);
     if (end > Inode.size.get(inode)) {
       Inode.size.set(inode, end);
       mapping_grow(mapping, end);

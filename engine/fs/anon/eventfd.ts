@@ -3,7 +3,7 @@
  *
  * The counter's largest value is 2^64 - 2; a write that would pass it waits for a read.
  */
-import { EAGAIN, EINVAL, ENOTTY } from '../../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, ENOTTY } from '../../abi/errno.ts';
 import { O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
 import { POLLIN, POLLOUT, READABLE, WRITABLE } from '../../abi/poll.ts';
 import type { Ptr } from '../../base/types.ts';
@@ -43,7 +43,7 @@ function is_zero(event: Ptr<'EventFd'>): boolean {
 
 function read(file: Ptr<'File'>, io: IoCursor): number {
   const event = object_of(file);
-  if (io.remaining < 8) return -EINVAL;
+  if (io.wanted() < 8) return -EINVAL;
   lock(EventFd.lock.at(event), ANON_LOCK);
   const empty = is_zero(event);
   if (!empty) {
@@ -56,17 +56,20 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
       EventFd.value.set_parts(event, lo, hi);
       EventFd.count.set(event, 0);
     }
-    io.fill_from(event + EventFd.value.offset, 8);
   }
+  // What cannot be told is gone all the same.
+  const told = !empty && io.remaining >= 8;
+  if (told) io.fill_from(event + EventFd.value.offset, 8);
   unlock(EventFd.lock.at(event), ANON_LOCK);
   if (empty) return -EAGAIN;
   wake(EventFd.queue.at(event), WRITABLE);
-  return 8;
+  return told ? 8 : -EFAULT;
 }
 
 function write(file: Ptr<'File'>, io: IoCursor): number {
   const event = object_of(file);
-  if (io.remaining + io.following !== 8) return -EINVAL;
+  if (io.wanted() + io.following !== 8) return -EINVAL;
+  if (io.missing > 0) return -EFAULT;
   lock(EventFd.lock.at(event), ANON_LOCK);
   io.drain_to(event + EventFd.value.offset, 8);
   const result = add(event);

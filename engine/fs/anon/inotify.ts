@@ -8,7 +8,7 @@
  * Locks: AnonRoot.inotify_lock, below the dcache lock; it also guards Inode.watchers. Inodes are put
  * after it is released.
  */
-import { EAGAIN, EEXIST, EINVAL, EMFILE, ENOMEM, ENOSPC, ENOTTY } from '../../abi/errno.ts';
+import { EAGAIN, EEXIST, EFAULT, EINVAL, EMFILE, ENOMEM, ENOSPC, ENOTTY } from '../../abi/errno.ts';
 import { O_NONBLOCK, O_RDONLY } from '../../abi/fcntl.ts';
 import {
   IN_ALL_EVENTS,
@@ -278,7 +278,13 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
   while (event !== 0) {
     const length = InotifyEvent.name_length.get(event);
     const padded = InotifyEvent.padded.get(event);
-    if (io.remaining < INOTIFY_EVENT_SIZE + padded) break;
+    if (io.wanted() < INOTIFY_EVENT_SIZE + padded) break;
+    if (io.remaining < INOTIFY_EVENT_SIZE + padded) {
+      // What cannot be told is gone all the same, and so is what was told before.
+      dequeue(instance);
+      unlock(p, INOTIFY_LOCK);
+      return -EFAULT;
+    }
     io.fill_from(event + InotifyEvent.wd.offset, INOTIFY_EVENT_SIZE);
     io.fill_from(name_at(event), length);
     io.fill_zero(padded - length);

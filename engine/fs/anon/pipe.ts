@@ -8,11 +8,11 @@
  *
  * Lock order: pipe (ANON_LOCK), then wait_queue or frames.
  */
-import { EAGAIN, ENOMEM, ENOTTY, EPIPE, ESPIPE } from '../../abi/errno.ts';
+import { EAGAIN, EFAULT, ENOMEM, ENOTTY, EPIPE, ESPIPE } from '../../abi/errno.ts';
 import { FMODE_READ, FMODE_WRITE, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
 import { FIONREAD } from '../../abi/ioctl.ts';
 import { POLLERR, POLLHUP, READABLE, WRITABLE } from '../../abi/poll.ts';
-import type { FrameAddr, Ptr } from '../../base/types.ts';
+import { type FrameAddr, PAGE_SIZE, type Ptr } from '../../base/types.ts';
 import { heap_page_free } from '../../heap/heap_pages.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { ANON_LOCK, INODE_LOCK } from '../../heap/lock_order.ts';
@@ -30,7 +30,16 @@ import { anon_file, FILE_KIND_PIPE, file_put, register_file_operations } from '.
 import { iput } from '../../vfs/inode.ts';
 import { Inode } from '../../vfs/vfs.layout.ts';
 import { PIPE_DEFAULT_PAGES, Pipe } from './pipe.layout.ts';
-import { ring_consume, ring_copy, ring_full, ring_put, ring_take_packet, slot_page } from './pipe_ring.ts';
+import {
+  ring_consume,
+  ring_copy,
+  ring_full,
+  ring_put,
+  ring_take_packet,
+  ring_whole_slots,
+  slot_page,
+  tail_room,
+} from './pipe_ring.ts';
 
 export const pipe_slab = slab(Pipe);
 
@@ -97,11 +106,12 @@ export function pipe_used(pipe: Ptr<'Pipe'>): number {
 
 /** Reads what is there: bytes, 0 when no writer is left, -EAGAIN. `consume` false leaves them (tee). */
 export function pipe_read(pipe: Ptr<'Pipe'>, io: IoCursor, consume = true): number {
-  if (io.remaining === 0) return 0;
+  if (io.wanted() === 0) return 0;
   lock(Pipe.lock.at(pipe), ANON_LOCK);
   const full = ring_full(pipe);
   let n = 0;
   if (Pipe.claimed.get(pipe) !== 0) n = 0;
+  else if (io.missing > 0) n = read_accessible(pipe, io);
   else if (consume && Pipe.packet_count.get(pipe) !== 0) n = ring_take_packet(pipe, io);
   else {
     n = ring_copy(pipe, io);
@@ -112,6 +122,16 @@ export function pipe_read(pipe: Ptr<'Pipe'>, io: IoCursor, consume = true): numb
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   if (freed) wake(Pipe.queue.at(pipe), WRITABLE, Number.MAX_SAFE_INTEGER);
   return n === 0 && !ended ? -EAGAIN : n;
+}
+
+/** Reads whole pages of the ring while the memory for them can be accessed: bytes, 0, or -EFAULT for the first. */
+function read_accessible(pipe: Ptr<'Pipe'>, io: IoCursor): number {
+  if (Pipe.packet_count.get(pipe) !== 0) return -EFAULT;
+  const n = ring_whole_slots(pipe, io.wanted(), io.remaining);
+  if (n === 0) return Pipe.used.get(pipe) === 0 ? 0 : -EFAULT;
+  ring_copy(pipe, io, n);
+  ring_consume(pipe, n);
+  return n;
 }
 
 /**
@@ -143,16 +163,30 @@ export function pipe_settle(pipe: Ptr<'Pipe'>, length: number): void {
 
 /** Writes what fits, in packets if so asked: bytes, -EPIPE when no reader is left, -EAGAIN, -ENOMEM. */
 export function pipe_write(pipe: Ptr<'Pipe'>, io: IoCursor, packet = false): number {
-  if (io.remaining === 0) return 0;
+  if (io.wanted() === 0) return 0;
   lock(Pipe.lock.at(pipe), ANON_LOCK);
   let n = -EPIPE;
   if (Pipe.readers.get(pipe) !== 0) {
+    if (io.missing > 0) leave_accessible(pipe, io);
+    const { remaining, missing } = io;
     n = ring_put(pipe, io, packet);
-    if (n === 0) n = ring_full(pipe) ? -EAGAIN : -ENOMEM;
+    if (n === 0 && (remaining > 0 || ring_full(pipe))) n = ring_full(pipe) ? -EAGAIN : -ENOMEM;
+    else if (n === 0 && missing > 0) n = -EFAULT;
   }
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   if (n > 0) wake(Pipe.queue.at(pipe), READABLE);
   return n;
+}
+
+/** Cuts a write to the whole pages of the ring that can be filled from memory that can be accessed. */
+function leave_accessible(pipe: Ptr<'Pipe'>, io: IoCursor): void {
+  const odd = (io.wanted() + io.following) % PAGE_SIZE;
+  const merged = odd <= tail_room(pipe) ? odd : 0;
+  const left = io.remaining - merged;
+  const usable = left < 0 ? 0 : merged + left - (left % PAGE_SIZE);
+  io.following += io.wanted() - usable;
+  io.remaining = usable;
+  io.missing = 1;
 }
 
 /** Events as pipe_poll: hang-up for readers without writers, error for writers without readers. */

@@ -123,6 +123,19 @@ export function ring_copy(pipe: Ptr<'Pipe'>, io: IoCursor, limit = Pipe.used.get
   return total;
 }
 
+/** Bytes of a read of `wanted` that end with a page of the ring, or with the read, and are at most `limit`. */
+export function ring_whole_slots(pipe: Ptr<'Pipe'>, wanted: number, limit: number): number {
+  const slots = Pipe.slots.get(pipe);
+  let total = 0;
+  for (let i = 0; i < slots && total < wanted; i++) {
+    const left = slot_bytes(U32[slot_word(pipe, i)] as number) - (i === 0 ? Pipe.offset.get(pipe) : 0);
+    const n = Math.min(left, wanted - total);
+    if (total + n > limit) break;
+    total += n;
+  }
+  return total;
+}
+
 /** Copies out and takes what a read of a ring with packets gets: all up to the first packet, and no more: bytes. */
 export function ring_take_packet(pipe: Ptr<'Pipe'>, io: IoCursor): number {
   const slots = Pipe.slots.get(pipe);

@@ -2,7 +2,7 @@
  * signalfd(2): signals are read. A file takes those of its mask that are pending for the reader and its
  * process; it is told of new ones through the queue of the reader's process.
  */
-import { EAGAIN, EINVAL, ENOTTY } from '../../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, ENOTTY } from '../../abi/errno.ts';
 import { O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { SI_TIMER, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGSEGV } from '../../abi/signal.ts';
@@ -98,13 +98,15 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
   const object = File.object.get(file) as Ptr<'SignalFd'>;
   const group = Task.group.get(current);
   const scratch = Vcpu.scratch.at(current_vcpu);
-  if (io.remaining < INFO_SIZE) return -EINVAL;
+  if (io.wanted() < INFO_SIZE) return -EINVAL;
   let done = 0;
-  while (io.remaining >= INFO_SIZE) {
+  while (io.wanted() >= INFO_SIZE) {
     lock_signals(group);
     const signo = take_signal(~SignalFd.mask_lo.load(object), ~SignalFd.mask_hi.load(object));
     unlock_signals(group);
     if (signo === 0) break;
+    // What cannot be told is gone all the same.
+    if (io.remaining < INFO_SIZE) return done > 0 ? done : -EFAULT;
     encode(scratch, taken_info());
     io.fill_from(scratch, INFO_SIZE);
     done += INFO_SIZE;

@@ -2,7 +2,7 @@
  * timerfd_create(2): expirations are counted and read. The timer is armed for the next expiration only;
  * when it fires late, the expirations in between are counted at once.
  */
-import { EAGAIN, EINVAL, ENOTTY } from '../../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, ENOTTY } from '../../abi/errno.ts';
 import { O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
 import { POLLIN, READABLE } from '../../abi/poll.ts';
 import type { Ptr } from '../../base/types.ts';
@@ -88,16 +88,18 @@ function object_of(file: Ptr<'File'>): F {
 
 function read(file: Ptr<'File'>, io: IoCursor): number {
   const object = object_of(file);
-  if (io.remaining < 8) return -EINVAL;
+  if (io.wanted() < 8) return -EINVAL;
   lock(TimerFd.lock.at(object), ANON_LOCK);
   const ticks = TimerFd.ticks.get(object);
   if (ticks > 0) {
     TimerFd.value.set(object, ticks);
     TimerFd.ticks.set(object, 0);
-    io.fill_from(object + TimerFd.value.offset, 8);
   }
+  const told = ticks > 0 ? io.fill_from(object + TimerFd.value.offset, 8) : 0;
   unlock(TimerFd.lock.at(object), ANON_LOCK);
-  return ticks > 0 ? 8 : -EAGAIN;
+  if (ticks === 0) return -EAGAIN;
+  // What cannot be told is gone all the same.
+  return told > 0 ? told : -EFAULT;
 }
 
 register_file_operations(FILE_KIND_TIMERFD, {

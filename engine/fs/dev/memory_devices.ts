@@ -2,7 +2,7 @@
  * The memory devices (null(4), random(4)): null, zero, full, random, urandom.
  */
 
-import { ENOSPC, ENOTTY } from '../../abi/errno.ts';
+import { EFAULT, ENOSPC, ENOTTY } from '../../abi/errno.ts';
 import { RNDGETENTCNT } from '../../abi/ioctl.ts';
 import { READABLE, WRITABLE } from '../../abi/poll.ts';
 import type { Ptr } from '../../base/types.ts';
@@ -27,14 +27,22 @@ export const FULL_MINOR = 7;
 export const RANDOM_MINOR = 8;
 export const URANDOM_MINOR = 9;
 
+/** What is thrown away is not looked at. */
 function swallow(_file: Ptr<'File'>, io: IoCursor): number {
-  const n = io.remaining;
-  io.skip(n);
+  const n = io.wanted();
+  io.skip(io.remaining);
   return n;
 }
 
+/** Mixed into the pool, which needs no more. */
+function mix(_file: Ptr<'File'>, io: IoCursor): number {
+  const n = io.remaining;
+  io.skip(n);
+  return n === 0 && io.missing > 0 ? -EFAULT : n;
+}
+
 function zeros(_file: Ptr<'File'>, io: IoCursor): number {
-  return io.fill_zero(io.remaining);
+  return io.remaining === 0 && io.missing > 0 ? -EFAULT : io.fill_zero(io.remaining);
 }
 
 /** Fills what is left of the cursor's pieces with random bytes. */
@@ -49,7 +57,7 @@ export function random_pieces(io: IoCursor): void {
 function random(_file: Ptr<'File'>, io: IoCursor): number {
   const total = io.remaining;
   random_pieces(io);
-  return total;
+  return total === 0 && io.missing > 0 ? -EFAULT : total;
 }
 
 /** Seeking a memory device leaves it at the start (null_lseek). */
@@ -85,7 +93,7 @@ register_file_operations(
   device('full', zeros, () => -ENOSPC),
 );
 register_file_operations(FILE_KIND_RANDOM, {
-  ...device('random', random, swallow),
+  ...device('random', random, mix),
   // random(4): the pool is always full.
   ioctl: (_file, command, argument) => (command === RNDGETENTCNT ? put_user_u32(argument, ENTROPY_BITS) : -ENOTTY),
 });

@@ -4,7 +4,7 @@
  * A read makes the whole text anew and copies the part asked for: no state is kept between reads, and
  * nothing has to be freed.
  */
-import { EINVAL, EIO, ENOENT, ENOMEM, ENOTDIR, ENOTTY, EPERM } from '../../abi/errno.ts';
+import { EFAULT, EINVAL, EIO, ENOENT, ENOMEM, ENOTDIR, ENOTTY, EPERM } from '../../abi/errno.ts';
 import { POLLERR, POLLPRI, READABLE, WRITABLE } from '../../abi/poll.ts';
 import { DT_SHIFT, S_IFCHR, S_IFDIR, S_IFMT } from '../../abi/stat.ts';
 import { assert } from '../../base/assert.ts';
@@ -119,14 +119,19 @@ function read_link(inode: I, target: number, capacity: number): number {
   return bytes_write(target, text.slice(0, capacity));
 }
 
+/** -EFAULT when nothing of what is wanted can be accessed. */
+function accessible(io: IoCursor): number | undefined {
+  return io.remaining === 0 && io.missing > 0 ? -EFAULT : undefined;
+}
+
 function read(file: Ptr<'File'>, io: IoCursor, position: number): number {
   const inode = File.inode.get(file);
   const node = node_at(inode);
-  if (node.transfer !== undefined) return node.transfer(subject_of(inode), file, io, position, false);
+  if (node.transfer !== undefined) return accessible(io) ?? node.transfer(subject_of(inode), file, io, position, false);
   const text = node.read?.(subject_of(inode)) ?? -EINVAL;
   if (typeof text === 'number') return text;
   const total = Math.max(0, Math.min(text.length - position, io.remaining));
-  if (total === 0) return 0;
+  if (total === 0) return position < text.length ? (accessible(io) ?? 0) : 0;
   const page = heap_page_alloc();
   if (page === 0) return -ENOMEM;
   for (let done = 0; done < total; done += PAGE_SIZE) {
@@ -140,10 +145,11 @@ function read(file: Ptr<'File'>, io: IoCursor, position: number): number {
 function write(file: Ptr<'File'>, io: IoCursor, position: number): number {
   const inode = File.inode.get(file);
   const node = node_at(inode);
-  if (node.transfer !== undefined) return node.transfer(subject_of(inode), file, io, position, true);
+  if (node.transfer !== undefined) return accessible(io) ?? node.transfer(subject_of(inode), file, io, position, true);
   if (node.write === undefined) return -EIO;
-  const length = io.remaining;
+  const length = io.wanted();
   if (length > WRITE_MAX) return -EINVAL;
+  if (io.missing > 0) return -EFAULT;
   const page = heap_page_alloc();
   if (page === 0) return -ENOMEM;
   io.drain_to(page, length);

@@ -73,8 +73,10 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
 
 function write(file: Ptr<'File'>, io: IoCursor): number {
   const tty = object_of(file);
-  if (io.remaining === 0) return 0;
-  const total = Math.min(io.remaining, TYPE_BATCH);
+  if (io.wanted() === 0) return 0;
+  const total = Math.min(io.wanted(), TYPE_BATCH);
+  // A batch is copied whole (iterate_tty_write).
+  if (io.remaining < total) return -EFAULT;
   const page = heap_page_alloc();
   if (page === 0) return -ENOMEM;
   io.drain_to(page, total);

@@ -2,7 +2,7 @@
  * Terminals as files: reading, writing, polling, and their life. Jobs and ioctls are in job_control.ts and
  * tty_ioctl.ts.
  */
-import { EAGAIN, EIO, ENXIO, ESPIPE } from '../../abi/errno.ts';
+import { EAGAIN, EFAULT, EIO, ENXIO, ESPIPE } from '../../abi/errno.ts';
 import { FMODE_STREAM, O_NOCTTY } from '../../abi/fcntl.ts';
 import { TCSETS, TCSETSF } from '../../abi/ioctl.ts';
 import { POLLERR, POLLHUP, READABLE, WRITABLE } from '../../abi/poll.ts';
@@ -334,7 +334,7 @@ function raw_wait(minimum: number, time: number): number {
 
 function read(file: Ptr<'File'>, io: IoCursor): number {
   const tty = object_of(file);
-  if (io.remaining === 0) return 0;
+  if (io.wanted() === 0) return 0;
   const allowed = check_read(tty);
   if (allowed !== 0) return allowed;
   note_wanted(tty);
@@ -346,25 +346,29 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
   const hung_up = Tty.hung_up.get(tty) !== 0;
   const room = input_room(tty);
   let n = -1;
+  const wanted = io.wanted();
   if (canonical && ready > 0) n = take_line(tty, io);
-  else if (!canonical && ready > 0 && ready >= Math.min(minimum, io.remaining)) n = take_raw(tty, io);
+  else if (!canonical && ready > 0 && ready >= Math.min(minimum, wanted)) n = take_raw(tty, io);
+  if (n === 0 && io.missing > 0 && ready > 0) n = -EFAULT;
   const drained = room < LOW_ROOM && input_room(tty) >= LOW_ROOM;
   unlock(Tty.lock.at(tty), TTY_LOCK);
   if (drained) wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
-  if (n >= 0) return n;
+  if (n !== -1) return n;
   if (hung_up) return 0;
   return canonical ? -EAGAIN : raw_wait(minimum, time);
 }
 
 function write(file: Ptr<'File'>, io: IoCursor): number {
   const tty = object_of(file);
-  if (io.remaining === 0) return 0;
+  if (io.wanted() === 0) return 0;
   const allowed = (Tty.lflag.get(tty) & TOSTOP) === 0 ? 0 : check_write(tty);
   if (allowed !== 0) return allowed;
   if (Tty.hung_up.get(tty) !== 0) return -EIO;
   const output = Tty.output.get(tty);
   // A byte may become two.
-  const n = Math.min(io.remaining, WRITE_BATCH, Math.floor(pipe_room(output) / 2));
+  const n = Math.min(io.wanted(), WRITE_BATCH, Math.floor(pipe_room(output) / 2));
+  // A batch is copied whole, before the terminal is asked (iterate_tty_write).
+  if (io.remaining < Math.min(io.wanted(), WRITE_BATCH)) return -EFAULT;
   if (n === 0 || Tty.stopped.get(tty) !== 0) return -EAGAIN;
   const shown: number[] = [];
   lock(Tty.lock.at(tty), TTY_LOCK);
