@@ -71,10 +71,16 @@ const ENGINE_ENTRIES = {
   bench_programs: 'bench/programs.js',
 };
 
-/** Loads machine.cjs through the code cache that the build left, or without it where V8 does not accept it. */
+/**
+ * Loads machine.cjs through the code cache that the build left, or without it where V8 does not accept it. Translated
+ * code says which of its branches are rare, which V8 heeds of itself from Node 26 on; settings come before the cache,
+ * which is good for those only that it was made under.
+ */
 const LOADER = `'use strict';
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
+if (Number(process.versions.v8.split('.')[0]) < 14)
+  require('node:v8').setFlagsFromString('--experimental-wasm-branch-hinting');
 const { Script } = require('node:vm');
 const file = join(__dirname, 'machine.cjs');
 const text = '(function (exports, require, module, __filename, __dirname) {' + readFileSync(file, 'utf8') + '\\n})';

@@ -116,6 +116,8 @@ export const Vcpu = l.done(
     code_tag: l.u32('owner'),
     /** A number made of the tag: processes that run the same program do not take each other's entries. */
     code_salt: l.u32('owner'),
+    /** Rises when generated code calls the kernel about a page: what it knows of others may be void. */
+    memory_calls: l.u32('owner'),
     /** Passing the vCPU on to another thread: sentry/hand_over.ts. */
     hand_over: l.atomic(),
     /** Calls made of the thread behind this vCPU, and those it has served: sentry/control.ts. */
@@ -138,7 +140,7 @@ export const Vcpu = l.done(
     /** Sleeps for want of a task, and what they lasted: ns on the machine's clock. */
     sleeps: l.f64('owner'),
     idle_ns: l.f64('owner'),
-    /** Why a memory access of translated code gave up: 0 a fault, 1 to begin the instruction again. */
+    /** Why a memory access of translated code gave up: REGION_* of interp/runtime.ts. */
     region_exit: l.u32('owner'),
     /** Which of a region's points it gave up at; RIP there, once looked up. */
     region_point: l.u32('owner'),

@@ -36,6 +36,8 @@ export class Code {
   private set_start = -1;
   private set_end = -1;
   private set_index = -1;
+  /** Branches of which it is known that they are rarely taken: where each begins in `out`. */
+  private readonly unlikely: number[] = [];
 
   constructor(params: readonly ValueType[]) {
     this.params = params;
@@ -174,9 +176,18 @@ export class Code {
   if(type: ValueType | null = null): Label {
     return this.open(0x04, type);
   }
+  /** An `if` whose condition is rarely met: the engine keeps what it does out of the way. */
+  if_unlikely(type: ValueType | null = null): Label {
+    this.unlikely.push(this.out.length);
+    return this.open(0x04, type);
+  }
   /** An `if` without a result that nothing branches to, for chains. */
   open_if(): this {
     this.if();
+    return this;
+  }
+  open_if_unlikely(): this {
+    this.if_unlikely();
     return this;
   }
   else(): this {
@@ -198,6 +209,11 @@ export class Code {
     return this.branch(0x0c, label);
   }
   br_if(label: Label): this {
+    return this.branch(0x0d, label);
+  }
+  /** A branch whose condition is rarely met. */
+  br_if_unlikely(label: Label): this {
+    this.unlikely.push(this.out.length);
     return this.branch(0x0d, label);
   }
   /** br_table: an index on the stack picks one of the labels, else the last. */
@@ -224,6 +240,12 @@ export class Code {
     return this;
   }
 
+  /** Behind `finish`: offsets in the body of the branches that are rarely taken. */
+  get unlikely_branches(): readonly number[] {
+    assert(this.closed, 'offsets are known when the body is finished');
+    return this.unlikely;
+  }
+
   /** The encoded body: local declarations, instructions, end. */
   finish(): Uint8Array {
     assert(this.labels.length === 0, `${this.labels.length} blocks are not closed`);
@@ -238,6 +260,7 @@ export class Code {
     }
     result.u32(runs.length);
     for (const [count, type] of runs) result.u32(count).u8(TYPE_BYTE[type]);
+    for (const [i, at] of this.unlikely.entries()) this.unlikely[i] = at + result.length;
     result.raw(this.out.bytes()).u8(0x0b);
     return result.bytes().slice();
   }

@@ -421,7 +421,7 @@ export class Lower {
       .i32(size)
       .i32(write ? ACCESS_WRITE : ACCESS_READ)
       .call(this.shared.resolve);
-    c.tee(pointer).op('i32.eqz').open_if();
+    c.tee(pointer).op('i32.eqz').open_if_unlikely();
     this.tail(this.shared.fault);
     c.end();
   }
@@ -430,7 +430,7 @@ export class Lower {
   private translate(address: number, size: number, write: boolean): void {
     const c = this.c;
     const entry = this.tlb_miss(address, size, write);
-    c.if('i32');
+    c.if_unlikely('i32');
     this.slow_pointer(address, size, write);
     c.get(this.temporary('pointer', 'i32'));
     c.else();
@@ -447,7 +447,7 @@ export class Lower {
       else c.get(value);
     };
     const entry = this.tlb_miss(address, s.size, true);
-    c.if();
+    c.if_unlikely();
     this.slow_pointer(address, s.size, true);
     const pointer = this.temporary('pointer', 'i32');
     c.get(pointer);
@@ -471,7 +471,7 @@ export class Lower {
   private commit_if_split(pointer: Value, size: number): void {
     if (size <= 1) return;
     this.push_is_bounce(this.in_local(pointer));
-    this.c.open_if().get(VCPU).i32(size).call(this.shared.commit).end();
+    this.c.open_if_unlikely().get(VCPU).i32(size).call(this.shared.commit).end();
   }
 
   // Leaving the handler
@@ -524,7 +524,7 @@ export class Lower {
     const c = this.c;
     const vector = this.temporary('vector', 'i32');
     this.call_with_cpu(this.options.callees.helper(name), args);
-    c.tee(vector).i32(0).op('i32.ge_s').open_if();
+    c.tee(vector).i32(0).op('i32.ge_s').open_if_unlikely();
     c.get(VCPU).get(vector).op('i32.store', Vcpu.exception.offset);
     this.tail(this.shared.exception);
     c.end();
@@ -544,7 +544,7 @@ export class Lower {
     this.taken();
     c.end();
     push_boundary(c);
-    c.open_if();
+    c.open_if_unlikely();
     this.tail(this.shared.next);
     c.end();
     this.next();
@@ -556,13 +556,13 @@ export class Lower {
     const next = this.temporary('next', 'i32');
     c.get(OP).op('i32.load', RECORD_LINK).tee(next).op('i32.eqz');
     push_boundary(c);
-    c.op('i32.or').open_if();
+    c.op('i32.or').open_if_unlikely();
     this.tail(this.shared.taken);
     c.end();
     c.get(FUEL).get(next).op('i32.load8_u', RECORD_POSITION).op('i32.add').set(FUEL);
     c.get(next).set(OP);
     push_is_hot(c, OP, next);
-    c.open_if();
+    c.open_if_unlikely();
     this.tail(this.shared.warm);
     c.end();
     dispatch(c, this.shared.handler_type);

@@ -41,6 +41,7 @@ const FLAGS: Signature = [['i32', 'i32', 'i64', 'i64', 'i64', 'v128'], ['i64']];
  */
 export const RUNTIME: Readonly<Record<string, Signature>> = {
   access: [['i32', 'i64', 'i32', 'v128'], ['i32']],
+  window: [['i32', 'i64', 'i32', 'i32', 'v128'], ['i32']],
   stored: [['i32', 'i32', 'i32', 'v128'], []],
   cas8: CAS,
   cas16: CAS,
@@ -60,6 +61,14 @@ function declare(m: ModuleBuilder, name: string): FunctionRef {
   return m.declare(name, ...(RUNTIME[name] as Signature));
 }
 
+/** Values of Vcpu.region_exit: the fault stands; the instruction begins again; the same, since a window crossed a page. */
+export const REGION_FAULT = 0;
+export const REGION_AGAIN = 1;
+export const REGION_CROSSED = 2;
+
+/** In `window`'s offset: the access reads only, and asks for a write behind it. */
+export const WINDOW_READS = 0x1000;
+
 /** What `access` is told of an access, in one word: point of the region << 11 | size << 1 | write. */
 export const ACCESS_SIZE_SHIFT = 1;
 export const ACCESS_SIZE_MASK = 0x3ff;
@@ -72,15 +81,18 @@ export function flags_kind(op: number, size: number): number {
 
 /**
  * access(vcpu, address, what): `resolve`, but 0 also when the instruction must begin again in the interpreter because
- * code changed or somebody wants this vCPU; Vcpu.region_exit says which, and Vcpu.region_point where.
+ * code changed, somebody wants this vCPU, or the kernel was asked and what the region knows of other pages may be void;
+ * Vcpu.region_exit says which, and Vcpu.region_point where.
  */
 function define_access(m: ModuleBuilder, shared: Shared): FunctionRef {
   const f = declare(m, 'access');
   const c = m.code(f);
   const [vcpu, address, what] = [0, 1, 2];
   const tag = c.local('i32');
+  const calls = c.local('i32');
   const pointer = c.local('i32');
   c.get(vcpu).op('i32.load', Vcpu.code_tag.offset).set(tag);
+  c.get(vcpu).op('i32.load', Vcpu.memory_calls.offset).set(calls);
   c.get(vcpu).get(address);
   c.get(what).i32(ACCESS_SIZE_SHIFT).op('i32.shr_u').i32(ACCESS_SIZE_MASK).op('i32.and');
   c.get(what).i32(1).op('i32.and');
@@ -90,11 +102,49 @@ function define_access(m: ModuleBuilder, shared: Shared): FunctionRef {
     c.get(vcpu).get(what).i32(ACCESS_POINT_SHIFT).op('i32.shr_u').op('i32.store', Vcpu.region_point.offset);
     c.i32(0).return().end();
   };
-  give_up(0);
+  give_up(REGION_FAULT);
   c.get(vcpu).op('i32.load', Vcpu.code_tag.offset).get(tag).op('i32.ne');
+  c.get(vcpu).op('i32.load', Vcpu.memory_calls.offset).get(calls).op('i32.ne').op('i32.or');
   c.get(vcpu).op('i32.load', Vcpu.interrupt.offset).op('i32.or').open_if();
-  give_up(1);
+  give_up(REGION_AGAIN);
   c.get(pointer);
+  m.define(f, c);
+  return f;
+}
+
+/**
+ * window(vcpu, low, what, offset): machine address of the window of `what`'s size from `low` on, looked up by the access
+ * at `offset` in it, which is the one that faults; 0 as `access`, and where the window crosses a page boundary. Where
+ * the access itself only reads (WINDOW_READS), a fault for the write behind it is not its own: it begins again.
+ */
+function define_window(m: ModuleBuilder, access: FunctionRef): FunctionRef {
+  const f = declare(m, 'window');
+  const c = m.code(f);
+  const [vcpu, low, what, offset, mark] = [0, 1, 2, 3, 4];
+  const pointer = c.local('i32');
+  const reads = c.local('i32');
+  c.get(low).op('i32.wrap_i64').i32(4095).op('i32.and');
+  c.get(what).i32(ACCESS_SIZE_SHIFT).op('i32.shr_u').i32(ACCESS_SIZE_MASK).op('i32.and').op('i32.add');
+  c.i32(4096).op('i32.gt_u').open_if();
+  c.get(vcpu).i32(REGION_CROSSED).op('i32.store', Vcpu.region_exit.offset);
+  c.get(vcpu).get(what).i32(ACCESS_POINT_SHIFT).op('i32.shr_u').op('i32.store', Vcpu.region_point.offset);
+  c.i32(0).return().end();
+  c.get(offset).i32(WINDOW_READS).op('i32.and').set(reads);
+  c.get(offset)
+    .i32(WINDOW_READS - 1)
+    .op('i32.and')
+    .set(offset);
+  // A byte of the access: all of it lies on the page.
+  c.get(vcpu).get(low).get(offset).op('i64.extend_i32_u').op('i64.add');
+  c.get(what)
+    .i32(~(ACCESS_SIZE_MASK << ACCESS_SIZE_SHIFT))
+    .op('i32.and')
+    .i32(1 << ACCESS_SIZE_SHIFT)
+    .op('i32.or');
+  c.get(mark).call(access).tee(pointer).op('i32.eqz').open_if();
+  c.get(reads).open_if().get(vcpu).i32(REGION_AGAIN).op('i32.store', Vcpu.region_exit.offset).end();
+  c.i32(0).return().end();
+  c.get(pointer).get(offset).op('i32.sub');
   m.define(f, c);
   return f;
 }
@@ -315,8 +365,10 @@ export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routi
   const settle = define_settle(m, result, aux);
   const original = define_original(m, shared, settle);
   const leave_region = define_leave_region(m, shared, result, aux, define_again(m, shared, original));
+  const access = define_access(m, shared);
   for (const f of [
-    define_access(m, shared),
+    access,
+    define_window(m, access),
     define_stored(m, shared),
     leave_region,
     define_leave_point(m, shared, leave_region),

@@ -181,6 +181,12 @@ function walk_level(c: Code, entry: number, pte: number, address: number, shift:
   c.op('i32.add').tee(pte).op('i32.atomic.load').set(entry);
 }
 
+/** Vcpu.memory_calls += 1. */
+function count_call(c: Code, vcpu: number): void {
+  c.get(vcpu).get(vcpu).op('i32.load', Vcpu.memory_calls.offset).i32(1).op('i32.add');
+  c.op('i32.store', Vcpu.memory_calls.offset);
+}
+
 /** resolve_page(vcpu, address, access): machine address of the byte, or 0 when the fault stands. Fills the TLB. */
 function define_resolve_page(m: ModuleBuilder, imports: Imports): FunctionRef {
   const f = m.declare('resolve_page', ['i32', 'i64', 'i32'], ['i32']);
@@ -214,6 +220,7 @@ function define_resolve_page(m: ModuleBuilder, imports: Imports): FunctionRef {
   c.get(entry).i32(PTE_WRITE).op('i32.and').op('i32.eqz').br_if(failed);
   c.get(wanted).i32(PTE_DIRTY).op('i32.or').set(wanted);
   c.get(flags).i32(FRAME_CODE).op('i32.and').if();
+  count_call(c, vcpu);
   c.get(vcpu).get(entry).i32(~0xfff).op('i32.and').call(imports.code_write).br(retry);
   c.end();
   c.end();
@@ -226,6 +233,7 @@ function define_resolve_page(m: ModuleBuilder, imports: Imports): FunctionRef {
   c.end();
   c.get(vcpu).get(address).op('i64.store', Vcpu.fault_address.offset);
   c.get(vcpu).get(access).op('i32.store', Vcpu.fault_access.offset);
+  count_call(c, vcpu);
   c.get(address).op('f64.convert_i64_u').get(access).call(imports.fault).op('i32.eqz').br_if(retry);
   // The hook may have used these words for faults of its own.
   c.get(vcpu).get(address).op('i64.store', Vcpu.fault_address.offset);

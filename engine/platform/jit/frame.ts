@@ -51,6 +51,8 @@ export class Frame {
   private readonly gprs = new Map<number, number>();
   private readonly xmms = new Map<number, number>();
   private readonly imports: Imports;
+  /** Machine addresses of windows, by their ids. */
+  private readonly windows = new Map<number, number>();
   private readonly pools = new Map<ValueType, { locals: number[]; used: number }>();
 
   constructor(c: Code, flow: Flow, imports: Imports) {
@@ -79,6 +81,16 @@ export class Frame {
   xmm(reg: number): number {
     const local = this.xmms.get(reg);
     if (local === undefined) throw new Error(`xmm${reg} has no local`);
+    return local;
+  }
+
+  /** The local with the machine address of a window. */
+  window(id: number): number {
+    let local = this.windows.get(id);
+    if (local === undefined) {
+      local = this.c.local('i32');
+      this.windows.set(id, local);
+    }
     return local;
   }
 
@@ -249,7 +261,7 @@ export class Frame {
 
   /** Behind the body: leaves for the interpreter if what is on the stack is not zero. */
   leave_chain_if(): void {
-    this.c.br_if(this.out as Label);
+    this.c.br_if_unlikely(this.out as Label);
   }
 
   /** Flags go into the vCPU, for the region that comes. */
@@ -274,6 +286,6 @@ export class Frame {
 
   /** Gives up if what is on the stack is zero. */
   give_up_if_zero(): void {
-    this.c.op('i32.eqz').br_if(this.given_up as Label);
+    this.c.op('i32.eqz').br_if_unlikely(this.given_up as Label);
   }
 }

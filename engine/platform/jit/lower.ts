@@ -11,7 +11,7 @@ import type { ValueType } from '../../wasm/opcodes.ts';
 import { SEGMENT_FS } from '../../x86/instruction.ts';
 import type { Value } from '../../x86/ir.ts';
 import type { Statement } from '../../x86/statement.ts';
-import { ACCESS_POINT_SHIFT, ACCESS_SIZE_SHIFT, LEAVE_EXCEPTION } from '../interp/runtime.ts';
+import { ACCESS_POINT_SHIFT, ACCESS_SIZE_SHIFT, LEAVE_EXCEPTION, WINDOW_READS } from '../interp/runtime.ts';
 import { CPU, TLB_ADDEND, TLB_MASK, TLB_READ, TLB_SHIFT, TLB_WRITE, VCPU } from '../interp/shared.ts';
 import { FlagState } from './flag_state.ts';
 import { is_idle, keeps_flags } from './flow.ts';
@@ -19,19 +19,24 @@ import type { Frame } from './frame.ts';
 import { push_gpr, push_xmm, store_gpr, store_xmm } from './registers.ts';
 import { gpr_of, is_flags_field, touches_flags, xmm_of } from './template.ts';
 import { type Bound, Values } from './values.ts';
+import type { WindowUse, WindowUses } from './windows.ts';
 
 /** Lowers the instructions of a region, one after the other. */
 export class Lower extends Values {
   readonly flags: FlagState;
   private nesting = 0;
   private locks: Label[] = [];
+  private readonly windows: WindowUses;
+  /** Pointers of the instruction that lie in a window. */
+  private readonly whole = new Set<Value>();
   /** What ends the block. */
   private on_branch: (condition: Value | null) => void = () => {};
   private on_jump: (target: Value) => void = () => {};
   private on_syscall: () => void = () => {};
 
-  constructor(frame: Frame) {
+  constructor(frame: Frame, windows: WindowUses) {
     super(frame);
+    this.windows = windows;
     this.flags = new FlagState(frame);
   }
 
@@ -45,6 +50,7 @@ export class Lower extends Values {
     this.on_jump = on_jump;
     this.on_syscall = on_syscall;
     if (this.insn.template!.may_leave) this.frame.flush_registers();
+    this.whole.clear();
     this.statements(this.insn.template!.ir.body);
     assert(this.locks.length === 0, 'a LOCK sequence is not closed');
   }
@@ -224,16 +230,17 @@ export class Lower extends Values {
     switch (s.kind) {
       case 'address':
         return this.effective_address(s.result);
-      case 'load':
-        this.translate(this.in_local(s.address), s.size, false);
-        c.op(s.op).set(this.result(s.result));
+      case 'load': {
+        const use = this.window_use(s);
+        if (use !== undefined) this.in_window(use, s.address, false);
+        else this.translate(this.in_local(s.address), s.size, false);
+        c.op(s.op, use?.offset).set(this.result(s.result));
         return;
+      }
       case 'store':
         return this.store(s);
       case 'resolve':
-        this.translate(this.in_local(s.address), s.size, s.write);
-        c.set(this.result(s.result));
-        return;
+        return this.resolve(s);
       case 'raw_load':
         this.push(s.pointer);
         c.op(s.op).set(this.result(s.result));
@@ -242,7 +249,8 @@ export class Lower extends Values {
         this.push(s.pointer);
         this.push(s.value);
         c.op(s.op);
-        return this.commit_if_split(s.pointer, s.size);
+        if (!this.whole.has(s.pointer)) this.commit_if_split(s.pointer, s.size);
+        return;
       case 'raw_bulk':
         for (const arg of s.args) this.push(arg);
         c.op(s.op);
@@ -274,6 +282,7 @@ export class Lower extends Values {
 
   private effective_address(result: Value): void {
     const { c, insn } = this;
+    if (result.uses === 1 && this.needs_no_address(result)) return;
     const narrow = insn.address_size === 4;
     let terms = 0;
     const add = (): void => {
@@ -301,6 +310,55 @@ export class Lower extends Values {
     c.set(this.result(result));
   }
 
+  private window_use(s: Statement): WindowUse | undefined {
+    return this.windows.get(this.insn)?.get(s);
+  }
+
+  /** Whether an address is used by nothing but an access to a window that is known. */
+  private needs_no_address(address: Value): boolean {
+    for (const [s, use] of this.windows.get(this.insn) ?? [])
+      if (use.check === null && (s as { address?: Value }).address === address) return true;
+    return false;
+  }
+
+  /** Pushes the machine address of a window; the access in it is to `address`. */
+  private in_window({ window, offset, check }: WindowUse, address: Value, writes: boolean): void {
+    const { c, frame } = this;
+    const host = frame.window(window.id);
+    if (check === null) {
+      c.get(host);
+      return;
+    }
+    let low = this.in_local(address);
+    if (offset > 0) {
+      c.get(low).i64(offset).op('i64.sub');
+      low = this.temporary('i64');
+      c.set(low);
+    }
+    const write = check === 'write';
+    const entry = this.tlb_miss(low, window.span, write);
+    c.if_unlikely();
+    c.get(VCPU).get(low).i32(this.access_word(window.span, write));
+    c.i32(write && !writes ? offset | WINDOW_READS : offset);
+    frame.call('window').tee(host);
+    frame.give_up_if_zero();
+    c.else();
+    c.get(low).op('i32.wrap_i64').get(entry).op('i32.load', TLB_ADDEND).op('i32.add').set(host);
+    c.end();
+    c.get(host);
+  }
+
+  private resolve(s: Extract<Statement, { kind: 'resolve' }>): void {
+    const { c } = this;
+    const use = this.window_use(s);
+    if (use !== undefined) {
+      this.in_window(use, s.address, s.write);
+      if (use.offset > 0) c.i32(use.offset).op('i32.add');
+      this.whole.add(s.result);
+    } else this.translate(this.in_local(s.address), s.size, s.write);
+    c.set(this.result(s.result));
+  }
+
   /** Pushes whether the TLB misses; answers the local with the entry's address. */
   private tlb_miss(address: number, size: number, write: boolean): number {
     const c = this.c;
@@ -318,23 +376,25 @@ export class Lower extends Values {
 
   /** Resolves an access beyond the TLB into a local, or leaves. */
   private slow_pointer(address: number, size: number, write: boolean): number {
-    const { c, frame, insn } = this;
+    const { c, frame } = this;
     const pointer = this.temporary('i32');
-    const point = frame.point(insn.rip, this.retired, this.flags);
-    const access = write ? ACCESS_WRITE : ACCESS_READ;
-    c.get(VCPU)
-      .get(address)
-      .i32((point << ACCESS_POINT_SHIFT) | (size << ACCESS_SIZE_SHIFT) | access);
+    c.get(VCPU).get(address).i32(this.access_word(size, write));
     frame.call('access').tee(pointer);
     frame.give_up_if_zero();
     return pointer;
+  }
+
+  /** What an access is, and where the region may give it up. */
+  private access_word(size: number, write: boolean): number {
+    const point = this.frame.point(this.insn.rip, this.retired, this.flags);
+    return (point << ACCESS_POINT_SHIFT) | (size << ACCESS_SIZE_SHIFT) | (write ? ACCESS_WRITE : ACCESS_READ);
   }
 
   /** Pushes the machine address of guest bytes. */
   private translate(address: number, size: number, write: boolean): void {
     const c = this.c;
     const entry = this.tlb_miss(address, size, write);
-    c.if('i32');
+    c.if_unlikely('i32');
     c.get(this.slow_pointer(address, size, write));
     c.else();
     c.get(address).op('i32.wrap_i64').get(entry).op('i32.load', TLB_ADDEND).op('i32.add');
@@ -343,14 +403,21 @@ export class Lower extends Values {
 
   private store(s: Extract<Statement, { kind: 'store' }>): void {
     const c = this.c;
-    const address = this.in_local(s.address);
+    const use = this.window_use(s);
     const value = this.constant(s.value) === undefined ? this.in_local(s.value) : -1;
     const push = (): void => {
       if (value < 0) this.push(s.value);
       else c.get(value);
     };
+    if (use !== undefined) {
+      this.in_window(use, s.address, true);
+      push();
+      c.op(s.op, use.offset);
+      return;
+    }
+    const address = this.in_local(s.address);
     const entry = this.tlb_miss(address, s.size, true);
-    c.if();
+    c.if_unlikely();
     const pointer = this.slow_pointer(address, s.size, true);
     c.get(pointer);
     push();
@@ -371,7 +438,7 @@ export class Lower extends Values {
     if (size === 1) return;
     const { c } = this;
     const local = this.in_local(pointer);
-    c.get(VCPU).i32(Vcpu.bounce.offset).op('i32.add').get(local).op('i32.eq').open_if();
+    c.get(VCPU).i32(Vcpu.bounce.offset).op('i32.add').get(local).op('i32.eq').open_if_unlikely();
     c.get(VCPU).get(local).i32(size);
     this.frame.call('stored').end();
   }
@@ -393,7 +460,7 @@ export class Lower extends Values {
       case 'helper_raise': {
         const vector = this.temporary('i32');
         this.push_with_cpu(s.args);
-        this.frame.call_helper(s.name).tee(vector).i32(0).op('i32.ge_s').open_if();
+        this.frame.call_helper(s.name).tee(vector).i32(0).op('i32.ge_s').open_if_unlikely();
         c.get(VCPU).get(vector).op('i32.store', Vcpu.exception.offset);
         this.leave(LEAVE_EXCEPTION);
         c.end();

@@ -10,6 +10,7 @@ import { U8, U16, U32 } from '../../heap/memory.ts';
 import { MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache, CodePage } from '../interp/cache.ts';
 import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
+import { REGION_CROSSED } from '../interp/runtime.ts';
 import type { PlatformStatistics } from '../platform.ts';
 import type { Points } from './frame.ts';
 import { build_region, type CodeView, type Region, type RegionLimits } from './region.ts';
@@ -25,6 +26,9 @@ const LIMITS: RegionLimits = { instructions: 400, pages: 48, entries: 250, separ
 const MAX_GENERATION = 6;
 /** The share of the branches that make an instruction hot, from which on code is warm. */
 const TARGET_SHARE = 64;
+/** So often windows of a region may cross pages before it is made again without them, and places that is known of. */
+const MAX_CROSSINGS = 16;
+const MAX_CROSSING_PLACES = 4096;
 /** Bytes of modules and number of regions at which all are dropped. */
 export const MAX_BYTES = 24 << 20;
 export const REGIONS = Math.min(2000, MAX_REGIONS);
@@ -76,6 +80,8 @@ interface Translated {
   /** Size of its module. */
   readonly bytes: number;
   readonly generation: number;
+  /** How often its windows have crossed pages. */
+  crossings: number;
 }
 
 /** An entry that a page has. */
@@ -121,6 +127,8 @@ export class RegionCache {
   private readonly marks = new Map<number, Set<number>>();
   /** Handlers of patched records before. */
   private readonly originals = new Map<number, number>();
+  /** Addresses of instructions whose windows have crossed pages more than a few times. */
+  private readonly crossing = new Set<number>();
   private bytes = 0;
 
   constructor(vcpu: Ptr<'Vcpu'>, cache: CodeCache, imports: RegionImports, options: JitOptions) {
@@ -243,7 +251,8 @@ export class RegionCache {
   private install(region: Region, generation: number): void {
     const number = this.free.pop() ?? this.regions.length;
     const handler = this.free_handlers.pop() ?? this.table.grow(1);
-    const place = { number, handler, first_handler: this.first_handler };
+    const excluded = (rip: number): boolean => this.crossing.has(rip);
+    const place = { number, handler, first_handler: this.first_handler, excluded };
     const { observer } = this;
     const start = observer === null ? 0 : observer.now();
     const counters = observer?.counted === true ? new_counters() : null;
@@ -255,7 +264,15 @@ export class RegionCache {
     Vcpu.region_instructions.set(this.vcpu, Vcpu.region_instructions.get(this.vcpu) + instructions);
     Vcpu.region_bytes.set(this.vcpu, Vcpu.region_bytes.get(this.vcpu) + bytes.length);
     const entries = region.entries.map((id) => region.blocks[id]!.rip);
-    const translated: Translated = { number, handler, pages: region.pages, entries, bytes: bytes.length, generation };
+    const translated: Translated = {
+      number,
+      handler,
+      pages: region.pages,
+      entries,
+      bytes: bytes.length,
+      generation,
+      crossings: 0,
+    };
     this.regions[number] = translated;
     this.points[number] = points;
     U32[(this.vcpu + REGION_TAGS_OFFSET) / 4 + number] = 0;
@@ -333,7 +350,19 @@ export class RegionCache {
     const at = Vcpu.region_point.get(this.vcpu);
     const { rips, infos } = this.points[number] as Points;
     Vcpu.region_rip.set(this.vcpu, rips[at] as number);
+    if (Vcpu.region_exit.get(this.vcpu) === REGION_CROSSED) this.crossed(number, rips[at] as number);
     return infos[at] as number;
+  }
+
+  /** A window looked up at `rip` crosses a page: the region goes if that is not the first time. */
+  private crossed(number: number, rip: number): void {
+    const region = this.regions[number];
+    if (region === null || region === undefined || ++region.crossings < MAX_CROSSINGS) return;
+    if (this.crossing.size >= MAX_CROSSING_PLACES) this.crossing.clear();
+    this.crossing.add(rip);
+    const entry = region.entries[0] as number;
+    this.remove(region);
+    this.translate(entry);
   }
 
   /** Forgets the regions that have code of a frame. */

@@ -28,6 +28,7 @@ import { Imports } from './imports.ts';
 import { Lower } from './lower.ts';
 import { type Block, is_branch, type Region, successors_of } from './region.ts';
 import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
+import { find_windows, type WindowUses } from './windows.ts';
 
 /** 64 KiB pages of the largest machine memory. */
 const MEMORY_PAGES = 65536;
@@ -59,7 +60,15 @@ class Translator {
   private readonly place: Place;
   private readonly counters: Counters | null;
 
-  constructor(region: Region, shape: Structure, flow: Flow, frame: Frame, place: Place, counters: Counters | null) {
+  constructor(
+    region: Region,
+    shape: Structure,
+    flow: Flow,
+    frame: Frame,
+    windows: WindowUses,
+    place: Place,
+    counters: Counters | null,
+  ) {
     this.place = place;
     this.counters = counters;
     this.region = region;
@@ -67,7 +76,7 @@ class Translator {
     this.flow = flow;
     this.frame = frame;
     this.c = frame.c;
-    this.lower = new Lower(frame);
+    this.lower = new Lower(frame, windows);
     this.note_items(shape.items);
   }
 
@@ -96,7 +105,7 @@ class Translator {
   private prologue(number: number): void {
     const { c, frame, region } = this;
     const fall_back = (): void => {
-      c.open_if().get(OP).get(CPU).get(VCPU).get(FUEL);
+      c.open_if_unlikely().get(OP).get(CPU).get(VCPU).get(FUEL);
       frame.return_call('original').end();
     };
     if (region.pages.size > 1) {
@@ -104,7 +113,7 @@ class Translator {
         .op('i32.load', REGION_TAGS_OFFSET + number * 4)
         .get(VCPU)
         .op('i32.load', Vcpu.code_tag.offset);
-      c.op('i32.ne').if();
+      c.op('i32.ne').if_unlikely();
       c.i32(number).get(VCPU);
       frame.call('validate').op('i32.eqz');
       fall_back();
@@ -228,7 +237,7 @@ class Translator {
     c.get(frame.fuel)
       .i32(this.flow.lengths[block.id] as number)
       .op('i32.le_s');
-    c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or').open_if();
+    c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or').open_if_unlikely();
     this.leave(block.rip, LEAVE_JUMP);
     c.end();
   }
@@ -369,6 +378,8 @@ export interface Place {
   /** What will be the index of its function in the table of handlers, and the first such index of any region. */
   readonly handler: number;
   readonly first_handler: number;
+  /** Whether the accesses of the instruction at an address shall share no window with others. */
+  readonly excluded: (rip: number) => boolean;
 }
 
 export interface Translation {
@@ -388,7 +399,8 @@ export function translate(region: Region, place: Place, counted = false): Transl
   const counters = counted ? import_counters(m) : null;
   const code = new Code(HANDLER_PARAMS);
   const frame = new Frame(code, flow, new Imports(m));
-  new Translator(region, shape, flow, frame, place, counters).run();
+  const windows = find_windows(region, place.excluded);
+  new Translator(region, shape, flow, frame, windows, place, counters).run();
   // Behind the imports, which are made while the code is written.
   const name = `region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`;
   const f = m.declare(name, HANDLER_PARAMS, ['i32']);
