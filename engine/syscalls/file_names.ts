@@ -186,5 +186,5 @@ export const NAME_ROWS: readonly SyscallRow[] = [
     'flags:flags(at)',
   ),
   full(266, 'symlinkat', sys_symlinkat, 'target:string', 'newdirfd:dirfd', 'linkpath:path'),
-  partial(316, 'renameat2', 'RENAME_WHITEOUT is EINVAL', sys_renameat2, ...AT_OLD, 'flags:uint'),
+  full(316, 'renameat2', sys_renameat2, ...AT_OLD, 'flags:uint'),
 ];

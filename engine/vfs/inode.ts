@@ -38,7 +38,10 @@ export interface InodeOperations {
   link?(dir: I, dentry: Ptr<'Dentry'>, inode: I): number;
   /** Removes a name: of an empty directory or of anything else. The caller unhashes the dentry. */
   remove?(dir: I, dentry: Ptr<'Dentry'>): number;
-  /** Types and permissions are checked; a target that is replaced is empty or no directory. */
+  /**
+   * Types and permissions are checked; a target that is replaced is empty or no directory. `uid` and `gid` own what
+   * RENAME_WHITEOUT leaves behind.
+   */
   rename?(
     old_dir: I,
     old_dentry: Ptr<'Dentry'>,
@@ -46,6 +49,7 @@ export interface InodeOperations {
     new_dentry: Ptr<'Dentry'>,
     flags: number,
     uid: number,
+    gid: number,
   ): number;
   /** An unnamed regular file in `dir` (O_TMPFILE): the inode, or -errno. */
   tmpfile?(dir: I, mode: number, uid: number, gid: number): number;

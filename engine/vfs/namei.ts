@@ -440,9 +440,8 @@ function rename_locked(from: D, to: D, credentials: C, flags: number): number {
   if (is_mountpoint(from) || is_mountpoint(to)) return -EBUSY;
   const rename = inode_operations(old_dir).rename;
   if (rename === undefined) return -EPERM;
-  if ((flags & RENAME_WHITEOUT) !== 0) return -EINVAL;
-  const uid = Credentials.fsuid.get(credentials);
-  const result = rename(old_dir, from, new_dir, to, flags, uid);
+  inherit_owner(old_dir, 0, credentials);
+  const result = rename(old_dir, from, new_dir, to, flags, new_owner.uid, new_owner.gid);
   if (result !== 0) return result;
   if (!exchange && replaced !== 0 && is_directory(replaced)) Inode.flags.or(replaced, INODE_ORPHAN);
   d_move(from, to, exchange);

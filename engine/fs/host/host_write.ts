@@ -4,8 +4,8 @@
  * A device, FIFO or socket cannot be made on the host. Ownership is set as far as the host lets this
  * process; where it does not, the file belongs to the user who runs the machine.
  */
-import { EIO, ENODEV, EPERM } from '../../abi/errno.ts';
-import { RENAME_EXCHANGE } from '../../abi/path.ts';
+import { EINVAL, EIO, ENODEV, EPERM } from '../../abi/errno.ts';
+import { RENAME_EXCHANGE, RENAME_WHITEOUT } from '../../abi/path.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { lock, unlock } from '../../heap/lock.ts';
@@ -133,6 +133,7 @@ function lost_name(inode: I, directory: boolean): void {
 export function host_rename(old_dir: I, from: D, new_dir: I, to: D, flags: number): number {
   const files = host_files();
   if (files === null) return -ENODEV;
+  if ((flags & RENAME_WHITEOUT) !== 0) return -EINVAL;
   if ((flags & RENAME_EXCHANGE) !== 0) return -EPERM;
   const source = reach_directory(old_dir, 0);
   if (typeof source === 'number') return source;

@@ -6,9 +6,9 @@
  * here has no lower directory, so it is opaque without a mark. A moved directory keeps the lower one it
  * stands for, and its contents with it.
  */
-import { ENOENT, ENOMEM, ENOTEMPTY } from '../../abi/errno.ts';
-import { RENAME_EXCHANGE } from '../../abi/path.ts';
-import { DT_SHIFT, S_IFDIR, S_IFLNK, S_IFMT } from '../../abi/stat.ts';
+import { EINVAL, ENOENT, ENOMEM, ENOTEMPTY } from '../../abi/errno.ts';
+import { RENAME_EXCHANGE, RENAME_WHITEOUT } from '../../abi/path.ts';
+import { DT_SHIFT, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from '../../abi/stat.ts';
 import type { Ptr } from '../../base/types.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { INODE_LOCK } from '../../heap/lock_order.ts';
@@ -25,7 +25,7 @@ import {
   TOUCH_CTIME,
   TOUCH_MTIME,
 } from '../../vfs/inode.ts';
-import { FS_MEMORY, tree_lock, tree_unlock } from '../../vfs/super.ts';
+import { FS_MEMORY, FS_OVERLAY, tree_lock, tree_unlock } from '../../vfs/super.ts';
 import { DENTRY_PINNED, DENTRY_WHITEOUT, Dentry, INODE_ORPHAN, Inode, SuperBlock } from '../../vfs/vfs.layout.ts';
 import { MemoryNode } from './memory.layout.ts';
 import { node_of } from './memory_data.ts';
@@ -211,6 +211,28 @@ function place_whiteout(whiteout: number): void {
   dput(whiteout as D);
 }
 
+/**
+ * What RENAME_WHITEOUT leaves in the dentry's place, a character device of number 0, not yet in place: a dentry, -EINVAL
+ * where there is a lower layer (Linux's ovl_rename), -ENOSPC, -ENOMEM.
+ */
+function prepare_whiteout_device(dir: I, dentry: D, uid: number, gid: number): number {
+  const sb = Inode.sb.get(dir);
+  if (SuperBlock.kind.get(sb) === FS_OVERLAY) return -EINVAL;
+  const inode = memory_inode(sb, S_IFCHR, 0, uid, gid);
+  if (inode < 0) return inode;
+  const whiteout = d_alloc(Dentry.parent.get(dentry), d_name(dentry), Dentry.name_length.get(dentry));
+  if (whiteout !== 0) d_instantiate(whiteout, inode as I);
+  else iput(inode as I);
+  return whiteout === 0 ? -ENOMEM : whiteout;
+}
+
+function place_whiteout_device(dir: I, whiteout: D): void {
+  d_add(whiteout, Dentry.inode.get(whiteout));
+  pin_path(whiteout);
+  resize(dir, 1);
+  dput(whiteout);
+}
+
 /** Takes one link off an inode whose name is going; a lower inode without names is forgotten. */
 function drop_link(inode: I, dir: I): void {
   mark_modified(inode);
@@ -246,7 +268,7 @@ function drop_whiteouts(dentry: D): void {
 }
 
 /** The operation: moves, replaces or exchanges. The caller moves the dentries. */
-export function memory_rename(old_dir: I, from: D, new_dir: I, to: D, flags: number): number {
+export function memory_rename(old_dir: I, from: D, new_dir: I, to: D, flags: number, uid: number, gid: number): number {
   const inode = Dentry.inode.get(from);
   const replaced = Dentry.inode.get(to);
   const exchange = (flags & RENAME_EXCHANGE) !== 0;
@@ -254,8 +276,13 @@ export function memory_rename(old_dir: I, from: D, new_dir: I, to: D, flags: num
     const empty = check_empty(to);
     if (empty !== 0) return empty;
   }
+  const left_behind = (flags & RENAME_WHITEOUT) === 0 ? 0 : prepare_whiteout_device(old_dir, from, uid, gid);
+  if (left_behind < 0) return left_behind;
   const whiteout = exchange ? 0 : prepare_whiteout(old_dir, from);
-  if (whiteout < 0) return whiteout;
+  if (whiteout < 0) {
+    if (left_behind !== 0) dput(left_behind as D);
+    return whiteout;
+  }
   if (old_dir !== new_dir) {
     if (is_directory(inode)) move_link(old_dir, new_dir);
     if (exchange && is_directory(replaced)) move_link(new_dir, old_dir);
@@ -272,6 +299,7 @@ export function memory_rename(old_dir: I, from: D, new_dir: I, to: D, flags: num
     place_whiteout(whiteout);
     resize(old_dir, -1);
     resize(new_dir, replaced === 0 ? 1 : 0);
+    if (left_behind !== 0) place_whiteout_device(old_dir, left_behind as D);
   }
   changed(old_dir);
   changed(new_dir);
