@@ -20,15 +20,16 @@ import { AT_FDCWD } from '../abi/fcntl.ts';
 import { IN_ATTRIB } from '../abi/inotify.ts';
 import { SOCK_STREAM } from '../abi/socket.ts';
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISVTX } from '../abi/stat.ts';
-import type { Ptr } from '../base/types.ts';
+import { PAGE_SIZE, type Ptr } from '../base/types.ts';
 import { file_inode } from '../fs/anon/attributes.ts';
-import { bytes_read, bytes_write } from '../heap/bytes.ts';
+import { bytes_copy, bytes_read, bytes_write } from '../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { U32 } from '../heap/memory.ts';
 import { arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { current } from '../kernel/current.ts';
 import { fd_opened } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
+import { frame_alloc_uninitialized } from '../machine/frames.ts';
 import { copy_in, copy_in_string, copy_out } from '../mm/uaccess.ts';
 import { UnixSocket } from '../socket/socket.layout.ts';
 import { File } from '../vfs/file.layout.ts';
@@ -39,10 +40,13 @@ import { module_path_ref } from '../vfs/path_ref.ts';
 import { capable, inode_permission, is_read_only, MAY_READ, MAY_WRITE, owner_or_capable } from '../vfs/permission.ts';
 import { Dentry, Inode } from '../vfs/vfs.layout.ts';
 import {
+  drop_long_value,
+  long_value,
   XATTR_CREATE,
+  XATTR_INLINE_MAX,
   XATTR_NAME_MAX,
   XATTR_REPLACE,
-  XATTR_VALUE_MAX,
+  XATTR_SIZE_MAX,
   xattr_get,
   xattr_list,
   xattr_remove,
@@ -58,8 +62,6 @@ import { partial, type SyscallRow } from './row.ts';
 type Use = (inode: Ptr<'Inode'>, page: number) => number;
 
 const ref = module_path_ref();
-/** Largest value and list of xattr(7). */
-const XATTR_SIZE_MAX = 65536;
 const VALUE_AT = 256;
 const ACL_ACCESS = 'system.posix_acl_access';
 const ACL_DEFAULT = 'system.posix_acl_default';
@@ -87,7 +89,30 @@ function take_name_and_value(page: number): number {
   value_size = arg_u64(3);
   if (result !== 0 || value_size === 0) return result;
   if (value_size > XATTR_SIZE_MAX) return -E2BIG;
-  return copy_in(page + VALUE_AT, arg_u64(2), Math.min(value_size, XATTR_VALUE_MAX)) < 0 ? -EFAULT : 0;
+  if (value_size > XATTR_INLINE_MAX) return take_long_value(page);
+  return copy_in(page + VALUE_AT, arg_u64(2), value_size) < 0 ? -EFAULT : 0;
+}
+
+/** Copies a long value into frames, and its beginning into `page`: 0, -EFAULT or -ENOMEM. */
+function take_long_value(page: number): number {
+  for (let done = 0; done < value_size; done += PAGE_SIZE) {
+    const frame = frame_alloc_uninitialized();
+    if (frame === 0) return -ENOMEM;
+    long_value.push(frame);
+    if (copy_in(frame, arg_u64(2) + done, Math.min(PAGE_SIZE, value_size - done)) < 0) return -EFAULT;
+  }
+  bytes_copy(page + VALUE_AT, long_value[0] as number, XATTR_INLINE_MAX);
+  return 0;
+}
+
+/** Gives the guest a value of `size` bytes: 0 or -EFAULT. */
+function put_value(page: number, size: number): number {
+  if (size <= XATTR_INLINE_MAX) return copy_out(arg_u64(2), page + VALUE_AT, size);
+  for (const [i, frame] of long_value.entries()) {
+    const done = i * PAGE_SIZE;
+    if (copy_out(arg_u64(2) + done, frame, Math.min(PAGE_SIZE, size - done)) < 0) return -EFAULT;
+  }
+  return 0;
 }
 
 function no_name(): number {
@@ -104,6 +129,7 @@ function on_path(follow: number, take: (page: number) => number, use: Use): numb
     result = apply(Dentry.inode.get(ref.dentry), ref.mount, ref.dentry, page, use);
     ref.put();
   }
+  drop_long_value();
   heap_page_free(page);
   return result;
 }
@@ -118,6 +144,7 @@ function on_descriptor(take: (page: number) => number, use: Use): number {
     const inode = file_inode(file);
     result = inode === 0 ? -ENOMEM : apply(inode, File.mount.get(file), File.dentry.get(file), page, use);
   }
+  drop_long_value();
   heap_page_free(page);
   return result;
 }
@@ -209,11 +236,17 @@ function check_acl(page: number): number {
 
 /** Tag and permissions of entry `i`, in the low and the high half of a word. */
 function acl_word(page: number, i: number): number {
-  return U32[(page + VALUE_AT + ACL_HEADER + i * ACL_ENTRY) >> 2] as number;
+  return value_word(page, ACL_HEADER + i * ACL_ENTRY);
 }
 
 function acl_id(page: number, i: number): number {
-  return U32[(page + VALUE_AT + ACL_HEADER + i * ACL_ENTRY + 4) >> 2] as number;
+  return value_word(page, ACL_HEADER + i * ACL_ENTRY + 4);
+}
+
+/** The word of the value at a multiple of 4. */
+function value_word(page: number, at: number): number {
+  const frame = value_size > XATTR_INLINE_MAX ? (long_value[at >>> 12] as number) : 0;
+  return U32[(frame === 0 ? page + VALUE_AT + at : frame + (at & 0xfff)) >>> 2] as number;
 }
 
 /** Whether the list has the entries it must have, in order of their tags, and permissions only (posix_acl_valid). */
@@ -270,7 +303,6 @@ const set: Use = (inode, page) => {
   if (!may_change_security(inode)) return -EPERM;
   const kept = check_kept(inode);
   if (kept !== 0) return kept;
-  if (value_size > XATTR_VALUE_MAX) return -E2BIG;
   inode_operations(inode).note_change?.(inode);
   const result = xattr_set(inode, page, name_length, page + VALUE_AT, value_size, arg_lo(4));
   if (result === 0) inode_touch(inode, TOUCH_CTIME);
@@ -292,17 +324,17 @@ function get_value(inode: Ptr<'Inode'>, page: number, capacity: number): number 
   if (name === SOCKET_PROTOCOL && has_protocol(inode)) return get_protocol(inode, page + VALUE_AT, capacity);
   const kept = check_kept(inode);
   if (kept !== 0) return kept;
-  const size = xattr_get(inode, page, name_length, page + VALUE_AT, name === CAPABILITY ? XATTR_VALUE_MAX : capacity);
+  const size = xattr_get(inode, page, name_length, page + VALUE_AT, name === CAPABILITY ? XATTR_INLINE_MAX : capacity);
   if (name !== CAPABILITY || size < 0) return size;
   if (!is_capability(page + VALUE_AT, size)) return -EINVAL;
   return capacity !== 0 && size > capacity ? -ERANGE : size;
 }
 
 const get: Use = (inode, page) => {
-  const capacity = Math.min(arg_u64(3), XATTR_VALUE_MAX);
+  const capacity = Math.min(arg_u64(3), XATTR_SIZE_MAX);
   const size = get_value(inode, page, capacity);
-  if (size > 0 && capacity > 0 && copy_out(arg_u64(2), page + VALUE_AT, size) < 0) return -EFAULT;
-  return size;
+  if (size > 0 && capacity > 0 && put_value(page, size) < 0) return -EFAULT;
+  return size === -ERANGE && capacity === XATTR_SIZE_MAX ? -E2BIG : size;
 };
 
 const list: Use = (inode, page) => {
@@ -332,7 +364,7 @@ const remove: Use = (inode, page) => {
   return result;
 };
 
-const NOTE = 'tmpfs and the overlay, values up to 3 KiB; no access control lists';
+const NOTE = 'tmpfs and the overlay; no access control lists';
 const SET = ['name:string', 'value:in(3)', 'size:size', 'flags:int'] as const;
 const GET = ['name:string', 'value:out(3)', 'size:size'] as const;
 

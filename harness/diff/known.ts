@@ -32,7 +32,6 @@ const ALARM_CLOCKS: readonly number[] = [8, 9];
 const CLOCK_PROCESS_CPUTIME_ID = 2;
 const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
-const RENAME_WHITEOUT = 4;
 const ARCH_SET_CPUID = 0x1012;
 const MSG_OOB = 1;
 /** SO_PEERNAME, SO_MEMINFO, SO_COOKIE, SO_PEERGROUPS, SO_PEERPIDFD. */
@@ -71,13 +70,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     },
   },
   {
-    reason: 'partial: no whiteouts (row of renameat2)',
-    name: /renameat2/,
-    native: /0/,
-    ours: /-EINVAL/,
-    where: (program, index) => (number(program, index, 'flags') & RENAME_WHITEOUT) !== 0,
-  },
-  {
     reason:
       'partial: who opened a file is not kept, so that linking it by its descriptor takes a capability (row of linkat)',
     name: /linkat/,
@@ -99,13 +91,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     native: /\d{6}/,
     ours: /\d{6}/,
     where: (program, index) => number(program, index, 'size') < 0,
-  },
-  {
-    reason: 'partial: values of extended attributes have 3 KiB at most (row of setxattr)',
-    name: /[lf]?setxattr/,
-    native: /0|-(EEXIST|ENODATA|ENOSPC)/,
-    ours: /-E2BIG/,
-    where: (program, index) => number(program, index, 'size') > 3072,
   },
   {
     reason: 'partial: socket options that tell of the peer or of statistics (row of getsockopt)',

@@ -39,6 +39,25 @@ const SEEKS: readonly string[] = [0x3, 0x4].flatMap((whence) =>
   [0x0, 0x2001, 0x3000].map((offset) => `lseek(r0, 0x${offset.toString(16)}, 0x${whence})`),
 );
 
+const ATTRIBUTE = "&(0x7f0000000080)='./f0\\x00', &(0x7f00000000c0)='user.b\\x00'";
+const set_attribute = (byte: string, size: number, flags = 0): string =>
+  `setxattr(${ATTRIBUTE}, &(0x7f0000001000)="${byte}"/${size}, 0x${size.toString(16)}, 0x${flags})`;
+const get_attribute = (size: number): string =>
+  `getxattr(${ATTRIBUTE}, &(0x7f0000001000)=""/${size}, 0x${size.toString(16)})`;
+/** Values of extended attributes that do not fit into a page, set, told, replaced and removed. */
+const LONG_ATTRIBUTES: readonly (readonly string[])[] = [
+  [set_attribute('0102', 3073), get_attribute(3073), get_attribute(4000), get_attribute(3072), get_attribute(0)],
+  [set_attribute('03', 65536), get_attribute(65536), set_attribute('04', 100), get_attribute(4096)],
+  [set_attribute('05', 65537), get_attribute(4096), set_attribute('06', 4097), set_attribute('07', 9000, 1)],
+  [
+    set_attribute('08', 8192),
+    set_attribute('09', 5000, 2),
+    get_attribute(9000),
+    `removexattr(${ATTRIBUTE})`,
+    get_attribute(9000),
+  ],
+];
+
 /** Programs that once showed a difference. */
 const EQUAL: readonly (readonly string[])[] = [
   ['socketpair(0x1, 0x0, 0x0, &(0x7f0000000000))'],
@@ -134,6 +153,30 @@ const EQUAL: readonly (readonly string[])[] = [
     'r1 = pidfd_open(r0, 0x0)',
     `fsetxattr(r1, &(0x7f0000000100)='system.posix_acl_access\x00', &(0x7f00000000c0)="02"/36, 0x24, 0x0)`,
   ],
+  [
+    "mkdir(&(0x7f0000000080)='./d\\x00', 0x1c0)",
+    "creat(&(0x7f0000000080)='./f0\\x00', 0x180)",
+    "creat(&(0x7f0000000080)='./d/f1\\x00', 0x180)",
+    ...[
+      ['./f0', './d/f1', 4],
+      ['./f0', './f2', 5],
+      ['./d', './e', 4],
+      ['./f2', './f2', 4],
+      ['./f2', './d', 6],
+      ['./none', './f2', 4],
+    ].map(
+      ([from, to, flags]) =>
+        `renameat2(0xffffffffffffff9c, &(0x7f0000000080)='${from}\\x00', 0xffffffffffffff9c, &(0x7f00000000c0)='${to}\\x00', 0x${flags})`,
+    ),
+    ...['./f0', './f2', './d', './e', './e/f1'].map(
+      (path) => `lstat(&(0x7f0000000400)='${path}\\x00', &(0x7f0000000440))`,
+    ),
+    "open(&(0x7f0000000080)='./d\\x00', 0x2, 0x0)",
+    "lstat(&(0x7f0000000500)='.\\x00', &(0x7f0000000540))",
+    "unlinkat(0xffffffffffffff9c, &(0x7f0000000500)='./d\\x00', 0x0)",
+    "unlinkat(0xffffffffffffff9c, &(0x7f0000000500)='./f0\\x00', 0x0)",
+  ],
+  ...LONG_ATTRIBUTES.map((calls) => ["creat(&(0x7f0000000080)='./f0\\x00', 0x180)", ...calls]),
   ...['copy_file_range(r0, 0x0, r0, 0x0, 0xffffffffffffffff, 0x0)', 'copy_file_range(r0, 0x0, r0, 0x0, 0x0, 0x0)'].map(
     (call) => [MEMFD, call],
   ),
