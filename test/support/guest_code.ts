@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import type { FrameAddr, Ptr } from '../../engine/base/types.ts';
 import { heap_page_alloc } from '../../engine/heap/heap_pages.ts';
 import { MACHINE, MachineHeader } from '../../engine/heap/machine.layout.ts';
-import { U8, U32 } from '../../engine/heap/memory.ts';
-import { register_code_invalidation } from '../../engine/machine/code_events.ts';
+import { bind_memory, U8, U32 } from '../../engine/heap/memory.ts';
+import { code_frame_changed, register_code_invalidation } from '../../engine/machine/code_events.ts';
 import { CpuState } from '../../engine/machine/cpu.layout.ts';
 import { PTE_EXEC, PTE_PRESENT, PTE_WRITE } from '../../engine/machine/page_table.layout.ts';
 import { set_this_vcpu } from '../../engine/machine/this_vcpu.ts';
@@ -84,15 +84,26 @@ export class GuestCode {
       jit === null
         ? create_interpreter(interpreter_module(), this.memory, hooks)
         : create_jit(interpreter_module(), this.memory, hooks, jit);
+    this.bind();
+    this.map(CODE, 4, EXECUTE);
+    this.map(DATA, pages, READ_WRITE);
+    this.map(STACK_TOP - 0x4000, 4, READ_WRITE);
+    this.set('rsp', BigInt(STACK_TOP - 0x100));
+  }
+
+  /** Makes this machine the thread's, where there are several. */
+  bind(): void {
+    bind_memory(this.memory);
     set_this_vcpu(this.vcpu);
     register_code_invalidation({
       frame: (frame) => this.platform.invalidate_frame(frame),
       all: () => this.platform.drop_caches(this.vcpu),
     });
-    this.map(CODE, 4, EXECUTE);
-    this.map(DATA, pages, READ_WRITE);
-    this.map(STACK_TOP - 0x4000, 4, READ_WRITE);
-    this.set('rsp', BigInt(STACK_TOP - 0x100));
+  }
+
+  /** The bytes of a page were changed from outside. */
+  code_changed(address: number): void {
+    code_frame_changed((this.at(address) - (address % 4096)) as FrameAddr);
   }
 
   /** A zeroed frame. */

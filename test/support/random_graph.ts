@@ -2,7 +2,7 @@
  * Random guest programs for comparing platforms: a graph of blocks with loops, calls, faults and exceptions, which never
  * ends by itself.
  */
-type Random = () => number;
+export type Random = () => number;
 
 /** Condition codes, sizes and registers come at random; rsp and the pointer in rsi move seldom. */
 const REGISTERS = [0, 1, 2, 3, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -10,7 +10,8 @@ const RSI = 6;
 const ALU = [0x00, 0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38];
 const JCC = 0x0f80;
 
-function pick<T>(random: Random, list: readonly T[]): T {
+/** One of a list. */
+export function pick<T>(random: Random, list: readonly T[]): T {
   return list[random() % list.length] as T;
 }
 
@@ -23,7 +24,8 @@ function encode(size: number, opcode: readonly number[], reg: number, rm: number
   return [...(size === 2 ? [0x66] : []), rex, ...sized, modrm, ...(memory === null ? [] : [memory & 0xff])];
 }
 
-function le32(value: number): number[] {
+/** A number as four bytes. */
+export function le32(value: number): number[] {
   return [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >> 24) & 0xff];
 }
 
@@ -44,7 +46,7 @@ function sse(random: Random): number[] {
 }
 
 /** One instruction that is no branch. */
-function instruction(random: Random): number[] {
+export function plain_instruction(random: Random): number[] {
   const size = pick(random, [1, 2, 4, 4, 4, 8, 8]);
   const wide = Math.max(size, 2);
   const a = pick(random, REGISTERS);
@@ -119,7 +121,7 @@ export function random_graph(random: Random, blocks: number): number[] {
   for (let block = 0; block < blocks; block++) {
     starts.push(code.length);
     const count = random() % 6;
-    for (let i = 0; i < count; i++) code.push(...instruction(random));
+    for (let i = 0; i < count; i++) code.push(...plain_instruction(random));
     const end = random() % 12;
     if (end < 7 || block === blocks - 1) branch([JCC >> 8, (JCC & 0xff) | (random() & 15)], block);
     if (end === 7) branch([0xe8], block);
