@@ -14,6 +14,8 @@ const AC = 0x40000;
 const C1 = 0x200;
 const UE = 0x10;
 const VECTOR_PF = 14;
+/** Manual, volume 1, 8.5.5: 3 * 2^13. */
+const UNDERFLOW_BIAS = 0x6000;
 
 /** Why the native outcome says nothing of the instructions, or ''. */
 export function unusable(outcome: Outcome): string {
@@ -139,8 +141,15 @@ function lanes(view: DataView, at: number): string {
     .join('_');
 }
 
-/** Within one unit in the last place. */
+/** Within one unit in the last place. An underflow that is not masked leaves the exponent raised by UNDERFLOW_BIAS. */
 function close(em: bigint, es: number, am: bigint, as: number): boolean {
+  const raised = (es & 0x7fff) - (as & 0x7fff);
+  if (raised >= UNDERFLOW_BIAS - 1) return within_a_unit(em, es - UNDERFLOW_BIAS, am, as);
+  if (raised <= 1 - UNDERFLOW_BIAS) return within_a_unit(em, es, am, as - UNDERFLOW_BIAS);
+  return within_a_unit(em, es, am, as);
+}
+
+function within_a_unit(em: bigint, es: number, am: bigint, as: number): boolean {
   const e = (BigInt(es & 0x7fff) << 63n) + (em & ((1n << 63n) - 1n));
   const a = (BigInt(as & 0x7fff) << 63n) + (am & ((1n << 63n) - 1n));
   const difference = e > a ? e - a : a - e;
