@@ -150,8 +150,6 @@ export const Vcpu = l.done(
     flags_a: l.u64('owner'),
     flags_b: l.u64('owner'),
     flags_carry: l.u64('owner'),
-    /** Ways from one region into another. */
-    region_chains: l.u64('owner'),
     /** Regions left, by reason: a word for each LEAVE_* of interp/runtime.ts, in their order; counted by generated code. */
     region_jumps: l.u64('owner'),
     region_slow: l.u64('owner'),

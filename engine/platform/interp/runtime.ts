@@ -28,6 +28,7 @@ export const INFO_RETIRED_MASK = 0xfff;
 export const INFO_REASON_SHIFT = 12;
 export const INFO_KIND_SHIFT = 16;
 export const KIND_LOCAL = 0x80; // the kind is the argument
+export const KIND_KEPT = 0x81; // flags are where they were when the region was entered
 
 type Signature = readonly [params: readonly ValueType[], results: readonly ValueType[]];
 
@@ -201,6 +202,7 @@ function define_leave_region(
   shared: Shared,
   result: FunctionRef,
   aux: FunctionRef,
+  settle: FunctionRef,
   again: FunctionRef,
 ): FunctionRef {
   const f = declare(m, 'leave_region');
@@ -213,11 +215,16 @@ function define_leave_region(
   count_leave(c, vcpu, reason);
   c.get(info).i32(INFO_KIND_SHIFT).op('i32.shr_u').tee(known);
   c.i32(KIND_LOCAL).op('i32.ne').open_if().get(known).set(kind).end();
+  c.get(kind).i32(KIND_KEPT).op('i32.eq').if();
+  c.get(cpu).get(vcpu).call(settle);
+  c.else();
+  c.get(vcpu).i32(0).op('i32.store', Vcpu.flags_passed.offset);
   c.get(kind).open_if();
   c.get(cpu).get(kind).get(a).get(b).get(carry).call(result);
   c.get(cpu).get(kind).get(a).get(b).get(carry).call(aux).set(b).set(a).end();
   c.get(cpu).get(a).op('i64.store', CpuState.flags_result.offset);
   c.get(cpu).get(b).op('i64.store32', CpuState.flags_aux.offset);
+  c.end();
   const exit = (code: number): void => {
     c.get(cpu).get(rip).op('i64.store', CpuState.rip.offset);
     c.get(cpu).get(vcpu).get(fuel).call(shared.sync);
@@ -364,7 +371,7 @@ export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routi
   const aux = routine(FLAGS_AUX);
   const settle = define_settle(m, result, aux);
   const original = define_original(m, shared, settle);
-  const leave_region = define_leave_region(m, shared, result, aux, define_again(m, shared, original));
+  const leave_region = define_leave_region(m, shared, result, aux, settle, define_again(m, shared, original));
   const access = define_access(m, shared);
   for (const f of [
     access,

@@ -20,9 +20,9 @@ import {
   raw_flag,
 } from '../../x86/flags.ts';
 import { type FlagName, Ir, type Value } from '../../x86/ir.ts';
-import { flags_kind, KIND_LOCAL } from '../interp/runtime.ts';
+import { flags_kind, KIND_KEPT, KIND_LOCAL } from '../interp/runtime.ts';
 import { CPU } from '../interp/shared.ts';
-import { KIND_DEAD, KIND_DYNAMIC, KIND_RAW } from './flow.ts';
+import { KIND_DEAD, KIND_DYNAMIC, KIND_PASSED, KIND_RAW } from './flow.ts';
 import type { Frame } from './frame.ts';
 
 const SHIFTS: Readonly<Record<number, string>> = {
@@ -60,9 +60,17 @@ export class FlagState {
     this.kind = flags_kind(op, size);
   }
 
+  /** Flags that are where they were at the region's entry are loaded. */
+  private load(): void {
+    if (this.kind !== KIND_PASSED) return;
+    this.frame.load_flags();
+    this.kind = KIND_DYNAMIC;
+  }
+
   /** The carry local becomes CF. */
   private keep_carry(): void {
     const { c, frame } = this;
+    this.load();
     if (this.kind >= 0 && (this.op === FLAGS_INC || this.op === FLAGS_DEC)) return;
     if (this.kind === KIND_DYNAMIC) {
       c.get(frame.kind).i32(flags_kind(FLAGS_INC, 1)).op('i32.sub').i32(8).op('i32.ge_u').open_if();
@@ -93,6 +101,7 @@ export class FlagState {
   /** Makes the flags those of the two fields. */
   make_raw(): void {
     const { c, frame } = this;
+    this.load();
     if (this.kind === KIND_DEAD) this.kind = KIND_RAW;
     if (this.kind === KIND_RAW) return;
     if (this.kind === KIND_DYNAMIC) {
@@ -111,7 +120,7 @@ export class FlagState {
 
   /** Before a way out that is taken often: the fields are computed in place, not by a call. */
   make_raw_for_exit(): void {
-    if (this.kind !== KIND_DYNAMIC) this.make_raw();
+    if (this.kind !== KIND_DYNAMIC && this.kind !== KIND_PASSED) this.make_raw();
   }
 
   /** Before a branch to a block that expects `kind`. */
@@ -124,6 +133,10 @@ export class FlagState {
       return;
     }
     assert(kind === KIND_DYNAMIC, 'flags of a kind that was not foreseen');
+    if (this.kind === KIND_PASSED) {
+      this.frame.load_flags();
+      return;
+    }
     this.c.i32(Math.max(this.kind, KIND_RAW)).set(this.frame.kind);
   }
 
@@ -154,6 +167,7 @@ export class FlagState {
 
   /** The kind as `leave_region` takes it. */
   exit_kind(): number {
+    if (this.kind === KIND_PASSED) return KIND_KEPT;
     return this.kind === KIND_DYNAMIC ? KIND_LOCAL : Math.max(this.kind, KIND_RAW);
   }
 
@@ -190,7 +204,7 @@ export class FlagState {
   /** Kinds in a local become raw before they are looked at. */
   private settle(): void {
     assert(this.kind !== KIND_DEAD, 'dead flags are looked at');
-    if (this.kind === KIND_DYNAMIC) this.make_raw();
+    if (this.kind === KIND_DYNAMIC || this.kind === KIND_PASSED) this.make_raw();
   }
 
   /** How to push CF without the fields; null where there is no short way. */

@@ -6,11 +6,14 @@ import { FLAGS_RAW, FLAGS_SAR, FLAGS_SHL } from '../../x86/flags.ts';
 import type { Statement } from '../../x86/statement.ts';
 import { flags_kind } from '../interp/runtime.ts';
 import { constant_of } from './constant.ts';
+import { find_live_registers } from './live_registers.ts';
 import { type Block, type Insn, type Region, successors_of } from './region.ts';
 import { gpr_of, is_flags_field, type Template, touches_flags, xmm_of } from './template.ts';
 
 /** Flags are in the kind local: it differs by the way that led here. */
 export const KIND_DYNAMIC = -1;
+/** Flags are where they were when the region was entered: in the vCPU if another region led here, else raw. */
+export const KIND_PASSED = -3;
 /** Nobody looks at the flags. */
 export const KIND_DEAD = -2;
 export const KIND_RAW = flags_kind(FLAGS_RAW, 1);
@@ -20,8 +23,12 @@ export interface Flow {
   readonly kinds: readonly number[];
   /** Longest way in instructions from the beginning of a block to the next look at fuel. */
   readonly lengths: readonly number[];
+  /** Whether flags stay in memory (KIND_PASSED) at every entry; otherwise they are loaded there, and KIND_DYNAMIC. */
+  readonly passed: boolean;
   readonly gpr_used: ReadonlySet<number>;
   readonly xmm_used: ReadonlySet<number>;
+  /** Whether a register must be loaded at the entries. */
+  readonly is_live: (kind: 'gpr' | 'xmm', reg: number) => boolean;
 }
 
 /** A shift by a constant of zero leaves the flags as they are. */
@@ -100,13 +107,14 @@ function kind_behind(s: Statement, insn: Insn, kind: number): number {
       return is_flags_field(s.offset) ? KIND_RAW : kind;
     case 'flag':
     case 'condition':
-      return kind === KIND_DYNAMIC ? KIND_RAW : kind;
+      return kind === KIND_DYNAMIC || kind === KIND_PASSED ? KIND_RAW : kind;
     default:
       return kind;
   }
 }
 
-function find_kinds(region: Region, live_in: readonly boolean[]): number[] {
+/** Kinds of flags when blocks begin, if they are `entered` at each entry. */
+function find_kinds(region: Region, live_in: readonly boolean[], entered: number): number[] {
   const kinds: (number | null)[] = region.blocks.map(() => null);
   const meet = (id: number, kind: number): boolean => {
     const known = kinds[id] as number | null;
@@ -115,7 +123,7 @@ function find_kinds(region: Region, live_in: readonly boolean[]): number[] {
     return now !== known;
   };
   const work: number[] = [];
-  for (const entry of region.entries) if (meet(entry, KIND_DYNAMIC)) work.push(entry);
+  for (const entry of region.entries) if (meet(entry, entered)) work.push(entry);
   while (work.length > 0) {
     const block = region.blocks[work.pop() as number] as Block;
     let kind = kinds[block.id] as number;
@@ -185,5 +193,10 @@ export function analyse(region: Region, headers: ReadonlySet<number>): Flow {
   for (const block of region.blocks) for (const insn of block.insns) registers.add(insn);
   const live_in = find_live_flags(region, headers);
   const { gpr_used, xmm_used } = registers;
-  return { kinds: find_kinds(region, live_in), lengths: find_lengths(region, headers), gpr_used, xmm_used };
+  let kinds = find_kinds(region, live_in, KIND_PASSED);
+  // Where ways within the region lead to an entry, too, flags are best loaded once, in front of it.
+  const passed = region.entries.every((id) => kinds[id] === KIND_PASSED || kinds[id] === KIND_DEAD);
+  if (!passed) kinds = find_kinds(region, live_in, KIND_DYNAMIC);
+  const is_live = find_live_registers(region);
+  return { kinds, lengths: find_lengths(region, headers), passed, gpr_used, xmm_used, is_live };
 }

@@ -6,10 +6,10 @@ import { Vcpu } from '../../machine/vcpu.layout.ts';
 import type { Code, Label } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import type { Routine } from '../../x86/ir.ts';
-import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_LOCAL, LEAVE_SLOW } from '../interp/runtime.ts';
+import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_KEPT, KIND_LOCAL, LEAVE_SLOW } from '../interp/runtime.ts';
 import { CPU, VCPU } from '../interp/shared.ts';
 import type { FlagState } from './flag_state.ts';
-import { type Flow, KIND_DYNAMIC } from './flow.ts';
+import { type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
 import type { Imports } from './imports.ts';
 
 function sorted(set: ReadonlySet<number>): number[] {
@@ -36,6 +36,8 @@ export class Frame {
   private given_up: Label | null = null;
   private chained: Label | null = null;
   readonly points: Points = { rips: [], infos: [] };
+  /** Whether some way to the chain has flags where they were at the entry. */
+  private keeps = false;
   /** Kind and operands of the lazy flags. */
   readonly kind: number;
   readonly a: number;
@@ -160,18 +162,27 @@ export class Frame {
     for (const pool of this.pools.values()) pool.used = 0;
   }
 
-  /** Loads every register that the region has to do with. */
+  /** Loads what an entry needs to know. */
   load_registers(): void {
-    const { c } = this;
+    const { c, flow } = this;
     for (const [reg, local] of this.gprs)
-      c.get(CPU)
-        .op('i64.load', CpuState.gpr.offset + reg * 8)
-        .set(local);
+      if (flow.is_live('gpr', reg))
+        c.get(CPU)
+          .op('i64.load', CpuState.gpr.offset + reg * 8)
+          .set(local);
     for (const [reg, local] of this.xmms)
-      c.get(CPU)
-        .op('v128.load', CpuState.xmm.offset + reg * 16)
-        .set(local);
+      if (flow.is_live('xmm', reg))
+        c.get(CPU)
+          .op('v128.load', CpuState.xmm.offset + reg * 16)
+          .set(local);
+    if (flow.passed) return;
     this.load_flags();
+    this.forget_passed_flags();
+  }
+
+  /** Flags in the vCPU are out of date. */
+  forget_passed_flags(): void {
+    this.c.get(VCPU).i32(0).op('i32.store', Vcpu.flags_passed.offset);
   }
 
   /** Stores flags that are raw in the register record. */
@@ -181,14 +192,13 @@ export class Frame {
   }
 
   /** Flags are in the vCPU if another region led here, otherwise in the register record. */
-  private load_flags(): void {
+  load_flags(): void {
     const { c } = this;
     c.get(VCPU).op('i32.load', Vcpu.flags_passed.offset).tee(this.kind).if();
     c.get(this.kind).i32(1).op('i32.sub').set(this.kind);
     c.get(VCPU).op('i64.load', Vcpu.flags_a.offset).set(this.a);
     c.get(VCPU).op('i64.load', Vcpu.flags_b.offset).set(this.b);
     c.get(VCPU).op('i64.load', Vcpu.flags_carry.offset).set(this.carry);
-    c.get(VCPU).i32(0).op('i32.store', Vcpu.flags_passed.offset);
     c.else();
     c.get(CPU).op('i64.load', CpuState.flags_result.offset).set(this.a);
     c.get(CPU).op('i64.load32_u', CpuState.flags_aux.offset).set(this.b);
@@ -252,7 +262,10 @@ export class Frame {
    */
   chain(reason: number, flags: FlagState): void {
     this.flush_registers();
-    flags.convert(KIND_DYNAMIC);
+    if (flags.kind === KIND_PASSED) {
+      this.c.i32(KIND_KEPT).set(this.kind);
+      this.keeps = true;
+    } else flags.convert(KIND_DYNAMIC);
     this.c
       .i32((reason << INFO_REASON_SHIFT) | (KIND_LOCAL << INFO_KIND_SHIFT))
       .set(this.info)
@@ -264,13 +277,15 @@ export class Frame {
     this.c.br_if_unlikely(this.out as Label);
   }
 
-  /** Flags go into the vCPU, for the region that comes. */
+  /** Flags go into the vCPU, for the region that comes, unless they are where they were. */
   pass_flags(): void {
     const { c } = this;
+    if (this.keeps) c.get(this.kind).i32(KIND_KEPT).op('i32.ne').open_if();
     c.get(VCPU).get(this.kind).i32(1).op('i32.add').op('i32.store', Vcpu.flags_passed.offset);
     c.get(VCPU).get(this.a).op('i64.store', Vcpu.flags_a.offset);
     c.get(VCPU).get(this.b).op('i64.store', Vcpu.flags_b.offset);
     c.get(VCPU).get(this.carry).op('i64.store', Vcpu.flags_carry.offset);
+    if (this.keeps) c.end();
   }
 
   /** A new point where the region may give up, before an instruction at `rip`; its number. */

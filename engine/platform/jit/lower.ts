@@ -49,10 +49,19 @@ export class Lower extends Values {
     this.on_branch = on_branch;
     this.on_jump = on_jump;
     this.on_syscall = on_syscall;
-    if (this.insn.template!.may_leave) this.frame.flush_registers();
+    if (this.leaves()) this.frame.flush_registers();
     this.whole.clear();
     this.statements(this.insn.template!.ir.body);
     assert(this.locks.length === 0, 'a LOCK sequence is not closed');
+  }
+
+  /** Whether the region may be left at the instruction: not by accesses to windows that are known. */
+  private leaves(): boolean {
+    const { may_leave, raises, accesses } = this.insn.template!;
+    if (!may_leave || raises) return may_leave;
+    let known = 0;
+    for (const { check } of this.windows.get(this.insn)?.values() ?? []) if (check === null) known++;
+    return known < accesses;
   }
 
   private statements(list: readonly Statement[]): void {

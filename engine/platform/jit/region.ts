@@ -80,6 +80,11 @@ export interface Region {
   readonly dispatches: boolean;
 }
 
+/** Upper 32 bits of an address: the same in all of a region. */
+export function high_half(rip: number): number {
+  return Math.floor(rip / 2 ** 32);
+}
+
 function bigint_of(lo: number, hi: number): bigint {
   return (BigInt(hi) << 32n) | BigInt(lo >>> 0);
 }
@@ -145,7 +150,7 @@ class Builder {
   private in_pages(rip: number): boolean {
     const page = Math.floor(rip / PAGE);
     if (this.pages.has(page)) return true;
-    if (this.pages.size >= this.limits.pages) return false;
+    if (this.pages.size >= this.limits.pages || high_half(rip) !== high_half(this.root)) return false;
     const frame = this.code.frame(rip);
     if (frame === 0) return false;
     this.pages.set(page, frame);

@@ -39,6 +39,9 @@ export interface Template {
   readonly copied: ReadonlySet<Value>;
   /** Guest code may be left at the instruction. */
   readonly may_leave: boolean;
+  /** ... other than by its accesses to memory, and how many of those it has. */
+  readonly raises: boolean;
+  readonly accesses: number;
   /** Looks at flags, or keeps some of those that were. */
   readonly reads_flags: boolean;
   /** Statements at the top level that set all flags without a look at the old ones. */
@@ -61,6 +64,8 @@ class Analysis {
   readonly flags_only = new Set<Statement>();
   translated = true;
   may_leave = false;
+  raises = false;
+  accesses = 0;
   reads_flags = false;
   sets_flags = false;
   private at = 0;
@@ -92,6 +97,8 @@ class Analysis {
   private statement(s: Statement, top: boolean): void {
     if (LEFT.has(s.kind)) this.translated = false;
     if (LEAVES.has(s.kind)) this.may_leave = true;
+    if (s.kind === 'raise' || s.kind === 'helper_raise') this.raises = true;
+    else if (LEAVES.has(s.kind)) this.accesses++;
     switch (s.kind) {
       case 'let':
         if (s.value.uses >= 2) for (const arg of s.value.args) this.use(arg);
@@ -176,10 +183,10 @@ function make(row: Row, variant: number): Template | null {
   const analysis = new Analysis();
   analysis.run(ir.body);
   if (form.operands.filter((operand) => operand.kind === 'reg').some((o) => o.cls === 'segment')) return null;
-  const { translated, copied, may_leave, reads_flags, sets_flags, flags_only } = analysis;
+  const { translated, copied, may_leave, raises, accesses, reads_flags, sets_flags, flags_only } = analysis;
   const left = !translated || ((row.attributes & ATTR_BRANCH) !== 0 && !BRANCHES.has(row.semantics));
   if (left) return null;
-  return { form, ir, translated, copied, may_leave, reads_flags, sets_flags, flags_only };
+  return { form, ir, translated, copied, may_leave, raises, accesses, reads_flags, sets_flags, flags_only };
 }
 
 /** Branches that regions know how to end a block with. */

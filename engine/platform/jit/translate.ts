@@ -22,11 +22,11 @@ import type { Value } from '../../x86/ir.ts';
 import { RECORD_ENTRY, RECORD_HANDLER, RECORD_POSITION } from '../interp/record.ts';
 import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_SWITCH } from '../interp/runtime.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
-import { analyse, type Flow, KIND_DYNAMIC } from './flow.ts';
+import { analyse, type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
 import { Frame, type Points } from './frame.ts';
 import { Imports } from './imports.ts';
 import { Lower } from './lower.ts';
-import { type Block, is_branch, type Region, successors_of } from './region.ts';
+import { type Block, high_half, is_branch, type Region, successors_of } from './region.ts';
 import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
 import { find_windows, type WindowUses } from './windows.ts';
 
@@ -105,7 +105,9 @@ class Translator {
   private prologue(number: number): void {
     const { c, frame, region } = this;
     const fall_back = (): void => {
-      c.open_if_unlikely().get(OP).get(CPU).get(VCPU).get(FUEL);
+      // Regions that lead here leave the upper half of RIP as it is.
+      c.open_if_unlikely().get(CPU).i32(high_half(region.blocks[0]!.rip)).op('i32.store', CpuState.rip_hi.offset);
+      c.get(OP).get(CPU).get(VCPU).get(FUEL);
       frame.return_call('original').end();
     };
     if (region.pages.size > 1) {
@@ -303,12 +305,13 @@ class Translator {
     this.spend(block);
     lower.flags.make_raw();
     frame.store_flags();
+    if (this.flow.passed) frame.forget_passed_flags();
     c.get(CPU).get(VCPU).get(frame.fuel).i64(block.insns.at(-1)!.next);
     frame.call('region_syscall').tee(reason).open_if().get(reason).return().end();
     c.get(VCPU).op('i32.load', Vcpu.fuel.offset).set(frame.fuel);
     c.get(CPU).op('i64.load', CpuState.rip.offset).set(frame.rip);
     frame.load_registers();
-    lower.flags.kind = KIND_DYNAMIC;
+    lower.flags.kind = this.flow.passed ? KIND_PASSED : KIND_DYNAMIC;
     frame.chain(LEAVE_JUMP, lower.flags);
   }
 
@@ -328,15 +331,13 @@ class Translator {
       c.i32(this.place.handler).op('i32.eq').if();
       c.get(frame.fuel).i32(this.longest()).op('i32.le_s');
       frame.leave_chain_if();
+      if (this.flow.passed) frame.pass_flags();
       this.take_state(op);
       c.br(again).end();
       c.get(handler);
     }
     c.i32(this.place.first_handler).op('i32.lt_u');
     frame.leave_chain_if();
-    c.get(VCPU).get(VCPU).op('i64.load', Vcpu.region_chains.offset).i64(1).op('i64.add');
-    c.op('i64.store', Vcpu.region_chains.offset);
-    c.get(CPU).get(frame.rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
     frame.pass_flags();
     c.get(op).get(CPU).get(VCPU).get(frame.fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
     frame.return_call('chain');
@@ -353,12 +354,12 @@ class Translator {
       .i32(JUMP_CACHE_ENTRY_SHIFT)
       .op('i32.shl');
     c.get(VCPU).op('i32.add').tee(slot).op('i64.load', JUMP_CACHE_OFFSET).get(frame.rip).op('i64.ne');
+    frame.leave_chain_if();
     c.get(slot)
       .op('i32.load', JUMP_CACHE_OFFSET + 12)
       .get(VCPU)
       .op('i32.load', Vcpu.code_tag.offset)
       .op('i32.ne');
-    c.op('i32.or');
     frame.leave_chain_if();
     c.get(slot)
       .op('i32.load', JUMP_CACHE_OFFSET + 8)
