@@ -9,14 +9,11 @@ import { performance } from 'node:perf_hooks';
 import { make_target } from '../harness/desc/target.ts';
 import type { Collect, ExecOptions, Executor } from '../harness/exec/executor.ts';
 import { create_executor } from '../harness/exec/machine_executor.ts';
-import { Fuzzer } from '../harness/fuzz/fuzzer.ts';
-import { BlackBox, Runner } from '../harness/fuzz/runner.ts';
-import { SignalSet } from '../harness/fuzz/signal.ts';
-import { Stats } from '../harness/fuzz/stats.ts';
 import { make_choice_table } from '../harness/prog/choice_table.ts';
 import { exec_encode } from '../harness/prog/exec_encode.ts';
 import { generate_program } from '../harness/prog/generate.ts';
 import { Random } from '../harness/prog/random.ts';
+import { make_campaign_worker } from './campaign_worker.ts';
 import { quantile } from './core/stats.ts';
 import { dirtying_program, PROGRAM_CASES, type ProgramCase, program_of } from './program_calls.ts';
 import { is_wanted, QUICK, report, TIME_MS } from './script.ts';
@@ -91,18 +88,7 @@ const CAMPAIGN_MOST = 60_000;
 function measure_campaign(executor: Executor, column: string): void {
   const name = 'campaign of one worker';
   if (!is_wanted(name)) return;
-  const target = make_target();
-  const stats = new Stats();
-  const most = QUICK ? 50 : CAMPAIGN_MOST;
-  const fuzzer = new Fuzzer({
-    target,
-    runner: new Runner(executor, target, stats, new BlackBox(), 1000),
-    random: new Random(1),
-    known: new SignalSet(),
-    stats,
-    sink: { input: () => {}, crash: () => {}, repeated: () => {} },
-    stop: () => stats.execs >= most,
-  });
+  const { fuzzer, stats } = make_campaign_worker(executor, 1, QUICK ? 50 : CAMPAIGN_MOST);
   const samples: number[] = [];
   let before = performance.now();
   for (let execs = 0; !fuzzer.stop(); ) {

@@ -69,6 +69,7 @@ const ENGINE_ENTRIES = {
   fuzz_worker: 'harness/fuzz/worker_job.js',
   executor: 'harness/exec/machine_executor.js',
   bench_programs: 'bench/programs.js',
+  bench_campaign: 'bench/campaign.js',
 };
 
 /**
