@@ -24,7 +24,7 @@ const STAGES: Readonly<Record<string, string>> = {
   restore: 'reset',
   verify: 'verify the reset',
   note_signal: 'signal',
-  has_new_edge: 'signal',
+  take_new_edges: 'signal',
   covers: 'signal',
   minimize: 'minimise',
   make_choice_table: 'choice table',
@@ -55,7 +55,7 @@ export interface Share {
 
 export interface Shares {
   readonly stages: readonly Share[];
-  /** Functions by their own time. */
+  /** Functions by their own time, with the stage that they work for. */
   readonly functions: readonly Share[];
   /** Handlers of system calls, with all that they call. */
   readonly handlers: readonly Share[];
@@ -98,8 +98,9 @@ function shares_of({ nodes, samples, timeDeltas }: Profile): Shares {
   for (const node of nodes) {
     const time = self.get(node.id) ?? 0;
     const { functionName, url, lineNumber } = node.callFrame;
-    add(functions, `${functionName} ${url.split('/').at(-1)}:${lineNumber + 1}`, time);
-    add(stages, stage_of(node, parents), time);
+    const stage = stage_of(node, parents);
+    add(stages, stage, time);
+    add(functions, `${stage}: ${functionName} ${url.split('/').at(-1)}:${lineNumber + 1}`, time);
     const handler = handler_of(node, parents);
     if (handler !== '') add(handlers, handler, time);
   }

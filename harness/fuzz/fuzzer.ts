@@ -15,7 +15,7 @@ import type { Target } from '../desc/target.ts';
 import type { ExecOutcome } from '../exec/executor.ts';
 import { compare_runs, type Fingerprint, fingerprint_of } from '../oracle/determinism.ts';
 import type { Finding } from '../oracle/finding.ts';
-import { type ChoiceTable, make_choice_table } from '../prog/choice_table.ts';
+import { CallPairs, type ChoiceTable, choice_table_of } from '../prog/choice_table.ts';
 import { generate_program } from '../prog/generate.ts';
 import { minimize } from '../prog/minimize.ts';
 import type { Program } from '../prog/model.ts';
@@ -28,7 +28,7 @@ import { follow_up } from './follow_up.ts';
 import { alternate, Jobs, once, order, type Source } from './queue.ts';
 import { minimize_finding, recurs } from './reproduce.ts';
 import type { Runner, RunRequest, Suspect } from './runner.ts';
-import { add_edges, covers, edges_of, has_new_edge, type SignalSet } from './signal.ts';
+import { add_edges, covers, edges_of, type SignalSet, take_new_edges } from './signal.ts';
 import type { Stats } from './stats.ts';
 
 /** Calls of a program from nothing, and the most that a mutant has: the cost of a program grows with them. */
@@ -109,7 +109,9 @@ export class Fuzzer {
   private readonly loads: Jobs = new Jobs();
   private readonly follow_ups: Jobs = new Jobs();
   private readonly work: Source;
+  private readonly pairs: CallPairs;
   private table: ChoiceTable;
+  /** Entries of the corpus that the table has. */
   private table_size = 0;
 
   constructor(options: FuzzerOptions) {
@@ -121,7 +123,8 @@ export class Fuzzer {
     this.sink = options.sink;
     this.stop = options.stop;
     this.titles = new Set(options.known_titles);
-    this.table = make_choice_table(this.target);
+    this.pairs = new CallPairs(this.target);
+    this.table = choice_table_of(this.pairs);
     const fresh: Source = { step: () => this.fresh() };
     this.work = order(this.triage, this.loads, alternate(FRESH_ONE_IN, this.follow_ups, fresh));
   }
@@ -191,9 +194,9 @@ export class Fuzzer {
   private note_signal({ program, seed }: RunRequest, outcome: ExecOutcome): void {
     let copy: Program | undefined;
     let fingerprint: Fingerprint | undefined;
-    for (const [call, { pcs }] of outcome.calls.entries()) {
-      if (!has_new_edge(pcs, this.known)) continue;
-      const edges = add_edges(this.known, edges_of(pcs));
+    const { calls } = outcome;
+    for (let call = 0; call < calls.length; call++) {
+      const edges = take_new_edges(calls[call]!.pcs, this.known);
       if (edges.length === 0) continue;
       copy ??= clone_program(program);
       fingerprint ??= fingerprint_of(outcome);
@@ -247,8 +250,9 @@ export class Fuzzer {
   private refresh_table(): void {
     const grown = this.corpus.size - this.table_size;
     if (grown < TABLE_GROWTH || grown * 5 < this.table_size) return;
-    this.table_size = this.corpus.size;
-    this.table = make_choice_table(this.target, this.corpus.programs);
+    for (; this.table_size < this.corpus.size; this.table_size++)
+      this.pairs.add(this.corpus.programs[this.table_size]!);
+    this.table = choice_table_of(this.pairs);
   }
 
   private run_loaded(program: Program, seed: number): void {
@@ -261,8 +265,7 @@ export class Fuzzer {
     let best = -1;
     let most = 0;
     for (const [call, { pcs }] of outcome.calls.entries()) {
-      if (!has_new_edge(pcs, this.known)) continue;
-      const { length } = add_edges(this.known, edges_of(pcs));
+      const { length } = take_new_edges(pcs, this.known);
       if (length < most || length === 0) continue;
       best = call;
       most = length;

@@ -23,6 +23,11 @@ export function hash_pc(pc: number): number {
   return (mixed ^ (mixed >>> 12)) | 0;
 }
 
+/** What stands for an edge in a table. */
+function key_of(edge: number): number {
+  return (edge | 0) === EMPTY ? ZERO : edge | 0;
+}
+
 /** A set of edges that only grows: open addressing with linear probing; writers race for a slot with an atomic. */
 export class SignalSet {
   readonly memory: SharedArrayBuffer;
@@ -50,7 +55,7 @@ export class SignalSet {
 
   has(edge: number): boolean {
     const { words, mask, recent } = this;
-    const key = (edge | 0) === EMPTY ? ZERO : edge | 0;
+    const key = key_of(edge);
     const hash = Math.imul(key, GOLDEN);
     const near = hash >>> (32 - RECENT_BITS);
     if (recent[near] === key) return true;
@@ -69,7 +74,7 @@ export class SignalSet {
   /** True when the edge was not there before. A set that is nine tenths full takes no more, and answers false. */
   add(edge: number): boolean {
     const { words, mask } = this;
-    const key = (edge | 0) === EMPTY ? ZERO : edge | 0;
+    const key = key_of(edge);
     let at = Math.imul(key, GOLDEN) >>> this.shift;
     for (;;) {
       const found = words[at + 1];
@@ -88,29 +93,85 @@ export class SignalSet {
   }
 }
 
-/** True when the trace has an edge that is not in `known`. The early filter: most traces end here. */
-export function has_new_edge(pcs: Uint32Array, known: SignalSet): boolean {
-  let previous = 0;
+/** A few edges, forgotten before the next use: a Set of numbers beyond 31 bits costs ten times as much an edge. */
+class EdgeTable {
+  private keys = new Int32Array(256);
+  private met = new Uint8Array(256);
+  private shift = 24;
+  private mask = 255;
+
+  /** Forgets what is there, and makes room for `count` edges. */
+  reset(count: number): void {
+    let bits = 8;
+    while (2 ** bits < count * 2) bits++;
+    this.shift = 32 - bits;
+    this.mask = 2 ** bits - 1;
+    if (this.keys.length < 2 ** bits) {
+      this.keys = new Int32Array(2 ** bits);
+      this.met = new Uint8Array(2 ** bits);
+    } else {
+      this.keys.fill(EMPTY, 0, 2 ** bits);
+      this.met.fill(0, 0, 2 ** bits);
+    }
+  }
+
+  /** False when it is there already. */
+  add(edge: number): boolean {
+    const at = this.find(edge);
+    if (this.keys[at] !== EMPTY) return false;
+    this.keys[at] = key_of(edge);
+    return true;
+  }
+
+  /** True when an edge that is there is met for the first time. */
+  meet(edge: number): boolean {
+    const at = this.find(edge);
+    if (this.keys[at] === EMPTY || this.met[at] !== 0) return false;
+    this.met[at] = 1;
+    return true;
+  }
+
+  /** Where the edge is, or would be. */
+  private find(edge: number): number {
+    const { keys, mask } = this;
+    const key = key_of(edge);
+    let at = Math.imul(key, GOLDEN) >>> this.shift;
+    while (keys[at] !== key && keys[at] !== EMPTY) at = (at + 1) & mask;
+    return at;
+  }
+}
+
+const table = new EdgeTable();
+const NO_EDGES = new Uint32Array(0);
+
+/** Adds the trace's edges to `known`: those that were not there before, ascending. Most traces have none. */
+export function take_new_edges(pcs: Uint32Array, known: SignalSet): Uint32Array {
+  let found: number[] | undefined;
+  let before = hash_pc(0);
   for (let i = 0; i < pcs.length; i++) {
     const pc = pcs[i]!;
-    if (!known.has(pc ^ hash_pc(previous))) return true;
-    previous = pc;
+    const edge = pc ^ before;
+    before = hash_pc(pc);
+    if (known.has(edge) || !known.add(edge)) continue;
+    found ??= [];
+    found.push(edge);
   }
-  return false;
+  return found === undefined ? NO_EDGES : Uint32Array.from(found).sort();
 }
 
 /** The edges of a trace, each once, as unsigned numbers in ascending order. */
 export function edges_of(pcs: Uint32Array): Uint32Array {
   const edges = new Uint32Array(pcs.length);
-  let previous = 0;
-  for (let i = 0; i < pcs.length; i++) {
-    edges[i] = pcs[i]! ^ hash_pc(previous);
-    previous = pcs[i]!;
-  }
-  edges.sort();
+  table.reset(pcs.length);
   let count = 0;
-  for (let i = 0; i < edges.length; i++) if (i === 0 || edges[i] !== edges[i - 1]) edges[count++] = edges[i]!;
-  return edges.slice(0, count);
+  let before = hash_pc(0);
+  for (let i = 0; i < pcs.length; i++) {
+    const pc = pcs[i]!;
+    const edge = pc ^ before;
+    before = hash_pc(pc);
+    if (table.add(edge)) edges[count++] = edge;
+  }
+  return edges.slice(0, count).sort();
 }
 
 /** Adds edges to the set; answers those that were not there before. */
@@ -118,16 +179,19 @@ export function add_edges(known: SignalSet, edges: Uint32Array): Uint32Array {
   return edges.filter((edge) => known.add(edge));
 }
 
-/** True when the trace has all the edges. */
+/** True when the trace has all the edges, of which none repeats. */
 export function covers(pcs: Uint32Array, wanted: Uint32Array): boolean {
   if (wanted.length > pcs.length) return false;
-  const left = new Set(wanted);
-  let previous = 0;
-  for (let i = 0; i < pcs.length && left.size > 0; i++) {
-    left.delete((pcs[i]! ^ hash_pc(previous)) >>> 0);
-    previous = pcs[i]!;
+  table.reset(wanted.length);
+  let left = 0;
+  for (let i = 0; i < wanted.length; i++) if (table.add(wanted[i]!)) left++;
+  let before = hash_pc(0);
+  for (let i = 0; i < pcs.length && left > 0; i++) {
+    const pc = pcs[i]!;
+    if (table.meet(pc ^ before)) left--;
+    before = hash_pc(pc);
   }
-  return left.size === 0;
+  return left === 0;
 }
 
 /** A number that two traces share only if they are the same, for all practical purposes. */

@@ -19,23 +19,30 @@ const RARE_FACTOR = 10;
 export class ChoiceTable {
   private readonly calls: readonly CallDescription[];
   private readonly index = new Map<CallDescription, number>();
-  /** For each call, the running sums of the priorities of the others beside it. */
-  private readonly sums: readonly Uint32Array[];
+  private readonly priorities: (row: number) => Float64Array;
+  /** For each call, the running sums of the priorities of the others beside it; made when first asked for. */
+  private readonly rows: (Uint32Array | undefined)[];
 
-  constructor(calls: readonly CallDescription[], priorities: readonly Float64Array[]) {
+  constructor(calls: readonly CallDescription[], priorities: (row: number) => Float64Array) {
     this.calls = calls;
     for (const [i, description] of calls.entries()) this.index.set(description, i);
-    this.sums = priorities.map((row) => {
-      let sum = 0;
-      return Uint32Array.from(row, (priority) => (sum += Math.round(priority)));
-    });
+    this.priorities = priorities;
+    this.rows = calls.map(() => undefined);
+  }
+
+  private sums(row: number): Uint32Array {
+    const made = this.rows[row];
+    if (made !== undefined) return made;
+    const sums = running_sums(this.priorities(row));
+    this.rows[row] = sums;
+    return sums;
   }
 
   /** A call to stand beside `beside`; any call without it. */
   choose(random: Random, beside: CallDescription | undefined): CallDescription {
     const row = beside === undefined ? undefined : this.index.get(beside);
     if (row === undefined || random.one_in(UNIFORM_ONE_IN)) return random.pick(this.calls);
-    const sums = this.sums[row]!;
+    const sums = this.sums(row);
     const drawn = random.below(sums[sums.length - 1]!);
     let low = 0;
     let high = sums.length - 1;
@@ -49,29 +56,81 @@ export class ChoiceTable {
 
   /** The priority of `other` beside `call`; 0 for calls that are not chosen. */
   priority(call: CallDescription, other: CallDescription): number {
-    const sums = this.sums[this.index.get(call) ?? -1];
+    const row = this.index.get(call);
     const at = this.index.get(other);
-    if (sums === undefined || at === undefined) return 0;
+    if (row === undefined || at === undefined) return 0;
+    const sums = this.sums(row);
     return sums[at]! - (at === 0 ? 0 : sums[at - 1]!);
   }
+}
+
+function running_sums(priorities: Float64Array): Uint32Array {
+  const sums = new Uint32Array(priorities.length);
+  let sum = 0;
+  for (let i = 0; i < priorities.length; i++) {
+    sum += Math.round(priorities[i]!);
+    sums[i] = sum;
+  }
+  return sums;
 }
 
 /** The static part depends on the target alone, and takes most of the time. */
 const static_parts = new WeakMap<Target, readonly Float64Array[]>();
 
-/** The table of a target and a corpus. Calls that end the program are not in it: the generator places them. */
+/**
+ * How often the calls of a target stand together in programs. A campaign adds programs as its corpus grows: to count all
+ * of them again, for all rows of a table of which few are used, was a twentieth of its time.
+ */
+export class CallPairs {
+  readonly target: Target;
+  /** Calls that end the program are not among them: the generator places them. */
+  readonly calls: readonly CallDescription[];
+  private readonly index: ReadonlyMap<CallDescription, number>;
+  private readonly counts: readonly Float64Array[];
+
+  constructor(target: Target) {
+    this.target = target;
+    this.calls = target.calls.filter(({ traits }) => !traits.terminal);
+    this.index = new Map(this.calls.map((description, i) => [description, i]));
+    this.counts = this.calls.map(() => new Float64Array(this.calls.length));
+  }
+
+  add(program: Program): void {
+    const present = new Set<number>();
+    for (const { description } of program.calls) {
+      const i = this.index.get(description);
+      if (i !== undefined) present.add(i);
+    }
+    for (const a of present) for (const b of present) this.counts[a]![b]! += 1;
+  }
+
+  /** The dynamic part. The square root keeps the pairs that a corpus is full of from crowding out all others. */
+  priorities(row: number): Float64Array {
+    const found = this.counts[row]!.map(Math.sqrt);
+    scale(found);
+    return found;
+  }
+}
+
+/** The table of a target and a corpus. */
 export function make_choice_table(target: Target, corpus: readonly Program[] = []): ChoiceTable {
-  const calls = target.calls.filter(({ traits }) => !traits.terminal);
+  const pairs = new CallPairs(target);
+  for (const program of corpus) pairs.add(program);
+  return choice_table_of(pairs);
+}
+
+/** The table of what has been counted; of no use any more when more is. */
+export function choice_table_of(pairs: CallPairs): ChoiceTable {
+  const { calls, target } = pairs;
   const static_part = static_parts.get(target) ?? static_priorities(calls);
   static_parts.set(target, static_part);
-  const dynamic_part = dynamic_priorities(calls, corpus);
-  const priorities = static_part.map((row, i) =>
-    row.map((priority, j) => {
-      const together = (priority * dynamic_part[i]![j]!) / HIGH;
+  return new ChoiceTable(calls, (row) => {
+    const dynamic_part = pairs.priorities(row);
+    return static_part[row]!.map((priority, j) => {
+      const together = (priority * dynamic_part[j]!) / HIGH;
       return Math.max(1, calls[j]!.traits.rare ? together / RARE_FACTOR : together);
-    }),
-  );
-  return new ChoiceTable(calls, priorities);
+    });
+  });
 }
 
 /** How much each call has to do with each: 1 for those that share nothing but a root resource, more for the special. */
@@ -127,23 +186,8 @@ function resource_topics(resource: Resource): [string, number][] {
   return found;
 }
 
-/** How often the calls stand together in programs of the corpus. */
-function dynamic_priorities(calls: readonly CallDescription[], corpus: readonly Program[]): Float64Array[] {
-  const index = new Map(calls.map((description, i) => [description, i]));
-  const table = calls.map(() => new Float64Array(calls.length));
-  for (const program of corpus) {
-    const present = [...new Set(program.calls.map(({ description }) => index.get(description) ?? -1))].filter(
-      (i) => i >= 0,
-    );
-    for (const a of present) for (const b of present) table[a]![b]! += 1;
-  }
-  // The square root keeps the pairs that a corpus is full of from crowding out all others.
-  for (const row of table) scale(row.map(Math.sqrt), row);
-  return table;
-}
-
 /** Scales a row to LOW..HIGH; a row without anything to tell is HIGH throughout. */
-function scale(row: Float64Array, into: Float64Array = row): void {
+function scale(row: Float64Array): void {
   const most = row.reduce((found, priority) => Math.max(found, priority), 0);
-  for (let i = 0; i < row.length; i++) into[i] = most === 0 ? HIGH : LOW + ((HIGH - LOW) * row[i]!) / most;
+  for (let i = 0; i < row.length; i++) row[i] = most === 0 ? HIGH : LOW + ((HIGH - LOW) * row[i]!) / most;
 }

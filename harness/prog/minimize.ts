@@ -115,6 +115,7 @@ export class Search {
     const { calls } = this.best.program;
     if (calls.filter(has).length > 1 && this.attempt((copy) => copy.calls.map(reset).some(Boolean))) return;
     for (let i = 0; i < calls.length; i++) {
+      if (!has(calls[i]!)) continue;
       this.attempt((copy) => reset_async(copy.calls[i]!));
       this.attempt((copy) => reset_fail_nth(copy.calls[i]!));
     }

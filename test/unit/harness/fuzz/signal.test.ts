@@ -4,10 +4,10 @@ import {
   add_edges,
   covers,
   edges_of,
-  has_new_edge,
   hash_pc,
   hash_trace,
   SignalSet,
+  take_new_edges,
 } from '../../../../harness/fuzz/signal.ts';
 import { Random } from '../../../../harness/prog/random.ts';
 import { each_seed } from '../../../support/programs.ts';
@@ -64,14 +64,27 @@ test('two views of one memory share what they know', () => {
   assert.is(other.add(77), false);
 });
 
-test('the filter passes traces with a new edge only', () => {
+test('of a trace the new edges are taken, each once', () => {
   const known = new SignalSet(undefined, 8);
-  const trace = new Uint32Array([A, B]);
-  assert.ok(has_new_edge(trace, known));
-  assert.is(add_edges(known, edges_of(trace)).length, 2);
-  assert.not.ok(has_new_edge(trace, known));
-  assert.ok(has_new_edge(new Uint32Array([A, B, A]), known));
+  const trace = new Uint32Array([A, B, A, B]);
+  assert.equal([...take_new_edges(trace, known)], [...edges_of(trace)]);
+  assert.is(known.size, 3);
+  assert.is(take_new_edges(trace, known).length, 0);
   assert.is(add_edges(known, edges_of(trace)).length, 0);
+  assert.equal([...take_new_edges(new Uint32Array([A, C, A]), known)].length, 2);
+});
+
+test('edges and what covers them are those of plain sets', () => {
+  each_seed(20, (random) => {
+    const trace = Uint32Array.from({ length: random.below(2000) }, () => random.below(200) * 0x100_0011);
+    const edges = new Set<number>();
+    for (const [i, pc] of trace.entries()) edges.add((pc ^ hash_pc(trace[i - 1] ?? 0)) >>> 0);
+    const sorted = [...edges].sort((a, b) => a - b);
+    assert.equal([...edges_of(trace)], sorted);
+    const wanted = sorted.filter(() => random.one_in(3));
+    assert.ok(covers(trace, Uint32Array.from(wanted)));
+    assert.is(covers(trace, Uint32Array.from([...wanted, 3])), edges.has(3));
+  });
 });
 
 test('covers asks for every edge', () => {
