@@ -115,7 +115,7 @@ export function clone_task(args: CloneArgs): number {
     return -ENOMEM;
   }
   Task.group.set(child, group);
-  inherit_credentials(child, current);
+  inherit_credentials(child, current, (args.flags & CLONE_THREAD) !== 0);
   if (!copy_resources(child, args.flags)) {
     discard_resources(child);
     task_discard(child);

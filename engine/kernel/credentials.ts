@@ -10,7 +10,8 @@ import { slab } from '../heap/slab.ts';
 import { Mm } from '../mm/mm.layout.ts';
 import { Credentials } from './credentials.layout.ts';
 import { current } from './current.ts';
-import { lock_tasklist, unlock_tasklist } from './kernel.ts';
+import { KernelRoot } from './kernel.layout.ts';
+import { kernel_root, lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { Task } from './task.layout.ts';
 
 export const credentials_slab = slab(Credentials);
@@ -61,6 +62,11 @@ export function credentials_prepare(): Ptr<'Credentials'> {
   return copy;
 }
 
+/** A number that no task's credentials had before. */
+export function next_credentials_number(): number {
+  return (KernelRoot.credentials_numbers.add(kernel_root(), 1) + 1) >>> 0;
+}
+
 /** Whether new credentials can do other things than the old ones could (Linux's commit_creds). */
 function gains_rights(old: C, fresh: C): boolean {
   return (
@@ -86,6 +92,7 @@ export function credentials_commit(prepared: Ptr<'Credentials'>): void {
   }
   lock_tasklist();
   Task.credentials.set(current, prepared);
+  Task.credentials_number.set(current, next_credentials_number());
   unlock_tasklist();
   if (old !== 0) credentials_put(old);
 }

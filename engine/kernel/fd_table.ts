@@ -156,6 +156,7 @@ export function fd_fill(files: Ptr<'Files'>, fd: number, file: Ptr<'File'>, clos
   if (CHECKED) assert(at !== NO_ENTRY && U32[at >> 2] === FD_RESERVED, 'fd_fill: not reserved');
   U32[at >> 2] = file | (close_on_exec ? FD_CLOSE_ON_EXEC : 0);
   unlock(Files.lock.at(files), FILES_LOCK);
+  if (File.opener.get(file) === 0 && current !== 0) File.opener.set(file, Task.credentials_number.get(current));
 }
 
 /** Takes back a promise of `fd_reserve`. */

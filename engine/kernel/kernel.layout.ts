@@ -46,6 +46,8 @@ export const KernelRoot = l.done(
     worked: l.f64('guarded by tasklist'),
     /** Tasks ever created (/proc/stat processes). */
     forks: l.atomic(),
+    /** Last Task.credentials_number. */
+    credentials_numbers: l.atomic(),
     hostname_length: l.u32('guarded by tasklist'),
     hostname: l.bytes(64, 8, 'guarded by tasklist'),
     domain_length: l.u32('guarded by tasklist'),

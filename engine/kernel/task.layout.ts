@@ -62,6 +62,8 @@ export const Task = l.done(
     fs: l.ptr('FsContext', 'owner'),
     /** Immutable once published; replaced as a whole by set*id and exec. */
     credentials: l.ptr('Credentials', 'owner'),
+    /** Another one with each change of credentials and in each new process: whose they are (Linux's cred pointer). */
+    credentials_number: l.u32('owner'),
     pid: l.ptr('Pid', 'guarded by tasklist'),
     thread_next: l.ptr('Task', 'guarded by tasklist'),
     thread_previous: l.ptr('Task', 'guarded by tasklist'),

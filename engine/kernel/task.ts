@@ -14,7 +14,7 @@ import { slab } from '../heap/slab.ts';
 import { CpuState } from '../machine/cpu.layout.ts';
 import { reset_cpu } from '../machine/cpu.ts';
 import { monotonic_ns } from '../time/clock.ts';
-import { credentials_get, credentials_put } from './credentials.ts';
+import { credentials_get, credentials_put, next_credentials_number } from './credentials.ts';
 import { KernelRoot } from './kernel.layout.ts';
 import { kernel_root, lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { default_rlimits } from './limits.ts';
@@ -242,6 +242,7 @@ export function create_root_task(parts: {
   Task.files.set(task, parts.files);
   Task.fs.set(task, parts.fs);
   Task.credentials.set(task, parts.credentials);
+  Task.credentials_number.set(task, next_credentials_number());
   default_rlimits(group);
   KernelRoot.forks.add(kernel_root(), 1);
   return task;
@@ -265,10 +266,11 @@ function link_root(task: T, group: Group): boolean {
   return true;
 }
 
-/** Shares another task's credentials with a new task. */
-export function inherit_credentials(child: T, parent: T): void {
+/** Shares another task's credentials with a new one; a thread's are the same, a process's equal. */
+export function inherit_credentials(child: T, parent: T, is_thread: boolean): void {
   const credentials = Task.credentials.get(parent);
   if (credentials !== 0) Task.credentials.set(child, credentials_get(credentials));
+  Task.credentials_number.set(child, is_thread ? Task.credentials_number.get(parent) : next_credentials_number());
 }
 
 /** The thread's name, as /proc/PID/comm shows it. */

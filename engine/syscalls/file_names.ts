@@ -105,10 +105,8 @@ function with_pair(
 function do_link(old_dirfd: number, old_at: number, new_dirfd: number, new_at: number, flags: number): number {
   if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL;
   const empty = (flags & AT_EMPTY_PATH) !== 0;
-  // Linking what a descriptor names needs CAP_DAC_READ_SEARCH (open(2), O_TMPFILE).
-  const forbidden = empty && old_dirfd !== AT_FDCWD && !may_link_by_descriptor();
   const lookup = ((flags & AT_SYMLINK_FOLLOW) !== 0 ? LOOKUP_FOLLOW : 0) | (empty ? LOOKUP_EMPTY : 0);
-  const refuses = (start: Ptr<'File'>): boolean => forbidden && start !== 0;
+  const refuses = (start: Ptr<'File'>): boolean => empty && start !== 0 && !may_link_by_descriptor(start);
   return with_pair(
     old_dirfd,
     old_at,
@@ -177,14 +175,7 @@ export const NAME_ROWS: readonly SyscallRow[] = [
   ),
   full(263, 'unlinkat', sys_unlinkat, 'dirfd:dirfd', 'path:path', 'flags:flags(at)'),
   full(264, 'renameat', sys_renameat, ...AT_OLD),
-  partial(
-    265,
-    'linkat',
-    'AT_EMPTY_PATH takes CAP_DAC_READ_SEARCH, also of who opened the file',
-    sys_linkat,
-    ...AT_OLD,
-    'flags:flags(at)',
-  ),
+  full(265, 'linkat', sys_linkat, ...AT_OLD, 'flags:flags(at)'),
   full(266, 'symlinkat', sys_symlinkat, 'target:string', 'newdirfd:dirfd', 'linkpath:path'),
   full(316, 'renameat2', sys_renameat2, ...AT_OLD, 'flags:uint'),
 ];

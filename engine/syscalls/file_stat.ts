@@ -327,8 +327,12 @@ function sys_fstatfs(): number {
   return inode === 0 ? -ENOMEM : put_statfs(Inode.sb.get(inode), ST_VALID, arg_u64(1));
 }
 
-/** Whether the current task may reach any file by handle or empty path (linkat's AT_EMPTY_PATH). */
-export function may_link_by_descriptor(): boolean {
+/**
+ * Whether the current task may link what a descriptor names (linkat's AT_EMPTY_PATH): it opened the file with the
+ * credentials that it has, or may search everywhere.
+ */
+export function may_link_by_descriptor(file: Ptr<'File'>): boolean {
+  if (File.opener.get(file) === Task.credentials_number.get(current)) return true;
   return capable(Task.credentials.get(current), CAP_DAC_READ_SEARCH);
 }
 

@@ -68,6 +68,14 @@ function change(use: (c: Ptr<'Credentials'>) => void): number {
   return 0;
 }
 
+/** PR_SET_NO_NEW_PRIVS, which is kept here in the credentials and in Linux beside them: they stay the task's own. */
+function forbid_new_privileges(): number {
+  const number = Task.credentials_number.get(current);
+  const result = change((c) => Credentials.no_new_privs.set(c, 1));
+  Task.credentials_number.set(current, number);
+  return result;
+}
+
 /** Whether an argument from number `first` on is not zero: newer operations insist. */
 function any_from(first: number): boolean {
   for (let n = first; n <= 4; n++) if (arg_u64(n) !== 0) return true;
@@ -164,7 +172,7 @@ function prctl_credentials(option: number): number {
       return Credentials.no_new_privs.get(own);
     case PR_SET_NO_NEW_PRIVS:
       if (arg_u64(1) !== 1 || any_from(2)) return -EINVAL;
-      return change((c) => Credentials.no_new_privs.set(c, 1));
+      return forbid_new_privileges();
     case PR_CAP_AMBIENT:
       if (any_from(arg_i32(1) === 4 ? 2 : 3)) return -EINVAL;
       return ambient(arg_i32(1), arg_u32(2));

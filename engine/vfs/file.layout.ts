@@ -26,6 +26,8 @@ export const File = l.done(
     owner_type: l.u32('guarded by lock'),
     owner: l.i32('guarded by lock'),
     owner_signal: l.i32('guarded by lock'),
+    /** Task.credentials_number of whoever opened it, 0 the host. */
+    opener: l.u32('immutable'),
     /** Host descriptor, -1 none. */
     host: l.i32('immutable'),
     /** Two words for the kind's own use: directory cursor, seal bits. */

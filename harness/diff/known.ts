@@ -30,8 +30,6 @@ function number(program: Program, index: number, name: string): number {
 /** CLOCK_REALTIME_ALARM and CLOCK_BOOTTIME_ALARM. */
 const ALARM_CLOCKS: readonly number[] = [8, 9];
 const CLOCK_PROCESS_CPUTIME_ID = 2;
-const AT_FDCWD = -100;
-const AT_EMPTY_PATH = 0x1000;
 const ARCH_SET_CPUID = 0x1012;
 const MSG_OOB = 1;
 /** SO_PEERNAME, SO_MEMINFO, SO_COOKIE, SO_PEERGROUPS, SO_PEERPIDFD. */
@@ -68,15 +66,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       const clock = number(program, index, 'clockid');
       return clock === CLOCK_PROCESS_CPUTIME_ID || clock < 0;
     },
-  },
-  {
-    reason:
-      'partial: who opened a file is not kept, so that linking it by its descriptor takes a capability (row of linkat)',
-    name: /linkat/,
-    native: /0|-(EEXIST|EPERM|EXDEV|EACCES|EFAULT|ENOENT|ENAMETOOLONG|ENOTDIR|EBADF)/,
-    ours: /-ENOENT/,
-    where: (program, index) =>
-      (number(program, index, 'flags') & AT_EMPTY_PATH) !== 0 && number(program, index, 'olddirfd') !== AT_FDCWD,
   },
   {
     reason: 'partial: no urgent data on local sockets (row of sendto)',

@@ -176,6 +176,16 @@ const EQUAL: readonly (readonly string[])[] = [
     "unlinkat(0xffffffffffffff9c, &(0x7f0000000500)='./d\\x00', 0x0)",
     "unlinkat(0xffffffffffffff9c, &(0x7f0000000500)='./f0\\x00', 0x0)",
   ],
+  ...['getpid()', 'prctl$PR_SET_KEEPCAPS(0x8, 0x0)', 'prctl$PR_SET_NO_NEW_PRIVS(0x26, 0x1, 0x0, 0x0, 0x0)'].map(
+    (between) => [
+      "r0 = creat(&(0x7f0000000080)='./f0\\x00', 0x180)",
+      between,
+      "linkat(r0, &(0x7f0000000080)='\\x00', 0xffffffffffffff9c, &(0x7f00000000c0)='./f1\\x00', 0x1000)",
+      "linkat(r0, &(0x7f0000000080)='./f0\\x00', 0xffffffffffffff9c, &(0x7f00000000c0)='./f2\\x00', 0x1000)",
+      "linkat(0xffffffffffffff9c, &(0x7f0000000080)='./f0\\x00', r0, &(0x7f00000000c0)='./f3\\x00', 0x1000)",
+      'fstat(r0, &(0x7f0000000440))',
+    ],
+  ),
   ...LONG_ATTRIBUTES.map((calls) => ["creat(&(0x7f0000000080)='./f0\\x00', 0x180)", ...calls]),
   ...['copy_file_range(r0, 0x0, r0, 0x0, 0xffffffffffffffff, 0x0)', 'copy_file_range(r0, 0x0, r0, 0x0, 0x0, 0x0)'].map(
     (call) => [MEMFD, call],
