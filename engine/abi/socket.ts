@@ -50,10 +50,15 @@ export const SO_RCVLOWAT = 18;
 export const SO_SNDLOWAT = 19;
 export const SO_RCVTIMEO = 20;
 export const SO_SNDTIMEO = 21;
+export const SO_PEERNAME = 28;
 export const SO_TIMESTAMP = 29;
 export const SO_ACCEPTCONN = 30;
 export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
+export const SO_MEMINFO = 55;
+export const SO_COOKIE = 57;
+export const SO_PEERGROUPS = 59;
+export const SO_PEERPIDFD = 77;
 
 export const SHUT_RDWR = 2;
 

@@ -9,6 +9,8 @@ import { bytes_copy } from '../heap/bytes.ts';
 import { heap_page_free } from '../heap/heap_pages.ts';
 import { U32 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
+import { lock_tasklist, unlock_tasklist } from '../kernel/kernel.ts';
+import { pid_put } from '../kernel/pid.ts';
 import { frame_alloc_uninitialized, frame_put } from '../machine/frames.ts';
 import type { IoCursor } from '../machine/io.ts';
 import { file_put } from '../vfs/file.ts';
@@ -71,8 +73,11 @@ export function message_copy(message: Ptr<'SocketMessage'>, io: IoCursor, offset
 
 /** Messages that were dropped under the lock; they are freed after it. Empty between system calls. */
 let dropped = 0 as Ptr<'SocketMessage'>;
+/** The same of references to processes. */
+const dropped_pids: Ptr<'Pid'>[] = [];
 register_transient(() => {
   dropped = 0 as Ptr<'SocketMessage'>;
+  dropped_pids.length = 0;
 });
 
 /** Takes a message out of the world; who sent it and its address have been let go of. */
@@ -81,8 +86,19 @@ export function message_drop(message: Ptr<'SocketMessage'>): void {
   dropped = message;
 }
 
+/** Gives back a socket's reference to a process, once the lock is released. */
+export function pid_drop(pid: Ptr<'Pid'>): void {
+  dropped_pids.push(pid);
+}
+
 /** Frees what was dropped. Called without locks: a file may be the last of its kind. */
 export function dispose_messages(): void {
+  if (dropped_pids.length > 0) {
+    lock_tasklist();
+    for (const pid of dropped_pids) pid_put(pid);
+    dropped_pids.length = 0;
+    unlock_tasklist();
+  }
   while (dropped !== 0) {
     const message = dropped;
     dropped = SocketMessage.next.get(message);

@@ -28,6 +28,8 @@ export const SocketRoot = r.done(
     lock: r.embed(Lock),
     /** Every socket. */
     first: r.ptr('UnixSocket', 'guarded by lock'),
+    /** Cookies given so far. */
+    cookies: r.f64('guarded by lock'),
     /** Names given by autobind so far. */
     autobound: r.u32('guarded by lock'),
     /** References to sockets' files that lie in messages. */
@@ -35,7 +37,7 @@ export const SocketRoot = r.done(
     /** Senders wait here for room in another socket's queue, and connecting ones for room in its backlog. */
     room: r.embed(WaitQueue),
   },
-  40,
+  48,
 );
 
 const a = layout('SocketAddress');
@@ -113,12 +115,13 @@ export const UnixSocket = l.done(
     accept_tail: l.ptr('UnixSocket', 'guarded by sockets'),
     accept_next: l.ptr('UnixSocket', 'guarded by sockets'),
     /** Who made the connection, or listens: what the peer is told. */
-    pid: l.i32('guarded by sockets'),
-    uid: l.u32('guarded by sockets'),
-    gid: l.u32('guarded by sockets'),
-    peer_pid: l.i32('guarded by sockets'),
-    peer_uid: l.u32('guarded by sockets'),
-    peer_gid: l.u32('guarded by sockets'),
+    pid: l.ptr('Pid', 'guarded by sockets'),
+    credentials: l.ptr('Credentials', 'guarded by sockets'),
+    /** The same of the peer, as of then; of a listener its own. 0 while there is none. */
+    peer_pid: l.ptr('Pid', 'guarded by sockets'),
+    peer_credentials: l.ptr('Credentials', 'guarded by sockets'),
+    /** SO_COOKIE, 0 until somebody asks. */
+    cookie: l.f64('guarded by sockets'),
     pass_credentials: l.u32('guarded by sockets'),
     /** The file, 0 before accept(2), and how many references to it lie in messages. */
     file: l.ptr('File', 'guarded by sockets'),

@@ -24,15 +24,16 @@ import type { Ptr } from '../base/types.ts';
 import { bytes_equal } from '../heap/bytes.ts';
 import { U32 } from '../heap/memory.ts';
 import { wake } from '../heap/wait_queue.ts';
-import { Credentials } from '../kernel/credentials.layout.ts';
+import { credentials_get, credentials_put } from '../kernel/credentials.ts';
 import { current } from '../kernel/current.ts';
+import { pid_get } from '../kernel/pid.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import { File } from '../vfs/file.layout.ts';
 import { anon_file, FILE_KIND_SOCKET, file_put } from '../vfs/file.ts';
 import { iget, iput } from '../vfs/inode.ts';
 import { Inode } from '../vfs/vfs.layout.ts';
-import { address_create, address_get, address_put, message_drop, unix_sockets } from './message.ts';
+import { address_create, address_get, address_put, message_drop, pid_drop, unix_sockets } from './message.ts';
 import { lock_sockets, socket_root, unlock_sockets } from './root.ts';
 import {
   BOTH_SHUTDOWN,
@@ -57,6 +58,8 @@ const DATAGRAM_QUEUE = 10;
 const ALL_EVENTS = READABLE | WRITABLE | POLLERR | POLLHUP | POLLRDHUP;
 const EVERYONE = Number.MAX_SAFE_INTEGER;
 const NO_SOCKET = 0 as S;
+const NO_PID = 0 as Ptr<'Pid'>;
+const NO_CREDENTIALS = 0 as Ptr<'Credentials'>;
 
 /** The socket behind a file of FILE_KIND_SOCKET. */
 export function socket_of(file: Ptr<'File'>): S {
@@ -77,8 +80,6 @@ function socket_create(type: number): S {
   UnixSocket.backlog.set(socket, DATAGRAM_QUEUE);
   UnixSocket.send_buffer.set(socket, DEFAULT_BUFFER);
   UnixSocket.receive_buffer.set(socket, DEFAULT_BUFFER);
-  UnixSocket.peer_uid.set(socket, 0xffff_ffff);
-  UnixSocket.peer_gid.set(socket, 0xffff_ffff);
   lock_sockets();
   const root = socket_root();
   const first = SocketRoot.first.get(root);
@@ -102,6 +103,8 @@ export function socket_put(socket: S): void {
   UnixSocket.refs.set(socket, refs);
   if (refs > 0) return;
   address_put(UnixSocket.address.get(socket));
+  act_for(socket, NO_PID, NO_CREDENTIALS);
+  act_for_peer(socket, NO_PID, NO_CREDENTIALS);
   const next = UnixSocket.next.get(socket);
   const prev = UnixSocket.prev.get(socket);
   if (prev === 0) SocketRoot.first.set(socket_root(), next);
@@ -130,10 +133,41 @@ export function socket_open(type: number, flags: number): Ptr<'File'> {
 
 /** Notes who acts for a socket: the current task. Under the lock. */
 function set_owner(socket: S): void {
-  const credentials = Task.credentials.get(current);
-  UnixSocket.pid.set(socket, ThreadGroup.tgid.get(Task.group.get(current)));
-  UnixSocket.uid.set(socket, Credentials.euid.get(credentials));
-  UnixSocket.gid.set(socket, Credentials.egid.get(credentials));
+  const leader = ThreadGroup.leader.get(Task.group.get(current));
+  act_for(socket, Task.pid.get(leader), Task.credentials.get(current));
+}
+
+/** Replaces who acts for a socket. Under the lock. */
+function act_for(socket: S, pid: Ptr<'Pid'>, credentials: Ptr<'Credentials'>): void {
+  const old_pid = UnixSocket.pid.get(socket);
+  const old_credentials = UnixSocket.credentials.get(socket);
+  UnixSocket.pid.set(socket, pid === 0 ? pid : pid_get(pid));
+  UnixSocket.credentials.set(socket, credentials === 0 ? credentials : credentials_get(credentials));
+  if (old_pid !== 0) pid_drop(old_pid);
+  if (old_credentials !== 0) credentials_put(old_credentials);
+}
+
+/** Replaces who a socket's peer is said to be. Under the lock. */
+function act_for_peer(socket: S, pid: Ptr<'Pid'>, credentials: Ptr<'Credentials'>): void {
+  const old_pid = UnixSocket.peer_pid.get(socket);
+  const old_credentials = UnixSocket.peer_credentials.get(socket);
+  UnixSocket.peer_pid.set(socket, pid === 0 ? pid : pid_get(pid));
+  UnixSocket.peer_credentials.set(socket, credentials === 0 ? credentials : credentials_get(credentials));
+  if (old_pid !== 0) pid_drop(old_pid);
+  if (old_credentials !== 0) credentials_put(old_credentials);
+}
+
+/** The socket's own number (SO_COOKIE). */
+export function socket_cookie(socket: S): number {
+  lock_sockets();
+  let cookie = UnixSocket.cookie.get(socket);
+  if (cookie === 0) {
+    cookie = SocketRoot.cookies.get(socket_root()) + 1;
+    SocketRoot.cookies.set(socket_root(), cookie);
+    UnixSocket.cookie.set(socket, cookie);
+  }
+  unlock_sockets();
+  return cookie;
 }
 
 /** Makes two stream or packet sockets each other's ends. Under the lock. */
@@ -144,9 +178,7 @@ function join(a: S, b: S): void {
   ] as const) {
     UnixSocket.peer.set(one, socket_get(other));
     UnixSocket.state.set(one, SOCKET_CONNECTED);
-    UnixSocket.peer_pid.set(one, UnixSocket.pid.get(other));
-    UnixSocket.peer_uid.set(one, UnixSocket.uid.get(other));
-    UnixSocket.peer_gid.set(one, UnixSocket.gid.get(other));
+    act_for_peer(one, UnixSocket.pid.get(other), UnixSocket.credentials.get(other));
   }
 }
 
@@ -264,6 +296,7 @@ export function socket_listen(socket: S, backlog: number): number {
     UnixSocket.backlog.set(socket, backlog);
     UnixSocket.state.set(socket, SOCKET_LISTENING);
     set_owner(socket);
+    act_for_peer(socket, UnixSocket.pid.get(socket), UnixSocket.credentials.get(socket));
   }
   unlock_sockets();
   return result;
@@ -285,9 +318,7 @@ export function socket_connect(socket: S, listener: S): number {
   else if (UnixSocket.state.get(socket) === SOCKET_LISTENING) result = -EINVAL;
   if (result === 0) {
     set_owner(socket);
-    UnixSocket.pid.set(child, UnixSocket.pid.get(listener));
-    UnixSocket.uid.set(child, UnixSocket.uid.get(listener));
-    UnixSocket.gid.set(child, UnixSocket.gid.get(listener));
+    act_for(child, UnixSocket.pid.get(listener), UnixSocket.credentials.get(listener));
     UnixSocket.address.set(child, address_get(UnixSocket.address.get(listener)));
     UnixSocket.pass_credentials.set(child, UnixSocket.pass_credentials.get(listener));
     join(socket, child);

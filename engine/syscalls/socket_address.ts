@@ -126,7 +126,7 @@ export function find_taken(type: number): number {
 }
 
 /** Builds a sockaddr_un in the stage: its length. An address of 0 is a socket without a name. */
-function stage_address(address: Ptr<'SocketAddress'>): number {
+export function stage_address(address: Ptr<'SocketAddress'>): number {
   stage_set_u32(0, AF_UNIX);
   if (address === 0) return 2;
   const length = SocketAddress.length.get(address);

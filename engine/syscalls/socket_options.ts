@@ -1,18 +1,23 @@
 /** Options of sockets: getsockopt(2) and setsockopt(2) at level SOL_SOCKET. */
-import { EDOM, EFAULT, EINVAL, ENOPROTOOPT, EOPNOTSUPP } from '../abi/errno.ts';
+import { EDOM, EFAULT, EINVAL, ENODATA, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, ERANGE } from '../abi/errno.ts';
 import {
   AF_UNIX,
   SO_ACCEPTCONN,
   SO_BROADCAST,
+  SO_COOKIE,
   SO_DEBUG,
   SO_DOMAIN,
   SO_DONTROUTE,
   SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_MEMINFO,
   SO_OOBINLINE,
   SO_PASSCRED,
   SO_PEERCRED,
+  SO_PEERGROUPS,
+  SO_PEERNAME,
+  SO_PEERPIDFD,
   SO_PRIORITY,
   SO_PROTOCOL,
   SO_RCVBUF,
@@ -28,13 +33,18 @@ import {
 } from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
 import { arg_i32, arg_u64 } from '../kernel/args.ts';
+import { Credentials } from '../kernel/credentials.layout.ts';
+import { pidfd_bind, pidfd_finish, pidfd_reserve } from '../kernel/pidfd.ts';
 import { stage_i32, stage_i64, stage_in, stage_out, stage_set_u32, stage_set_u64 } from '../kernel/stage.ts';
-import { get_user_i32, put_user_u32 } from '../mm/uaccess.ts';
+import { Pid } from '../kernel/thread_group.layout.ts';
+import { copy_out, get_user_i32, put_user_u32 } from '../mm/uaccess.ts';
 import { SOCKET_LISTENING, UnixSocket } from '../socket/socket.layout.ts';
-import { socket_of } from '../socket/unix.ts';
+import { address_forget, named, socket_cookie, socket_name, socket_of } from '../socket/unix.ts';
 import { socket_error } from '../socket/unix_io.ts';
+import { File } from '../vfs/file.layout.ts';
 import { partial, type SyscallRow } from './row.ts';
 import { FAMILY_NOTE, socket_file_of } from './socket.ts';
+import { stage_address } from './socket_address.ts';
 
 /** Switches that are kept and told, and mean nothing here. */
 const SWITCHES = [SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_TIMESTAMP];
@@ -116,9 +126,11 @@ function stage_option(socket: Ptr<'UnixSocket'>, name: number): number {
     return 8;
   }
   if (name === SO_PEERCRED) {
-    stage_set_u32(0, UnixSocket.peer_pid.get(socket));
-    stage_set_u32(4, UnixSocket.peer_uid.get(socket));
-    stage_set_u32(8, UnixSocket.peer_gid.get(socket));
+    const pid = UnixSocket.peer_pid.get(socket);
+    const credentials = UnixSocket.peer_credentials.get(socket);
+    stage_set_u32(0, pid === 0 ? 0 : Pid.number.get(pid));
+    stage_set_u32(4, credentials === 0 ? 0xffff_ffff : Credentials.euid.get(credentials));
+    stage_set_u32(8, credentials === 0 ? 0xffff_ffff : Credentials.egid.get(credentials));
     return 12;
   }
   const unused = UNUSED_BYTES.get(name);
@@ -134,6 +146,56 @@ function stage_option(socket: Ptr<'UnixSocket'>, name: number): number {
   return 16;
 }
 
+/** Options that are told whole, or as far as the room goes, and refuse another. */
+const PEER_OPTIONS: readonly number[] = [SO_PEERNAME, SO_COOKIE, SO_MEMINFO];
+/** Words of SO_MEMINFO: received, its limit, sent, its limit, and five that nothing here counts. */
+const MEMORY_WORDS = 9;
+
+/** Builds the value of such an option in the stage: its length, or -errno. */
+function stage_whole(socket: Ptr<'UnixSocket'>, name: number, room: number): number {
+  if (name === SO_COOKIE) {
+    stage_set_u64(0, socket_cookie(socket));
+    return room < 8 ? -EINVAL : 8;
+  }
+  if (name === SO_MEMINFO) {
+    for (let i = 0; i < MEMORY_WORDS; i++) stage_set_u32(4 * i, 0);
+    stage_set_u32(4, UnixSocket.receive_buffer.get(socket));
+    stage_set_u32(8, UnixSocket.charged.get(socket));
+    stage_set_u32(12, UnixSocket.send_buffer.get(socket));
+    return 4 * MEMORY_WORDS;
+  }
+  if (socket_name(socket, true) < 0) return -ENOTCONN;
+  const { address } = named;
+  const length = stage_address(address);
+  address_forget(address);
+  // Unlike elsewhere, there may be less room than the name has, but not more.
+  return length < room ? -EINVAL : length;
+}
+
+/** SO_PEERPIDFD: a pidfd of the peer, of which the guest gets as many bytes as it has room for. */
+function tell_peer_process(socket: Ptr<'UnixSocket'>, room: number): number {
+  const pid = UnixSocket.peer_pid.get(socket);
+  if (pid === 0) return -ENODATA;
+  const reservation = pidfd_reserve(0);
+  if (reservation.fd < 0) return reservation.fd;
+  const told = Math.min(room, 4);
+  stage_set_u32(0, reservation.fd);
+  if (stage_out(arg_u64(3), told) >= 0 && put_user_u32(arg_u64(4), told) >= 0) pidfd_bind(reservation, pid);
+  const bound = File.object.get(reservation.file) !== 0;
+  pidfd_finish(reservation);
+  return bound ? 0 : -EFAULT;
+}
+
+/** SO_PEERGROUPS: the supplementary groups of the peer; how many bytes it takes is told too where they do not fit. */
+function tell_peer_groups(socket: Ptr<'UnixSocket'>, room: number): number {
+  const credentials = UnixSocket.peer_credentials.get(socket);
+  if (credentials === 0) return -ENODATA;
+  const bytes = 4 * Credentials.group_count.get(credentials);
+  if (room >= bytes && copy_out(arg_u64(3), Credentials.groups.at(credentials), bytes) < 0) return -EFAULT;
+  if (put_user_u32(arg_u64(4), bytes) < 0) return -EFAULT;
+  return room < bytes ? -ERANGE : 0;
+}
+
 function sys_getsockopt(): number {
   const file = socket_file_of(arg_i32(0));
   if (file < 0) return file;
@@ -141,7 +203,11 @@ function sys_getsockopt(): number {
   const room = get_user_i32(arg_u64(4));
   if (!(room >= -0x8000_0000 && room <= 0x7fff_ffff)) return -EFAULT;
   if (room < 0) return -EINVAL;
-  const length = stage_option(socket_of(file as Ptr<'File'>), arg_i32(2));
+  const socket = socket_of(file as Ptr<'File'>);
+  const name = arg_i32(2);
+  if (name === SO_PEERPIDFD) return tell_peer_process(socket, room);
+  if (name === SO_PEERGROUPS) return tell_peer_groups(socket, room);
+  const length = PEER_OPTIONS.includes(name) ? stage_whole(socket, name, room) : stage_option(socket, name);
   if (length < 0) return length;
   const told = Math.min(room, length);
   if (stage_out(arg_u64(3), told) < 0) return -EFAULT;

@@ -32,8 +32,6 @@ const ALARM_CLOCKS: readonly number[] = [8, 9];
 const CLOCK_PROCESS_CPUTIME_ID = 2;
 const ARCH_SET_CPUID = 0x1012;
 const MSG_OOB = 1;
-/** SO_PEERNAME, SO_MEMINFO, SO_COOKIE, SO_PEERGROUPS, SO_PEERPIDFD. */
-const MISSING_OPTIONS: readonly number[] = [28, 55, 57, 59, 77];
 
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
@@ -80,13 +78,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     native: /\d{6}/,
     ours: /\d{6}/,
     where: (program, index) => number(program, index, 'size') < 0,
-  },
-  {
-    reason: 'partial: socket options that tell of the peer or of statistics (row of getsockopt)',
-    name: /getsockopt/,
-    native: /0|-(ENOTCONN|ENODATA|EINVAL|EFAULT)/,
-    ours: /-ENOPROTOOPT/,
-    where: (program, index) => MISSING_OPTIONS.includes(number(program, index, 'option')),
   },
 ];
 

@@ -6,11 +6,13 @@
  * Here a pipe or a socket gets its inode when its attributes are first asked for; it goes with the pipe, or with the
  * socket's file. The shared ones are made at boot. `File.inode` of all of them is 0.
  */
+
 import { ENOMEM } from '../../abi/errno.ts';
 import { ANON_INODE_MAGIC, PID_FS_MAGIC, PIPEFS_MAGIC, SOCKFS_MAGIC } from '../../abi/mount.ts';
 import { S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import { assert } from '../../base/assert.ts';
 import type { Ptr } from '../../base/types.ts';
+import { Credentials } from '../../kernel/credentials.layout.ts';
 import { UnixSocket } from '../../socket/socket.layout.ts';
 import { File } from '../../vfs/file.layout.ts';
 import { FILE_KIND_PIDFD, FILE_KIND_PIPE, FILE_KIND_SOCKET } from '../../vfs/file.ts';
@@ -80,10 +82,11 @@ function pipe_inode(pipe: Ptr<'Pipe'>): I {
 function socket_inode(socket: Ptr<'UnixSocket'>): I {
   const have = UnixSocket.attributes.load(socket) as I;
   if (have !== 0) return have;
-  const { uid, gid, attributes } = UnixSocket;
+  const credentials = UnixSocket.credentials.get(socket);
+  const [uid, gid] = [Credentials.fsuid.get(credentials), Credentials.fsgid.get(credentials)];
   const sb = AnonRoot.socket_super.get(anon_root());
-  const fresh = own_inode(sb, INODE_KIND_SOCKET, S_IFSOCK | 0o777, socket, uid.get(socket), gid.get(socket));
-  return fresh === 0 ? fresh : first_of(fresh, attributes.cas(socket, 0, fresh));
+  const fresh = own_inode(sb, INODE_KIND_SOCKET, S_IFSOCK | 0o777, socket, uid, gid);
+  return fresh === 0 ? fresh : first_of(fresh, UnixSocket.attributes.cas(socket, 0, fresh));
 }
 
 /** The inode with the attributes of any open file, borrowed from the file; 0 when the heap is exhausted. */
