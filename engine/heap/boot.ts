@@ -3,7 +3,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { FrameInfo } from '../machine/frame.layout.ts';
-import { VCPU_STRIDE } from '../machine/vcpu.layout.ts';
+import { vcpu_stride_of } from '../machine/vcpu.layout.ts';
 import { BOOT_TABLES_END, MACHINE, MACHINE_MAGIC, MachineHeader } from './machine.layout.ts';
 import { bind_memory } from './memory.ts';
 
@@ -27,7 +27,8 @@ export function boot_memory(map: MemoryMap): WebAssembly.Memory {
   assert(map.vcpus >= 1 && map.vcpus <= 64, 'boot_memory: 1 to 64 vCPUs');
   assert(map.heap_bytes % WASM_PAGE === 0 && map.ram_bytes % WASM_PAGE === 0, 'boot_memory: whole wasm pages');
   const vcpu_base = BOOT_TABLES_END;
-  const heap_base = vcpu_base + map.vcpus * VCPU_STRIDE;
+  const vcpu_stride = vcpu_stride_of(map.vcpus);
+  const heap_base = vcpu_base + map.vcpus * vcpu_stride;
   const frame_table_at = heap_base + map.heap_bytes;
   // The table is indexed by machine address >>> 12, so its origin lies below its first used entry.
   const table_bytes_of = (end: number): number => Math.ceil((end / 4096) * FrameInfo.SIZE);
@@ -42,7 +43,7 @@ export function boot_memory(map: MemoryMap): WebAssembly.Memory {
   MachineHeader.magic.set(MACHINE, MACHINE_MAGIC);
   MachineHeader.vcpu_count.set(MACHINE, map.vcpus);
   MachineHeader.vcpu_base.set(MACHINE, vcpu_base);
-  MachineHeader.vcpu_stride.set(MACHINE, VCPU_STRIDE);
+  MachineHeader.vcpu_stride.set(MACHINE, vcpu_stride);
   MachineHeader.heap_base.set(MACHINE, heap_base);
   MachineHeader.heap_end.set(MACHINE, frame_table_at);
   MachineHeader.heap_next.set(MACHINE, heap_base);

@@ -9,8 +9,8 @@
  *             the TLB
  *   +0x9210   TLB banks: what the TLB held of address spaces that this vCPU has left (machine/tlb.ts)
  *   +0x10000  jump cache: JUMP_CACHE_ENTRIES entries of 16 bytes
- *   +0x50000  a word for each translated region: the code tag under which its pages were last found in place
- *   +0x58000  arena of decoded code, up to VCPU_STRIDE
+ *   +0x110000 a word for each translated region: the code tag under which its pages were last found in place
+ *   +0x118000 arena of decoded code, up to MachineHeader.vcpu_stride
  *
  * TLB entry, indexed by virtual page number modulo TLB_ENTRIES:
  *   +0  i64 read tag    page address when reads may go straight through, else TLB_INVALID
@@ -27,7 +27,10 @@ import type { Ptr } from '../base/types.ts';
 import { layout } from '../heap/layout.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
 
-export const VCPU_STRIDE = 0x80_0000;
+/** Bytes of an area: as many as there are for all, within bounds. A compiler's code is 700,000 instructions of 32 bytes. */
+const ALL_VCPUS = 0x1000_0000;
+const LEAST_STRIDE = 0x80_0000;
+const LARGEST_STRIDE = 0x200_0000;
 export const TLB_OFFSET = 0x1000;
 export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_SHIFT = 5;
@@ -37,11 +40,11 @@ export const TLB_LOG_OFFSET = 0x9000;
 export const TLB_LOG_LIMIT = 128;
 export const TLB_BANKS_OFFSET = 0x9210;
 export const JUMP_CACHE_OFFSET = 0x1_0000;
-export const JUMP_CACHE_ENTRIES = 16384;
+export const JUMP_CACHE_ENTRIES = 65536;
 export const JUMP_CACHE_ENTRY_SHIFT = 4;
-export const REGION_TAGS_OFFSET = 0x5_0000;
+export const REGION_TAGS_OFFSET = 0x11_0000;
 export const MAX_REGIONS = 8192;
-export const ARENA_OFFSET = 0x5_8000;
+export const ARENA_OFFSET = 0x11_8000;
 
 /** Bits of `interrupt`: why guest code must leave at the next block boundary. */
 export const INTERRUPT_FLUSH_TLB = 1;
@@ -169,6 +172,12 @@ export const Vcpu = l.done(
   },
   4096,
 );
+
+/** Bytes of each of so many areas, 8 to 32 MiB: whole wasm pages. Memory is not used before it is touched. */
+export function vcpu_stride_of(vcpus: number): number {
+  const share = Math.floor(ALL_VCPUS / vcpus / 65536) * 65536;
+  return Math.min(Math.max(share, LEAST_STRIDE), LARGEST_STRIDE);
+}
 
 /** The area of vCPU number `index`. */
 export function vcpu_at(index: number): Ptr<'Vcpu'> {

@@ -4,8 +4,8 @@
  * A code page is a frame seen at a virtual page (records carry addresses); it survives switches between address
  * spaces, so what processes share is decoded once. The jump cache holds full addresses, with a tag for each address
  * space as it was when it was last entered: two processes that wake each other in turns keep their entries, where
- * filling 64 KiB and looking everything up again cost 50 us a switch. An instruction that crosses into the next page is kept apart, with both frames. Everything here may
- * be dropped at any moment between two blocks.
+ * filling it and looking everything up again cost 50 us a switch. An instruction that crosses into the next page is kept
+ * apart, with both frames. Everything here may be dropped at any moment between two blocks.
  */
 import { assert } from '../../base/assert.ts';
 import { type FrameAddr, NULL, type Ptr } from '../../base/types.ts';
@@ -25,7 +25,6 @@ import {
   TLB_ENTRIES,
   TLB_ENTRY_SHIFT,
   TLB_OFFSET,
-  VCPU_STRIDE,
   Vcpu,
 } from '../../machine/vcpu.layout.ts';
 import { decode, MAX_LENGTH, NEED_MORE, new_instruction, TOO_LONG } from '../../x86/decoder.ts';
@@ -97,6 +96,7 @@ export type FaultHook = (address: number, access: number) => number;
 export class CodeCache {
   private readonly vcpu: Ptr<'Vcpu'>;
   private readonly handlers: Handlers;
+  private readonly arena_end: number;
   private readonly fault: FaultHook;
   /** By frame, then by virtual page. */
   private readonly pages = new Map<number, Map<number, CodePage>>();
@@ -120,7 +120,9 @@ export class CodeCache {
     this.handlers = handlers;
     this.fault = fault;
     for (let i = 0; i < RECENT_PAGES; i++) this.recent.push({ page: -1, tag: 0, records: NO_RECORDS });
-    this.clear_jumps();
+    this.arena_end = vcpu + MachineHeader.vcpu_stride.get(MACHINE);
+    // In a new machine's memory no entry has a tag that is ever in use, and most of them will never be touched.
+    if (Vcpu.code_tag.get(vcpu) !== 0) this.clear_jumps();
     this.drop();
   }
 
@@ -293,7 +295,7 @@ export class CodeCache {
     recent.records = page.records;
     const known = page.records[rip % PAGE]!;
     if (known !== 0) return known;
-    if (Vcpu.arena_next.get(this.vcpu) + RUN_BYTES > this.vcpu + VCPU_STRIDE || this.page_count > MAX_PAGES) {
+    if (Vcpu.arena_next.get(this.vcpu) + RUN_BYTES > this.arena_end || this.page_count > MAX_PAGES) {
       this.drop();
       return this.decode_run(this.code_page(frame, virtual_page), rip);
     }

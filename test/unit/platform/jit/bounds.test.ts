@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { FrameAddr } from '../../../../engine/base/types.ts';
 import { CpuState } from '../../../../engine/machine/cpu.layout.ts';
-import { ARENA_OFFSET, VCPU_STRIDE, Vcpu } from '../../../../engine/machine/vcpu.layout.ts';
+import { ARENA_OFFSET, Vcpu, vcpu_stride_of } from '../../../../engine/machine/vcpu.layout.ts';
 import { MAX_PAGES } from '../../../../engine/platform/interp/cache.ts';
 import type { JitOptions } from '../../../../engine/platform/jit/region_cache.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, EXIT_SYSCALL } from '../../../../engine/platform/platform.ts';
@@ -44,7 +44,7 @@ function check(g: GuestCode, regions = LIMITS.regions): void {
   assert.ok(s.region_bytes_live <= LIMITS.bytes + LARGEST, counters(g));
   assert.ok(s.region_places <= regions + 1, counters(g));
   assert.ok(s.code_pages <= MAX_PAGES + 2, counters(g));
-  assert.ok(s.code_bytes <= VCPU_STRIDE - ARENA_OFFSET, counters(g));
+  assert.ok(s.code_bytes <= vcpu_stride_of(1) - ARENA_OFFSET, counters(g));
 }
 
 /** Runs the program at an address for some slices; the registers at their ends. */
