@@ -3,7 +3,7 @@
  */
 import { create_interpreter } from './interp/interp.ts';
 import { create_jit, DEFAULT_JIT_OPTIONS } from './jit/jit.ts';
-import type { RegionObserver } from './jit/region_cache.ts';
+import type { JitOptions, RegionObserver } from './jit/region_cache.ts';
 import type { Platform, PlatformHooks } from './platform.ts';
 
 /**
@@ -14,15 +14,19 @@ export type PlatformName = 'interp' | 'jit' | 'jit-eager';
 
 export const PLATFORMS: readonly PlatformName[] = ['interp', 'jit', 'jit-eager'];
 
-/** The platform of that name for this thread; see `create_interpreter`. A translator shows its regions to `observer`. */
+/**
+ * The platform of that name for this thread; see `create_interpreter`. A translator shows its regions to `observer` and
+ * compiles them by `compile`.
+ */
 export function create_platform(
   name: PlatformName,
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   hooks: PlatformHooks,
-  observer: RegionObserver | null = null,
+  observer: RegionObserver | null,
+  compile: NonNullable<JitOptions['compile']>,
 ): Platform {
   if (name === 'interp') return create_interpreter(module, memory, hooks);
-  const options = name === 'jit' ? DEFAULT_JIT_OPTIONS : { heat: 1, eager: true };
+  const options = { ...(name === 'jit' ? DEFAULT_JIT_OPTIONS : { heat: 1, eager: true }), compile };
   return create_jit(module, memory, hooks, observer === null ? options : { ...options, observer });
 }

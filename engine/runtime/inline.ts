@@ -4,6 +4,7 @@
  */
 import { host_clock } from '../host/clock.ts';
 import { open_trace } from '../host/trace_sink.ts';
+import { compile_region } from '../host/tuning.ts';
 import { create_platform } from '../platform/create.ts';
 import type { Platform } from '../platform/platform.ts';
 import { VcpuControl } from '../sentry/control.ts';
@@ -40,7 +41,7 @@ export class InlineVcpu {
   ) {
     this.memory = memory;
     this.observers = make_observers(0, observed);
-    this.platform = create_platform(platform, module, memory, platform_hooks, this.observers.regions);
+    this.platform = create_platform(platform, module, memory, platform_hooks, this.observers.regions, compile_region);
     this.control = new VcpuControl(0, this.platform, 'caller', this.observers);
     this.tracer = strace === '' ? null : make_tracer(open_trace(strace));
     this.ran = ran;

@@ -4,6 +4,7 @@
  */
 import { type Port, serve_calls } from '../host/control.ts';
 import { open_trace } from '../host/trace_sink.ts';
+import { compile_region } from '../host/tuning.ts';
 import { create_platform, type PlatformName } from '../platform/create.ts';
 import { set_syscall_tracer } from '../syscalls/dispatch.ts';
 import { make_tracer } from '../trace/strace.ts';
@@ -33,7 +34,14 @@ export async function vcpu_job(task: VcpuTask): Promise<number> {
   if (task.strace !== '') set_syscall_tracer(make_tracer(open_trace(task.strace)));
   const observers = make_observers(task.index, task);
   set_profiler(observers.profiler?.sample ?? null);
-  const platform = create_platform(task.platform, task.module, task.memory, platform_hooks, observers.regions);
+  const platform = create_platform(
+    task.platform,
+    task.module,
+    task.memory,
+    platform_hooks,
+    observers.regions,
+    compile_region,
+  );
   const control = new VcpuControl(task.index, platform, 'worker', observers);
   await serve_calls(task.port, control, ['statistics', 'regions', 'profile', 'drop_caches', 'hold', 'release'], () =>
     control.served(),

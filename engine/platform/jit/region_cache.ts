@@ -65,6 +65,8 @@ export interface JitOptions {
   readonly bytes?: number;
   /** Instructions of a region at most. */
   readonly instructions?: number;
+  /** Compiles a region's module; V8's constructor by default. */
+  readonly compile?: (bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module;
   /** Looks at the regions that are made. */
   readonly observer?: RegionObserver;
 }
@@ -108,6 +110,7 @@ export class RegionCache {
   private readonly heat: number;
   private readonly eager: boolean;
   private readonly observer: RegionObserver | null;
+  private readonly compile: NonNullable<JitOptions['compile']>;
   private readonly limits: RegionLimits;
   private readonly max_regions: number;
   private readonly max_bytes: number;
@@ -138,6 +141,7 @@ export class RegionCache {
     this.heat = options.heat;
     this.eager = options.eager;
     this.observer = options.observer ?? null;
+    this.compile = options.compile ?? ((bytes) => new WebAssembly.Module(bytes));
     this.max_regions = Math.min(options.regions ?? REGIONS, MAX_REGIONS);
     this.max_bytes = options.bytes ?? MAX_BYTES;
     this.limits = { ...LIMITS, instructions: options.instructions ?? LIMITS.instructions };
@@ -292,7 +296,7 @@ export class RegionCache {
   private make(region: Region, place: Place, counters: RegionCounters | null): Translation {
     const made = translate(region, place, counters !== null);
     const imports = counters === null ? this.imports : { ...this.imports, counters: { ...counters } };
-    const module = new WebAssembly.Module(made.bytes as Uint8Array<ArrayBuffer>);
+    const module = this.compile(made.bytes as Uint8Array<ArrayBuffer>);
     this.table.set(place.handler, new WebAssembly.Instance(module, imports).exports.f);
     return made;
   }
