@@ -57,17 +57,53 @@ export function clock_has_timers(clock: number): boolean {
   return clock !== CLOCK_REALTIME_COARSE && clock !== CLOCK_MONOTONIC_COARSE && clock !== CLOCK_MONOTONIC_RAW;
 }
 
+/** The thread that a CPU clock names; 0 for the current one or its process. */
+export function cpu_clock_tid(clock: number): number {
+  return clock < 0 ? ~(clock >> 3) : 0;
+}
+
+/** Whether a CPU clock by number is that of one thread. */
+export function is_thread_clock(clock: number): boolean {
+  return clock < 0 && (clock & 4) !== 0;
+}
+
+/** The task that a CPU clock names, or 0. Under the tasklist lock. */
+function cpu_clock_task(clock: number): Ptr<'Task'> {
+  const tid = cpu_clock_tid(clock);
+  return tid === 0 ? current : find_task(tid);
+}
+
+/** Reads the CPU clock of a task, which it names: ns or -EINVAL. Under the tasklist lock. */
+function read_clock_of(clock: number, task: Ptr<'Task'>): number {
+  if (task === 0) return -EINVAL;
+  return is_thread_clock(clock) ? thread_clock(task) : group_cpu_ns(Task.group.get(task));
+}
+
 /** Reads a CPU clock in ns; -EINVAL when it names no task. */
 export function read_cpu_clock(clock: number): number {
   if (clock === CLOCK_THREAD_CPUTIME_ID) return task_cpu_ns(current);
   lock_tasklist();
-  const per_thread = clock < 0 && (clock & 4) !== 0;
-  const pid = clock < 0 ? ~(clock >> 3) : 0;
-  const task = pid === 0 ? current : find_task(pid);
-  let result = -EINVAL;
-  if (task !== 0) result = per_thread ? thread_clock(task) : group_cpu_ns(Task.group.get(task));
+  const result = read_clock_of(clock, cpu_clock_task(clock));
   unlock_tasklist();
   return result;
+}
+
+/**
+ * Before a sleep until a CPU clock reads `deadline`: 0 when it does, 1 when KernelRoot.cpu_sleepers are woken then. A
+ * thread's clock is no faster than its process's. The clock of who has ended stands still.
+ */
+export function watch_cpu_clock(clock: number, deadline: number): number {
+  lock_tasklist();
+  const task = cpu_clock_task(clock);
+  const now = read_clock_of(clock, task);
+  if (task !== 0 && now >= 0 && now < deadline) {
+    const group = Task.group.get(task);
+    const at = group_cpu_ns(group) + deadline - now;
+    const before = ThreadGroup.sleep_expiry.get(group);
+    ThreadGroup.sleep_expiry.set(group, before === 0 ? at : Math.min(before, at));
+  }
+  unlock_tasklist();
+  return now >= deadline ? 0 : 1;
 }
 
 function thread_clock(task: Ptr<'Task'>): number {

@@ -34,6 +34,8 @@ export const KernelRoot = l.done(
     roots: l.ptr('ThreadGroup', 'guarded by tasklist'),
     /** Woken when a root process ends. */
     root_queue: l.embed(WaitQueue),
+    /** Tasks that sleep on CPU clocks. */
+    cpu_sleepers: l.embed(WaitQueue),
     /** Rises with each end of a root process and of the machine: hosts wait on this word. */
     event_count: l.atomic(),
     queued_signals: l.atomic(),

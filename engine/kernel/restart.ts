@@ -12,6 +12,7 @@ export const RESTART_NANOSLEEP = 1;
 export const RESTART_CLOCK_NANOSLEEP = 2;
 export const RESTART_FUTEX = 3;
 export const RESTART_POLL = 4;
+export const RESTART_CPU_SLEEP = 5;
 
 const handlers: ((() => number) | undefined)[] = [];
 

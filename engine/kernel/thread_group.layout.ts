@@ -87,6 +87,8 @@ export const ThreadGroup = l.done(
     virtual_interval: l.f64('guarded by sighand'),
     prof_expiry: l.f64('guarded by sighand'),
     prof_interval: l.f64('guarded by sighand'),
+    /** CPU ns of the group at which the next of KernelRoot.cpu_sleepers is due, 0 none. */
+    sleep_expiry: l.f64('guarded by tasklist'),
     posix_timers: l.ptr('PosixTimer', 'guarded by sighand'),
     next_timer_id: l.i32('guarded by sighand'),
 

@@ -17,7 +17,7 @@ import type { Ptr } from '../base/types.ts';
 import { faults_countdown, set_faults } from '../heap/fault_injection.ts';
 import { held_lock_count, set_lock_owner, set_lock_watch } from '../heap/lock.ts';
 import { account_idle, account_start, account_stop } from '../kernel/cpu_time.ts';
-import { check_cpu_timers } from '../kernel/cpu_timers.ts';
+import { check_cpu_timers, tell_cpu_sleepers } from '../kernel/cpu_timers.ts';
 import { current, current_cpu, current_vcpu, set_current } from '../kernel/current.ts';
 import { exit_task, kill_everything, task_dropped } from '../kernel/exit.ts';
 import { kcov_enter_machine, kcov_pause, kcov_resume } from '../kernel/kcov.ts';
@@ -345,6 +345,7 @@ function return_work(): boolean {
 /** The current task was told to end. */
 function end_current(): void {
   const task = current;
+  tell_cpu_sleepers();
   exit_task(Task.exit_code.get(task));
   task_dropped(task);
 }
@@ -395,6 +396,7 @@ function block_current(): boolean {
     Task.fail_nth.set(task, faults_countdown);
     Task.voluntary_switches.set(task, Task.voluntary_switches.get(task) + 1);
     account_stop(task);
+    tell_cpu_sleepers();
     if (commit_state(task, TASK_BLOCKED)) return false;
     account_start(task);
     Task.resume.set(task, RESUME_GUEST);

@@ -1,7 +1,8 @@
 /**
  * Clocks, sleeps and interval timers: clock_gettime(2), clock_nanosleep(2), getitimer(2), times(2).
  */
-import { EFAULT, EINVAL, EOPNOTSUPP, EPERM, ERESTARTNOHAND } from '../abi/errno.ts';
+import { EFAULT, EINVAL, EOPNOTSUPP, EPERM, ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTSYS } from '../abi/errno.ts';
+import { READABLE } from '../abi/poll.ts';
 import {
   CLOCK_MONOTONIC_COARSE,
   CLOCK_REALTIME,
@@ -21,6 +22,7 @@ import {
   set_deadline,
   set_timeout,
   signal_pending,
+  wait_on,
   wait_until_deadline,
 } from '../kernel/block.ts';
 import {
@@ -28,15 +30,26 @@ import {
   children_cpu_ns,
   clock_has_timers,
   clock_kind,
+  cpu_clock_tid,
+  is_thread_clock,
   KIND_CPU,
   KIND_INVALID,
   KIND_REAL,
   own_cpu_ns,
   read_cpu_clock,
+  watch_cpu_clock,
 } from '../kernel/clock_id.ts';
 import { capable } from '../kernel/credentials.ts';
 import { current } from '../kernel/current.ts';
-import { RESTART_CLOCK_NANOSLEEP, RESTART_NANOSLEEP, register_restart, restart_later } from '../kernel/restart.ts';
+import { KernelRoot } from '../kernel/kernel.layout.ts';
+import { kernel_root } from '../kernel/kernel.ts';
+import {
+  RESTART_CLOCK_NANOSLEEP,
+  RESTART_CPU_SLEEP,
+  RESTART_NANOSLEEP,
+  register_restart,
+  restart_later,
+} from '../kernel/restart.ts';
 import {
   put_long,
   stage_clear,
@@ -130,19 +143,55 @@ function sys_clock_nanosleep(): number {
   const clock = arg_i32(0);
   const absolute = (arg_i32(1) & TIMER_ABSTIME) !== 0;
   const kind = clock_kind(clock);
+  if (kind === KIND_CPU && Task.syscall_entries.get(current) > 0) return sleep_on_cpu_clock(clock, absolute);
   if (Task.syscall_deadline.get(current) === 0) {
     if (kind === KIND_INVALID) return -EINVAL;
     if (clock === CLOCK_THREAD_CPUTIME_ID || !clock_has_timers(clock)) return -EOPNOTSUPP;
     if (stage_in(arg_u64(2), 16) < 0) return -EFAULT;
     const ns = stage_timespec(0);
     if (ns < 0) return -EINVAL;
-    if (kind === KIND_CPU) return read_cpu_clock(clock) < 0 ? -EINVAL : -EOPNOTSUPP;
+    if (kind === KIND_CPU) return begin_cpu_sleep(clock, absolute, ns);
     if (absolute) set_deadline(absolute_to_monotonic(clock, stage_i64(0), stage_i64(8)));
     else set_timeout(ns);
   }
   return sleep(arg_u64(3), !absolute, RESTART_CLOCK_NANOSLEEP);
 }
 register_restart(RESTART_CLOCK_NANOSLEEP, sys_clock_nanosleep);
+
+/** Begins a sleep on a process's CPU clock, or another thread's (Linux's posix_cpu_nsleep). `ns` 0 is no sleep. */
+function begin_cpu_sleep(clock: number, absolute: boolean, ns: number): number {
+  const own_thread = is_thread_clock(clock) && [0, Task.tid.get(current)].includes(cpu_clock_tid(clock));
+  const now = own_thread ? -EINVAL : read_cpu_clock(clock);
+  if (now < 0) return now;
+  if (ns === 0) return 0;
+  Task.syscall_progress.set(current, absolute ? ns : now + ns);
+  return sleep_on_cpu_clock(clock, absolute);
+}
+
+/** Sleeps until the clock reads `Task.syscall_progress`. */
+function sleep_on_cpu_clock(clock: number, absolute: boolean): number {
+  const deadline = Task.syscall_progress.get(current);
+  if (watch_cpu_clock(clock, deadline) === 0) return 0;
+  const waiting = wait_on(KernelRoot.cpu_sleepers.at(kernel_root()), READABLE);
+  if (waiting !== -ERESTARTSYS) return waiting;
+  if (absolute) return -ERESTARTNOHAND;
+  if (arg_u64(3) !== 0) {
+    stage_set_timespec(0, Math.max(0, deadline - Math.max(0, read_cpu_clock(clock))));
+    if (stage_out(arg_u64(3), 16) < 0) return -EFAULT;
+  }
+  Task.restart_kind.set(current, RESTART_CPU_SLEEP);
+  Task.restart_deadline.set(current, deadline);
+  return -ERESTART_RESTARTBLOCK;
+}
+
+register_restart(RESTART_CPU_SLEEP, () => {
+  // The deadline is one of another clock than calls have.
+  if (Task.syscall_entries.get(current) === 0) {
+    Task.syscall_deadline.set(current, 0);
+    Task.syscall_progress.set(current, Task.restart_deadline.get(current));
+  }
+  return sleep_on_cpu_clock(arg_i32(0), false);
+});
 
 function sys_gettimeofday(): number {
   const now = read_monotonic_ns();
@@ -286,10 +335,9 @@ export const TIME_ROWS: readonly SyscallRow[] = [
   full(227, 'clock_settime', sys_clock_settime, 'clockid:enum(clock)', 'tp:struct(timespec)'),
   full(228, 'clock_gettime', sys_clock_gettime, 'clockid:enum(clock)', 'tp:outstruct(timespec)'),
   full(229, 'clock_getres', sys_clock_getres, 'clockid:enum(clock)', 'res:outstruct(timespec)'),
-  partial(
+  full(
     230,
     'clock_nanosleep',
-    'CPU-time clocks answer EOPNOTSUPP',
     sys_clock_nanosleep,
     'clockid:enum(clock)',
     'flags:int',

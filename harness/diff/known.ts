@@ -29,7 +29,6 @@ function number(program: Program, index: number, name: string): number {
 
 /** CLOCK_REALTIME_ALARM and CLOCK_BOOTTIME_ALARM. */
 const ALARM_CLOCKS: readonly number[] = [8, 9];
-const CLOCK_PROCESS_CPUTIME_ID = 2;
 const ARCH_SET_CPUID = 0x1012;
 const MSG_OOB = 1;
 
@@ -54,16 +53,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     native: /0/,
     ours: /-ENODEV/,
     where: (program, index) => number(program, index, 'code') === ARCH_SET_CPUID,
-  },
-  {
-    reason: "partial: nobody can sleep on a process's CPU clock (row of clock_nanosleep)",
-    name: /clock_nanosleep/,
-    native: /0|does not end/,
-    ours: /-EOPNOTSUPP/,
-    where: (program, index) => {
-      const clock = number(program, index, 'clockid');
-      return clock === CLOCK_PROCESS_CPUTIME_ID || clock < 0;
-    },
   },
   {
     reason: 'partial: no urgent data on local sockets (row of sendto)',
