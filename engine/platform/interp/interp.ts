@@ -70,11 +70,11 @@ export class Interpreter implements Platform {
       hooks: {
         fault: (address: number, access: number) => hooks.fault(address, access),
         syscall: () => hooks.syscall(),
-        decode: (_cpu: number, vcpu: number, lo: number, hi: number) => this.decode(vcpu as Ptr<'Vcpu'>, lo, hi),
+        decode: (cpu: number, vcpu: number, lo: number, hi: number) =>
+          this.decode(cpu as Ptr<'CpuState'>, vcpu as Ptr<'Vcpu'>, lo, hi),
         link: (op: number, vcpu: number) => this.link(vcpu as Ptr<'Vcpu'>, op >>> 0),
         code_write: (vcpu: number, frame: number) => this.code_write(vcpu as Ptr<'Vcpu'>, (frame >>> 0) as FrameAddr),
-        hot: (op: number, cpu: number, vcpu: number) =>
-          this.hot(vcpu as Ptr<'Vcpu'>, op >>> 0, CpuState.rip_hi.get(cpu as Ptr<'CpuState'>)),
+        hot: (op: number, cpu: number, vcpu: number) => this.hot(cpu as Ptr<'CpuState'>, vcpu as Ptr<'Vcpu'>, op >>> 0),
         original: (op: number, vcpu: number) => this.original(vcpu as Ptr<'Vcpu'>, op >>> 0),
         validate: (region: number, vcpu: number) => this.validate(vcpu as Ptr<'Vcpu'>, region),
         marked: (op: number, cpu: number, vcpu: number) =>
@@ -109,8 +109,8 @@ export class Interpreter implements Platform {
   /** Records of a vCPU will be in this cache. */
   protected cache_made(_vcpu: Ptr<'Vcpu'>, _cache: CodeCache): void {}
 
-  /** So many branches have led to the record; the high half of its address is `rip_hi`. */
-  protected hot(_vcpu: Ptr<'Vcpu'>, _op: number, _rip_hi: number): void {}
+  /** So many branches have led to the record; the high half of its address is CpuState.rip_hi. */
+  protected hot(_cpu: Ptr<'CpuState'>, _vcpu: Ptr<'Vcpu'>, _op: number): void {}
 
   /** The handler of a record before its code was translated. */
   protected original(_vcpu: Ptr<'Vcpu'>, _op: number): number {
@@ -136,7 +136,7 @@ export class Interpreter implements Platform {
   }
 
   /** The record at an address, or 0 on a fault. */
-  protected decode(vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {
+  protected decode(_cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {
     if (hi >>> 0 < EXACT_HIGH) return this.cache(vcpu).lookup((hi >>> 0) * TWO_32 + (lo >>> 0));
     // Not a user address, and a double would lose its low bits.
     Vcpu.fault_address.set_parts(vcpu, lo >>> 0, hi >>> 0);

@@ -7,7 +7,7 @@ import type { Statement } from '../../x86/statement.ts';
 import { flags_kind } from '../interp/runtime.ts';
 import { constant_of } from './constant.ts';
 import { find_live_registers } from './live_registers.ts';
-import { type Block, type Insn, type Region, successors_of } from './region.ts';
+import { type Block, type Insn, is_return, type Region, successors_of } from './region.ts';
 import { gpr_of, is_flags_field, type Template, touches_flags, xmm_of } from './template.ts';
 
 /** Flags are in the kind local: it differs by the way that led here. */
@@ -67,7 +67,7 @@ function find_live_flags(region: Region, headers: ReadonlySet<number>): boolean[
 function live_after(block: Block, live_in: readonly boolean[]): boolean {
   const last = block.insns.at(-1);
   const conditional = last?.template?.ir.body.some((s) => s.kind === 'branch' && s.condition !== null) === true;
-  if (block.next < 0 && block.taken < 0) return true;
+  if (is_return(block) || (block.next < 0 && block.taken < 0)) return true;
   if (conditional && (block.next < 0 || block.taken < 0)) return true;
   return successors_of(block).some((to) => live_in[to]);
 }

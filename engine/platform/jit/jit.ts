@@ -5,7 +5,8 @@
  */
 import type { FrameAddr, Ptr } from '../../base/types.ts';
 import { U32 } from '../../heap/memory.ts';
-import { Vcpu } from '../../machine/vcpu.layout.ts';
+import { CpuState, RSP } from '../../machine/cpu.layout.ts';
+import { TLB_ENTRIES, TLB_ENTRY_SHIFT, TLB_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache } from '../interp/cache.ts';
 import { Interpreter } from '../interp/interp.ts';
 import { RECORD_RIP } from '../interp/record.ts';
@@ -15,6 +16,20 @@ import { type JitOptions, RegionCache } from './region_cache.ts';
 const TWO_32 = 4294967296;
 
 export const DEFAULT_JIT_OPTIONS: JitOptions = { heat: 32000, eager: false };
+
+function rsp_of(cpu: Ptr<'CpuState'>): number {
+  const at = (cpu + CpuState.gpr.offset + RSP * 8) >>> 2;
+  return (U32[at + 1] as number) * TWO_32 + (U32[at] as number);
+}
+
+/** The 8 bytes at a guest address if the TLB has them for writing, as what a call has just pushed is; else 0. */
+function peek(vcpu: Ptr<'Vcpu'>, address: number): number {
+  const entry = (vcpu + TLB_OFFSET + (((address >>> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_SHIFT)) >>> 2;
+  const page = address - (address % 4096);
+  if (address % 8 !== 0 || U32[entry + 2] !== page >>> 0 || U32[entry + 3] !== Math.floor(page / TWO_32)) return 0;
+  const at = (((U32[entry + 4] as number) + address) >>> 0) >>> 2;
+  return (U32[at + 1] as number) * TWO_32 + (U32[at] as number);
+}
 
 class Jit extends Interpreter {
   override readonly name = 'jit';
@@ -47,14 +62,16 @@ class Jit extends Interpreter {
     return this.regions.get(vcpu) as RegionCache;
   }
 
-  private translate(vcpu: Ptr<'Vcpu'>, rip: number): void {
+  /** In a function's first instruction the return address is on top of the stack. */
+  private translate(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>, rip: number): void {
     Vcpu.translating.set(vcpu, 1);
-    this.region_cache(vcpu).translate(rip);
+    this.region_cache(vcpu).translate(rip, peek(vcpu, rsp_of(cpu)));
     Vcpu.translating.set(vcpu, 0);
   }
 
-  protected override hot(vcpu: Ptr<'Vcpu'>, op: number, rip_hi: number): void {
-    this.translate(vcpu, rip_hi * TWO_32 + (U32[(op + RECORD_RIP) >>> 2] as number));
+  protected override hot(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>, op: number): void {
+    const rip_hi = CpuState.rip_hi.get(cpu);
+    this.translate(cpu, vcpu, rip_hi * TWO_32 + (U32[(op + RECORD_RIP) >>> 2] as number));
   }
 
   protected override original(vcpu: Ptr<'Vcpu'>, op: number): number {
@@ -73,12 +90,12 @@ class Jit extends Interpreter {
     return this.region_cache(vcpu).point(region);
   }
 
-  protected override decode(vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {
-    const record = super.decode(vcpu, lo, hi);
+  protected override decode(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>, lo: number, hi: number): number {
+    const record = super.decode(cpu, vcpu, lo, hi);
     // An instruction that translated code gave back is the interpreter's, this time.
     const again = Vcpu.region_exit.get(vcpu) !== 0;
     Vcpu.region_exit.set(vcpu, 0);
-    if (record !== 0 && this.options.eager && !again) this.translate(vcpu, (hi >>> 0) * TWO_32 + (lo >>> 0));
+    if (record !== 0 && this.options.eager && !again) this.translate(cpu, vcpu, (hi >>> 0) * TWO_32 + (lo >>> 0));
     return record;
   }
 

@@ -4,17 +4,23 @@
  * From a hot instruction the builder follows direct branches and calls to code that has run (that is decoded), on a few
  * pages, up to a number of instructions. Code behind a call, or behind an instruction that the interpreter runs, belongs
  * to the region too, and may be entered there. With an indirect jump, what such jumps have led to in the
- * neighbourhood does: the targets of a switch, or the handlers of an interpreter.
+ * neighbourhood does: the targets of a switch, or the handlers of an interpreter. A function takes a copy of the
+ * instructions with it that it returns to, if they are few until the next indirect jump or call: in an interpreter's
+ * loop that saves every second way from region to region.
  */
 import { U8 } from '../../heap/memory.ts';
 import { decode, new_instruction } from '../../x86/decoder.ts';
 import { ATTR_BRANCH, type Instruction, type RegisterClass } from '../../x86/instruction.ts';
 import { variant_of } from '../interp/forms.ts';
+import { predict_returns } from './returns.ts';
 import { type Template, template_of } from './template.ts';
 
 const PAGE = 4096;
 /** Pages on both sides of an indirect jump whose targets are looked for. */
 const TARGET_PAGES = 8;
+/** Instructions that are copied behind a return at most. */
+const MAX_COPIED = 24;
+const LONGEST_CALL = 8;
 
 /** Bounds of one region. */
 export interface RegionLimits {
@@ -68,6 +74,10 @@ export interface Block {
   /** Blocks it goes to: taken, not taken; -1 outside the region. */
   taken: number;
   next: number;
+  /** Blocks that it may return to (returns.ts). */
+  readonly returns: number[];
+  /** It belongs to another place; this copy is only returned to. */
+  readonly copied: boolean;
 }
 
 export interface Region {
@@ -129,6 +139,8 @@ class Builder {
   private returns = false;
   private calls = false;
   private readonly indirect_pages = new Set<number>();
+  /** Addresses of copied instructions. */
+  private readonly copies = new Set<number>();
 
   constructor(code: CodeView, limits: RegionLimits) {
     this.code = code;
@@ -216,7 +228,50 @@ class Builder {
     this.follow_all();
   }
 
-  build(root: number): Region | null {
+  /** Whether a call ends at an address. */
+  private is_behind_call(rip: number): boolean {
+    const frame = this.pages.get(Math.floor(rip / PAGE)) ?? 0;
+    for (let length = 2; length < LONGEST_CALL && length <= rip % PAGE; length++) {
+      const at = frame + (rip % PAGE) - length;
+      if (decode(U8, at, frame + PAGE, this.instruction) !== length) continue;
+      if (this.instruction.row.semantics === 'call') return true;
+    }
+    return false;
+  }
+
+  /** Takes in a copy of what a return leads to, unless it belongs to the region. */
+  private copy_from(rip: number): void {
+    if (rip <= 0 || !this.code.seen(rip, false) || !this.in_pages(rip) || !this.is_behind_call(rip)) return;
+    this.leaders.add(rip);
+    const pending = [rip];
+    for (const start of pending) {
+      for (let at = start; !this.insns.has(at) && this.copies.size < MAX_COPIED && this.in_pages(at); ) {
+        const frame = this.pages.get(Math.floor(at / PAGE)) as number;
+        if (decode(U8, frame + (at % PAGE), frame + PAGE, this.instruction) <= 0) break;
+        const insn = copy(this.instruction, at);
+        if (insn.template === null) break;
+        this.insns.set(at, insn);
+        this.copies.add(at);
+        at = insn.next;
+        if (!is_branch(insn)) continue;
+        const { semantics } = insn.template.form.row;
+        if (insn.target < 0 || semantics === 'call') break;
+        for (const to of semantics === 'jmp' ? [insn.target] : [insn.target, insn.next])
+          if (this.insns.has(to) || this.code.seen(to, false)) {
+            this.leaders.add(to);
+            pending.push(to);
+          }
+        break;
+      }
+    }
+    // What a copy runs into becomes a block of its own.
+    for (const at of this.copies) {
+      const { next } = this.insns.get(at) as Insn;
+      if (this.insns.has(next) && !this.copies.has(next)) this.leaders.add(next);
+    }
+  }
+
+  build(root: number, return_address: number): Region | null {
     this.root = root;
     this.lead(root, true);
     this.follow_all();
@@ -225,11 +280,13 @@ class Builder {
       this.lead(this.called[i] as number, false, true);
       this.follow_all();
     }
+    this.copy_from(return_address);
     const starts = [...this.leaders].filter((rip) => this.insns.has(rip)).sort((a, b) => a - b);
     const ids = new Map(starts.map((rip, id) => [rip, id]));
     const blocks = starts.map((rip, id) => this.block(rip, id, ids));
     const root_id = ids.get(root);
     if (root_id === undefined || blocks[root_id]!.fuel === 0) return null;
+    predict_returns(blocks, ids, root_id, ids.get(return_address) ?? -1);
     const entries = [root_id];
     for (const rip of this.entries) {
       const id = ids.get(rip);
@@ -243,7 +300,7 @@ class Builder {
   private block(rip: number, id: number, ids: ReadonlyMap<number, number>): Block {
     const insns: Insn[] = [];
     let at = rip;
-    const block: Block = { id, rip, insns, fuel: 0, taken: -1, next: -1 };
+    const block: Block = { id, rip, insns, fuel: 0, taken: -1, next: -1, returns: [], copied: this.copies.has(rip) };
     for (;;) {
       const insn = this.insns.get(at);
       if (insn === undefined) break;
@@ -273,12 +330,18 @@ class Builder {
 function reachable(blocks: readonly Block[], entries: readonly number[]): Pick<Region, 'blocks' | 'entries'> {
   const seen = new Set(entries);
   // A set iterates over what is added meanwhile.
-  for (const id of seen) for (const to of [blocks[id]!.taken, blocks[id]!.next]) if (to >= 0) seen.add(to);
+  for (const id of seen) for (const to of successors_of(blocks[id] as Block)) seen.add(to);
   const kept = blocks.filter((block) => seen.has(block.id));
   const ids = new Map(kept.map((block, id) => [block.id, id]));
   const id_of = (id: number): number => (id < 0 ? -1 : (ids.get(id) as number));
   return {
-    blocks: kept.map((block, id) => ({ ...block, id, taken: id_of(block.taken), next: id_of(block.next) })),
+    blocks: kept.map((block, id) => ({
+      ...block,
+      id,
+      taken: id_of(block.taken),
+      next: id_of(block.next),
+      returns: block.returns.map(id_of),
+    })),
     entries: entries.map(id_of),
   };
 }
@@ -288,7 +351,13 @@ export function successors_of(block: Block): number[] {
   const out: number[] = [];
   if (block.taken >= 0) out.push(block.taken);
   if (block.next >= 0 && block.next !== block.taken) out.push(block.next);
+  out.push(...block.returns);
   return out;
+}
+
+/** Whether a block ends with a return. */
+export function is_return(block: Block): boolean {
+  return block.insns.at(-1)?.template?.form.row.semantics === 'ret';
 }
 
 /** Whether the instruction is a translated branch. */
@@ -296,7 +365,15 @@ export function is_branch(insn: Insn): boolean {
   return insn.template !== null && (insn.template.form.row.attributes & ATTR_BRANCH) !== 0;
 }
 
-/** The region around a hot instruction; null where nothing is to be gained. */
-export function build_region(code: CodeView, root: number, limits: RegionLimits): Region | null {
-  return new Builder(code, limits).build(root);
+/**
+ * The region around a hot instruction; null where nothing is to be gained. If a function begins there, it will return to
+ * `return_address`; otherwise that is any number.
+ */
+export function build_region(
+  code: CodeView,
+  root: number,
+  limits: RegionLimits,
+  return_address: number,
+): Region | null {
+  return new Builder(code, limits).build(root, return_address);
 }

@@ -156,8 +156,8 @@ export class RegionCache {
     };
   }
 
-  /** Translates the code around an address, unless it is translated. */
-  translate(rip: number): void {
+  /** Translates the code around an address, unless it is translated; `build_region` has the return address. */
+  translate(rip: number, return_address: number): void {
     const page = this.cache.page_at(rip);
     if (page === null) return;
     const record = page.records[rip % PAGE] as number;
@@ -168,13 +168,13 @@ export class RegionCache {
       translated: (at) => this.originals.has(this.record_at(at)),
       targets: (virtual_page) => this.targets(virtual_page),
     };
-    let region = build_region(view, rip, this.limits);
+    let region = build_region(view, rip, this.limits, return_address);
     if (region === null) return;
     let superseded = this.superseded_by(region);
     let generation = Math.max(-1, ...superseded.map((other) => other.generation)) + 1;
     // Code is translated once: what a region shares with others it takes over from them, or leaves to them.
     if (generation > MAX_GENERATION || this.touched_by(region).size > superseded.length) {
-      region = build_region(view, rip, { ...this.limits, separate: true });
+      region = build_region(view, rip, { ...this.limits, separate: true }, return_address);
       if (region === null) return;
       superseded = [];
       generation = 0;
@@ -238,7 +238,8 @@ export class RegionCache {
   /** Regions that are entered at blocks of a new one. */
   private touched_by(region: Region): Set<Translated> {
     const found = new Set<Translated>();
-    for (const { rip } of region.blocks) {
+    for (const { rip, copied } of region.blocks) {
+      if (copied) continue;
       const virtual_page = Math.floor(rip / PAGE);
       const entry = this.entries.get(key_of(region.pages.get(virtual_page) as number, virtual_page))?.get(rip % PAGE);
       if (entry !== undefined) found.add(entry.region);
@@ -366,7 +367,7 @@ export class RegionCache {
     this.crossing.add(rip);
     const entry = region.entries[0] as number;
     this.remove(region);
-    this.translate(entry);
+    this.translate(entry, 0);
   }
 
   /** Forgets the regions that have code of a frame. */

@@ -291,8 +291,19 @@ class Translator {
     lower.push(target);
     this.c.set(frame.rip);
     this.spend(block);
+    for (const id of block.returns) this.return_to(id);
     const by_jump = block.insns.at(-1)!.template!.form.row.semantics === 'jmp';
     frame.chain(by_jump ? LEAVE_SWITCH : LEAVE_JUMP, lower.flags);
+  }
+
+  /** Goes to a block of the region if RIP is where it begins. */
+  private return_to(id: number): void {
+    const { c, frame, lower } = this;
+    const { kind } = lower.flags;
+    c.get(frame.rip).i64(this.region.blocks[id]!.rip).op('i64.eq').open_if();
+    this.go(id);
+    c.end();
+    lower.flags.kind = kind;
   }
 
   /**
