@@ -32,9 +32,50 @@ function u64(value: Numeric): bigint {
   return BigInt(value) & U64;
 }
 
+/** Every field that a kind of type has. */
+type Fields = { -readonly [K in Type extends infer T ? (T extends Type ? keyof T : never) : never]?: unknown };
+
+/**
+ * The type with the fields of all kinds, so that V8 sees one shape: generation, mutation and encoding look at the types
+ * of whatever nodes come, and a field of objects of a dozen shapes is looked up in a table.
+ */
+function shaped<T extends Type>(type: T): T {
+  const given = type as Fields;
+  const all: Required<Fields> = {
+    kind: given.kind,
+    size: given.size,
+    big_endian: given.big_endian,
+    range: given.range,
+    strict: given.strict,
+    varies: given.varies,
+    values: given.values,
+    bitmask: given.bitmask,
+    value: given.value,
+    target: given.target,
+    unit: given.unit,
+    start: given.start,
+    per_proc: given.per_proc,
+    resource: given.resource,
+    elem: given.elem,
+    dir: given.dir,
+    optional: given.optional,
+    min_pages: given.min_pages,
+    max_pages: given.max_pages,
+    content: given.content,
+    min: given.min,
+    max: given.max,
+    layout: given.layout,
+    name: given.name,
+    fields: given.fields,
+    packed: given.packed,
+    padded: given.padded,
+  };
+  return all as unknown as T;
+}
+
 /** Any number of `size` bytes. */
 export function int(size: IntSize): IntType {
-  return { kind: 'int', size, big_endian: false, range: undefined, strict: false };
+  return shaped({ kind: 'int', size, big_endian: false, range: undefined, strict: false });
 }
 
 export const int8 = int(1);
@@ -42,27 +83,27 @@ export const int16 = int(2);
 export const int32 = int(4);
 export const int64 = int(8);
 /** A port or a protocol in network order. */
-export const int16be: IntType = { ...int16, big_endian: true };
-export const int32be: IntType = { ...int32, big_endian: true };
+export const int16be: IntType = shaped({ ...int16, big_endian: true });
+export const int32be: IntType = shaped({ ...int32, big_endian: true });
 
 /** A number from `low` to `high`, rarely another. */
 export function range(low: Numeric, high: Numeric, size: IntSize = 8): IntType {
-  return { ...int(size), range: [BigInt(low), BigInt(high)] };
+  return shaped({ ...int(size), range: [BigInt(low), BigInt(high)] });
 }
 
 /** A number from `low` to `high`, never another: what would only end or stall the program stays out. */
 export function only(low: Numeric, high: Numeric, size: IntSize = 8): IntType {
-  return { ...range(low, high, size), strict: true };
+  return shaped({ ...range(low, high, size), strict: true });
 }
 
 /** What the kernel writes there is not the same each time. */
 export function varying<T extends IntType | BufferType>(type: T, varies: Variation): T {
-  return { ...type, varies };
+  return shaped({ ...type, varies });
 }
 
 /** Bytes that the kernel fills as a struct, of `size` bytes. */
 export function written(size: number, layout: StructType): BufferType {
-  return { ...bytes(size), layout };
+  return shaped({ ...bytes(size), layout });
 }
 
 /** The values of named constants. */
@@ -83,46 +124,46 @@ function values_of(constants: Constants): bigint[] {
 
 /** Any combination of the constants. */
 export function flags(constants: Constants, size: IntSize = 8): FlagsType {
-  return { kind: 'flags', size, values: values_of(constants), bitmask: true, strict: false };
+  return shaped({ kind: 'flags', size, values: values_of(constants), bitmask: true, strict: false });
 }
 
 /** One of the constants. */
 export function one_of(constants: Constants, size: IntSize = 8): FlagsType {
-  return { ...flags(constants, size), bitmask: false };
+  return shaped({ ...flags(constants, size), bitmask: false });
 }
 
 /** Only the constants: no combination with other bits, no other value. */
 export function strictly(type: FlagsType): FlagsType {
-  return { ...type, strict: true };
+  return shaped({ ...type, strict: true });
 }
 
 /** Always `value`. */
 export function fixed(value: Numeric, size: IntSize = 8): ConstType {
-  return { kind: 'const', size, value: u64(value) };
+  return shaped({ kind: 'const', size, value: u64(value) });
 }
 
 /** Elements of an array, bytes of anything else. */
 export function len(target: string, size: IntSize = 8): LenType {
-  return { kind: 'len', size, target, unit: 'count' };
+  return shaped({ kind: 'len', size, target, unit: 'count' });
 }
 
 /** Bytes, of an array too. */
 export function bytesize(target: string, size: IntSize = 8): LenType {
-  return { kind: 'len', size, target, unit: 'bytes' };
+  return shaped({ kind: 'len', size, target, unit: 'bytes' });
 }
 
 export function bitsize(target: string, size: IntSize = 8): LenType {
-  return { kind: 'len', size, target, unit: 'bits' };
+  return shaped({ kind: 'len', size, target, unit: 'bits' });
 }
 
 /** Where a sibling starts in its struct. */
 export function offsetof(target: string, size: IntSize = 8): LenType {
-  return { kind: 'len', size, target, unit: 'offset' };
+  return shaped({ kind: 'len', size, target, unit: 'offset' });
 }
 
 /** Numbers of which each process of a campaign has its own. */
 export function proc(start: Numeric, per_proc: number, size: IntSize = 8): ProcType {
-  return { kind: 'proc', size, start: u64(start), per_proc };
+  return shaped({ kind: 'proc', size, start: u64(start), per_proc });
 }
 
 /** A kind of kernel object; `values` need no call to make them, the first is the default. */
@@ -132,11 +173,11 @@ export function resource(name: string, size: IntSize, parent: Resource | undefin
 }
 
 export function of(kind: Resource): ResourceType {
-  return { kind: 'resource', resource: kind };
+  return shaped({ kind: 'resource', resource: kind });
 }
 
 export function ptr(dir: Direction, elem: Type): PtrType {
-  return { kind: 'ptr', elem, dir, optional: false };
+  return shaped({ kind: 'ptr', elem, dir, optional: false });
 }
 
 /** A pointer to what the call reads. */
@@ -158,17 +199,17 @@ export function both(elem: Type): PtrType {
 export function maybe(type: PtrType): PtrType;
 export function maybe(type: VmaType): VmaType;
 export function maybe(type: PtrType | VmaType): PtrType | VmaType {
-  return { ...type, optional: true };
+  return shaped({ ...type, optional: true });
 }
 
 /** Pages of the data area, `min` to `max` of them. */
 export function vma(min = 1, max = 8): VmaType {
-  return { kind: 'vma', min_pages: min, max_pages: max, optional: false };
+  return shaped({ kind: 'vma', min_pages: min, max_pages: max, optional: false });
 }
 
 /** Any bytes, `min` to `max` of them. */
 export function blob(min = 0, max = 4096): BufferType {
-  return { kind: 'buffer', content: 'blob', min, max, values: [], strict: false };
+  return shaped({ kind: 'buffer', content: 'blob', min, max, values: [], strict: false });
 }
 
 /** Exactly `size` bytes of any content. */
@@ -178,22 +219,22 @@ export function bytes(size: number): BufferType {
 
 /** A NUL-terminated string, mostly one of `values`. */
 export function string(...values: string[]): BufferType {
-  return { kind: 'buffer', content: 'string', min: 1, max: 4096, values, strict: false };
+  return shaped({ kind: 'buffer', content: 'string', min: 1, max: 4096, values, strict: false });
 }
 
 /** A NUL-terminated string, always one of `values`. */
 export function only_string(...values: string[]): BufferType {
-  return { ...string(...values), strict: true };
+  return shaped({ ...string(...values), strict: true });
 }
 
 /** The path of a file of the program's own, or one of `values`. */
 export function filename(...values: string[]): BufferType {
-  return { kind: 'buffer', content: 'filename', min: 1, max: 4096, values, strict: false };
+  return shaped({ kind: 'buffer', content: 'filename', min: 1, max: 4096, values, strict: false });
 }
 
 /** `min` to `max` elements. */
 export function array(elem: Type, min = 0, max = 4): ArrayType {
-  return { kind: 'array', elem, min, max };
+  return shaped({ kind: 'array', elem, min, max });
 }
 
 /** A field of a struct, an option of a union, or an argument of a call. */
@@ -203,20 +244,20 @@ export function arg(name: string, type: Type, dir?: Direction): Field {
 
 /** A struct laid out as the C compiler does. */
 export function struct(name: string, ...fields: Field[]): StructType {
-  return { kind: 'struct', name, fields, packed: false };
+  return shaped({ kind: 'struct', name, fields, packed: false });
 }
 
 /** A struct without padding. */
 export function packed(name: string, ...fields: Field[]): StructType {
-  return { ...struct(name, ...fields), packed: true };
+  return shaped({ ...struct(name, ...fields), packed: true });
 }
 
 /** A C union: as large as its largest option. */
 export function union(name: string, ...fields: Field[]): UnionType {
-  return { kind: 'union', name, fields, padded: true };
+  return shaped({ kind: 'union', name, fields, padded: true });
 }
 
 /** A choice of options of different sizes. */
 export function choice(name: string, ...fields: Field[]): UnionType {
-  return { kind: 'union', name, fields, padded: false };
+  return shaped({ kind: 'union', name, fields, padded: false });
 }

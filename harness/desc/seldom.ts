@@ -1,6 +1,7 @@
 /** Descriptions of calls that programs seldom make. Plain ones: what they refuse is most of what they do. */
 import {
   arg,
+  array,
   blob,
   bytes,
   bytesize,
@@ -67,7 +68,7 @@ const NUMA: readonly CallDescription[] = [
 const MEMORY: readonly CallDescription[] = [
   call('process_madvise', [
     arg('pidfd', of(fd_pidfd)),
-    arg('iov', input({ kind: 'array', elem: IOVEC_OUT, min: 0, max: 4 })),
+    arg('iov', input(array(IOVEC_OUT, 0, 4))),
     arg('count', len('iov')),
     arg('advice', range(0, 25)),
     arg('flags', NONE),

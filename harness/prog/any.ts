@@ -5,7 +5,7 @@
  *     &(0x7f0000000000)={0x1, r0, &(0x7f0000000040)}
  *     &(0x7f0000000000)=ANY=[@ANYBLOB="01000000", @ANYRES32=r0, @ANYPTR=&(0x7f0000000040)]
  */
-import { arg, blob, choice, of, resource } from '../desc/build.ts';
+import { arg, array, blob, choice, of, resource } from '../desc/build.ts';
 import type { ArrayType, BufferType, PtrType, ResourceType, UnionType } from '../desc/types.ts';
 import {
   ANY,
@@ -48,7 +48,7 @@ const ANY_UNION: UnionType = choice(
 );
 
 /** The type of a squashed pointee. */
-export const ANY_ARRAY: ArrayType = { kind: 'array', elem: ANY_UNION, min: 0, max: 1 << 16 };
+export const ANY_ARRAY: ArrayType = array(ANY_UNION, 0, 1 << 16);
 
 /** True for a result node of squashed memory. */
 export function is_any_resource(type: ResourceType): boolean {

@@ -2,7 +2,7 @@
  * Turns a program into instructions (`exec_format.ts`). What a pointer leads to becomes one block of bytes, in which
  * only results are filled in as the program runs; blocks of a struct come before those that it points to.
  */
-import { POINTER_SIZE } from '../desc/types.ts';
+import { align_up, alignment_of, POINTER_SIZE } from '../desc/types.ts';
 import {
   CALL,
   CALL_ASYNC,
@@ -20,13 +20,15 @@ import {
   type Arg,
   type Call,
   DATA_BASE,
+  type DataArg,
+  NO_USERS,
   type NumberArg,
   type PointerArg,
   type Program,
   type ResultArg,
 } from './model.ts';
 import { is_big_endian } from './number.ts';
-import { for_each_offset, size_of } from './size.ts';
+import { for_each_offset, is_tight, size_of } from './size.ts';
 import { for_each_node } from './walk.ts';
 
 export interface EncodeOptions {
@@ -44,36 +46,58 @@ export const OUTPUT_FILL = 0xaa;
 /** The instructions of a valid program. */
 export function exec_encode(program: Program, options: EncodeOptions = {}): Uint32Array {
   const encoder = new Encoder(options.process ?? 0, options.fill_outputs ?? false);
-  for (const call of program.calls) encoder.call(call);
-  encoder.finish(program.calls.length);
+  const { calls } = program;
+  for (let i = 0; i < calls.length; i++) encoder.call(calls[i]!);
+  encoder.finish(calls.length);
   return options.view === true ? words.subarray(0, length) : words.slice(0, length);
 }
 
 /** The words of the program at hand. Typed, and kept: arrays of numbers grow and are copied, a third of the cost. */
 let words = new Uint32Array(1024);
+let bytes = new Uint8Array(words.buffer);
 let length = 0;
+
+/** Where results are that the program keeps. */
+const slots = new Map<ResultArg, number>();
+
+/** Numbers in the block at hand that are results: where they lie in `bytes`, and their nodes. */
+const uses: { readonly at: number; readonly node: ResultArg }[] = [];
 
 /** One number seen as 64 bits and as its halves: cheaper than arithmetic on 64 bits. */
 const wide = new BigUint64Array(1);
 const halves = new Uint32Array(wide.buffer);
 
+/** Makes room for `count` words more. */
+function reserve(count: number): void {
+  if (length + count <= words.length) return;
+  const larger = new Uint32Array(Math.max(words.length * 2, length + count));
+  larger.set(words);
+  words = larger;
+  bytes = new Uint8Array(words.buffer);
+}
+
 function push(word: number): void {
-  if (length === words.length) {
-    const larger = new Uint32Array(words.length * 2);
-    larger.set(words);
-    words = larger;
-  }
+  if (length === words.length) reserve(1);
   words[length++] = word;
 }
 
+function push_u64(value: bigint): void {
+  wide[0] = value;
+  push(halves[0]!);
+  push(halves[1]!);
+}
+
+/** Walks are methods and not callbacks: a closure for each node visited was a third of the cost of encoding. */
 class Encoder {
   private readonly process: number;
   private readonly fill_outputs: boolean;
-  private readonly slots = new Map<ResultArg, number>();
+  /** Whether the call at hand writes results to memory that are used. */
+  private makes_results = false;
 
   constructor(process: number, fill_outputs: boolean) {
     this.process = process;
     this.fill_outputs = fill_outputs;
+    if (slots.size > 0) slots.clear();
     length = 0;
     push(MAGIC);
     push(0);
@@ -83,68 +107,72 @@ class Encoder {
   finish(calls: number): void {
     push(END);
     words[1] = calls;
-    words[2] = this.slots.size;
+    words[2] = slots.size;
   }
 
-  call(call: Call): void {
-    const { properties, description, result, args } = call;
-    for (const arg of args) for_each_node(arg, this.pointees);
+  call({ properties, description, result, args }: Call): void {
+    this.makes_results = false;
+    for (let i = 0; i < args.length; i++) this.pointees(args[i]!);
     const flags = properties.async ? CALL_ASYNC : 0;
     const slot = result === undefined ? NO_SLOT : this.slot(result);
     push(CALL | (args.length << 16) | (flags << 24));
     push(description.row.number);
     push(slot);
     push(properties.fail_nth);
-    for (const arg of args) this.argument(arg);
-    for (const arg of args) this.results_of(arg);
+    for (let i = 0; i < args.length; i++) this.argument(args[i]!);
+    if (this.makes_results) for (let i = 0; i < args.length; i++) this.results_of(args[i]!);
   }
 
-  private readonly pointees = (node: Arg): void => {
-    if (node.kind === 'pointer' && (node.dir !== 'out' || this.fill_outputs)) this.pointee(node);
-  };
+  /** What the pointers at the node and below lead to. */
+  private pointees(node: Arg): void {
+    if (node.kind === 'pointer') {
+      if (node.dir !== 'out' || this.fill_outputs) this.pointee(node);
+      if (node.pointee !== undefined) this.pointees(node.pointee);
+    } else if (node.kind === 'group') {
+      const { inner } = node;
+      for (let i = 0; i < inner.length; i++) this.pointees(inner[i]!);
+    } else if (node.kind === 'union') this.pointees(node.inner);
+    else if (node.kind === 'result' && is_used(node)) this.makes_results = true;
+  }
 
   /** Where a result will be, if anything uses it. */
   private slot(node: ResultArg): number {
-    if (node.users.size === 0) return NO_SLOT;
-    const slot = this.slots.get(node) ?? this.slots.size;
-    this.slots.set(node, slot);
+    if (!is_used(node)) return NO_SLOT;
+    const slot = slots.get(node) ?? slots.size;
+    slots.set(node, slot);
     return slot;
   }
 
   /** A value in a register: all 64 bits, in host order, whatever the size in memory. */
   private argument(node: Arg): void {
-    if (node.kind === 'number') this.constant(this.value_of(node));
-    else if (node.kind === 'pointer') this.constant(address_of(node));
-    else if (node.kind === 'result') this.result(node, 8);
+    if (node.kind === 'result') this.result(node, 8);
     else if (node.kind === 'union') this.argument(node.inner);
-    else throw new Error(`a ${node.kind} does not fit a register`);
-  }
-
-  private push_u64(value: bigint): void {
-    wide[0] = value;
-    push(halves[0]!);
-    push(halves[1]!);
-  }
-
-  private constant(value: bigint): void {
-    push(CONST | (8 << 8));
-    this.push_u64(value);
+    else {
+      push(CONST | (8 << 8));
+      if (node.kind === 'number') push_u64(this.value_of(node));
+      else if (node.kind !== 'pointer') throw new Error(`a ${node.kind} does not fit a register`);
+      else if (node.special !== undefined) push_u64(node.special);
+      else {
+        push(DATA_BASE + node.address);
+        push(0);
+      }
+    }
   }
 
   private result(node: ResultArg, size: number): void {
     if (node.source === undefined) {
       push(CONST | (size << 8));
-      this.push_u64(node.value);
+      push_u64(node.value);
       return;
     }
-    const slot = this.slots.get(node.source);
+    const slot = slots.get(node.source);
     if (slot === undefined) throw new Error('a result is used before it is made');
     const { value, divide, add } = node;
     push(RESULT | (size << 8));
     push(slot);
-    this.push_u64(value);
-    this.push_u64(divide);
-    this.push_u64(add);
+    push_u64(value);
+    push_u64(divide);
+    push_u64(add);
   }
 
   private value_of({ type, value }: NumberArg): bigint {
@@ -160,52 +188,46 @@ class Encoder {
     if (size === 0) return;
     if (size > MAX_DATA_LENGTH) throw new Error(`a pointee of ${size} bytes is too long`);
     const base = DATA_BASE + pointer.address;
-    const bytes = new Uint8Array(size);
-    if (this.fill_outputs) fill_outputs(pointee, bytes);
-    const results: [number, ResultArg][] = [];
-    for_each_leaf(pointee, 0, (node, offset) => {
-      if (node.dir === 'out') return;
-      if (node.kind === 'result' && node.source !== undefined) results.push([offset, node]);
-      else this.store(node, bytes, offset);
-    });
+    const count = Math.ceil(size / 4);
+    reserve(count + 3);
     push(COPY_IN);
     push(base);
     push(DATA | (size << 8));
-    for (let i = 0; i < size; i += 4)
-      push((bytes[i]! | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24)) >>> 0);
-    for (const [offset, node] of results) {
+    const start = length * 4;
+    words.fill(0, length, length + count);
+    length += count;
+    if (this.fill_outputs) fill_outputs(pointee, bytes.subarray(start, start + size));
+    uses.length = 0;
+    this.block(pointee, start);
+    for (const { at, node } of uses) {
       push(COPY_IN);
-      push(base + offset);
+      push(base + at - start);
       this.result(node, node.type.resource.size);
     }
   }
 
-  /** Puts the bytes of a leaf where they belong. */
-  private store(node: Arg, bytes: Uint8Array, offset: number): void {
-    switch (node.kind) {
-      case 'number':
-        this.store_number(bytes, offset, node.type.size, this.value_of(node), is_big_endian(node.type));
-        break;
-      case 'result':
-        this.store_number(bytes, offset, node.type.resource.size, node.value, false);
-        break;
-      case 'pointer':
-        this.store_number(bytes, offset, POINTER_SIZE, address_of(node), false);
-        break;
-      case 'data':
-        bytes.set(node.bytes, offset);
-        break;
-    }
+  /** Stores the leaves of what lies at `at` in `bytes`. */
+  private block(node: Arg, at: number): void {
+    if (node.kind === 'group') {
+      const { inner } = node;
+      const tight = is_tight(node);
+      let end = at;
+      for (let i = 0; i < inner.length; i++) {
+        const child = inner[i]!;
+        if (!tight) end = at + align_up(end - at, alignment_of(child.type));
+        this.block(child, end);
+        end += size_of(child);
+      }
+    } else if (node.kind === 'union') this.block(node.inner, at);
+    else if (node.dir !== 'out') this.leaf(node, at);
   }
 
-  private store_number(bytes: Uint8Array, offset: number, size: number, value: bigint, swapped: boolean): void {
-    wide[0] = value;
-    const low = halves[0]!;
-    const high = halves[1]!;
-    for (let i = 0; i < size; i++) {
-      const byte = i < 4 ? low >>> (8 * i) : high >>> (8 * (i - 4));
-      bytes[offset + (swapped ? size - 1 - i : i)] = byte;
-    }
+  private leaf(node: NumberArg | ResultArg | PointerArg | DataArg, at: number): void {
+    if (node.kind === 'number') store(at, node.type.size, this.value_of(node), is_big_endian(node.type));
+    else if (node.kind === 'data') bytes.set(node.bytes, at);
+    else if (node.kind === 'pointer') store(at, POINTER_SIZE, address_of(node), false);
+    else if (node.source === undefined) store(at, node.type.resource.size, node.value, false);
+    else uses.push({ at, node });
   }
 
   /** Numbers that the kernel has written and that are used later. */
@@ -213,13 +235,28 @@ class Encoder {
     for_each_node(arg, (pointer) => {
       if (pointer.kind !== 'pointer' || pointer.pointee === undefined) return;
       for_each_leaf(pointer.pointee, 0, (node, offset) => {
-        if (node.kind !== 'result' || node.users.size === 0) return;
+        if (node.kind !== 'result' || !is_used(node)) return;
         const size = node.type.resource.size;
         push(COPY_OUT | (size << 8));
         push(DATA_BASE + pointer.address + offset);
         push(this.slot(node));
       });
     });
+  }
+}
+
+function is_used({ users }: ResultArg): boolean {
+  return users !== NO_USERS && users.size > 0;
+}
+
+/** Puts a number into `bytes`. */
+function store(at: number, size: number, value: bigint, swapped: boolean): void {
+  wide[0] = value;
+  const low = halves[0]!;
+  const high = halves[1]!;
+  for (let i = 0; i < size; i++) {
+    const byte = i < 4 ? low >>> (8 * i) : high >>> (8 * (i - 4));
+    bytes[at + (swapped ? size - 1 - i : i)] = byte;
   }
 }
 
@@ -238,7 +275,10 @@ function address_of(node: PointerArg): bigint {
 /** True when nothing below has a value of the program's. */
 function is_written_by_kernel(node: Arg): boolean {
   if (node.kind === 'union') return is_written_by_kernel(node.inner);
-  return node.kind === 'group' ? node.inner.every(is_written_by_kernel) : node.dir === 'out';
+  if (node.kind !== 'group') return node.dir === 'out';
+  const { inner } = node;
+  for (let i = 0; i < inner.length; i++) if (!is_written_by_kernel(inner[i]!)) return false;
+  return true;
 }
 
 /** Calls `visit` for each node below that has bytes of its own, with its offset. Does not follow pointers. */

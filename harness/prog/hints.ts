@@ -127,6 +127,7 @@ function apply(node: Arg, { at, value }: Change): void {
     return;
   }
   if (node.kind !== 'data') return;
+  node.bytes = node.bytes.slice();
   for (let i = 0; i < 8 && at + i < node.bytes.length; i++)
     node.bytes[at + i] = Number((value >> BigInt(8 * i)) & 0xffn);
 }

@@ -225,6 +225,6 @@ function shorten(node: Arg, count: number): boolean {
 
 function clear(node: Arg, start: number, count: number): boolean {
   if (node.kind !== 'data' || node.bytes.subarray(start, start + count).every((byte) => byte === 0)) return false;
-  node.bytes.fill(0, start, start + count);
+  node.bytes = node.bytes.slice().fill(0, start, start + count);
   return true;
 }

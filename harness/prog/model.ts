@@ -16,6 +16,7 @@
  * (`mutate.ts`), made smaller (`minimize.ts`), given the kernel's comparison operands (`hints.ts`) and turned into
  * instructions for the `program` platform (`exec_encode.ts`); `validate.ts` says what each of those must keep.
  */
+import { of } from '../desc/build.ts';
 import type { CallDescription } from '../desc/call.ts';
 import type {
   ArrayType,
@@ -23,6 +24,7 @@ import type {
   Direction,
   NumberType,
   PtrType,
+  Resource,
   ResourceType,
   StructType,
   Type,
@@ -85,7 +87,7 @@ export interface DataArg {
   readonly kind: 'data';
   readonly type: BufferType;
   readonly dir: Direction;
-  /** What the program puts there; empty when the direction is out. */
+  /** What the program puts there; empty when the direction is out. Copies share them: never changed in place. */
   bytes: Uint8Array;
   /** Bytes that the kernel may fill, when the direction is out. */
   out_size: number;
@@ -165,24 +167,55 @@ export function make_vma(type: VmaType, dir: Direction, address: number, size: n
   return { kind: 'pointer', type, dir, special: undefined, address, vma_size: size, pointee: undefined };
 }
 
+/**
+ * V8 reads a field in line where objects have at most four shapes, and asks a table of the whole process where they have
+ * more: that was a twentieth of a campaign. So these three kinds of node have one shape, and all have four.
+ */
+function make_compound(
+  kind: 'data' | 'group' | 'union',
+  type: Type,
+  dir: Direction,
+  inner: Arg | Arg[] | undefined,
+  option: number,
+  bytes: Uint8Array,
+  out_size: number,
+): unknown {
+  return { kind, type, dir, inner, option, bytes, out_size };
+}
+
+const NO_BYTES = new Uint8Array(0);
+
 export function make_data(type: BufferType, dir: Direction, bytes: Uint8Array): DataArg {
-  if (dir === 'out') return { kind: 'data', type, dir, bytes: new Uint8Array(0), out_size: bytes.length };
-  return { kind: 'data', type, dir, bytes, out_size: 0 };
+  if (dir === 'out') return make_data_node(type, dir, NO_BYTES, bytes.length);
+  return make_data_node(type, dir, bytes, 0);
+}
+
+export function make_data_node(type: BufferType, dir: Direction, bytes: Uint8Array, out_size: number): DataArg {
+  return make_compound('data', type, dir, undefined, 0, bytes, out_size) as DataArg;
 }
 
 export function make_group(type: StructType | ArrayType, dir: Direction, inner: Arg[]): GroupArg {
-  return { kind: 'group', type, dir, inner };
+  return make_compound('group', type, dir, inner, 0, NO_BYTES, 0) as GroupArg;
 }
 
 export function make_union(type: UnionType, dir: Direction, option: number, inner: Arg): UnionArg {
-  return { kind: 'union', type, dir, option, inner };
+  return make_compound('union', type, dir, inner, option, NO_BYTES, 0) as UnionArg;
+}
+
+const result_types = new Map<Resource, ResourceType>();
+
+function type_of_result(resource: Resource): ResourceType {
+  const found = result_types.get(resource);
+  if (found !== undefined) return found;
+  const type = of(resource);
+  result_types.set(resource, type);
+  return type;
 }
 
 /** A call without its arguments. */
 export function make_call(description: CallDescription): Call {
   const { result } = description;
-  const made =
-    result === undefined ? undefined : make_result({ kind: 'resource', resource: result }, 'out', result.values[0]!);
+  const made = result === undefined ? undefined : make_result(type_of_result(result), 'out', result.values[0]!);
   return { description, args: [], result: made, properties: { async: false, fail_nth: 0 } };
 }
 

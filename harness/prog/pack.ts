@@ -25,6 +25,7 @@ import {
   make_result,
   make_special,
   make_union,
+  NO_USERS,
   type PointerArg,
   type Program,
   type ResultArg,
@@ -44,7 +45,9 @@ const halves = new Uint32Array(wide.buffer);
 /** Packs programs of one target. */
 export class Packer {
   private readonly numbers = new Map<CallDescription, number>();
+  /** Numbers of the results that are used. */
   private readonly results = new Map<ResultArg, number>();
+  private result_count = 0;
   private words = new Uint32Array(1024);
   private length = 0;
 
@@ -55,7 +58,8 @@ export class Packer {
   /** The words of a program: a view that is good until the next call. */
   pack(program: Program): Uint32Array {
     this.length = 0;
-    this.results.clear();
+    if (this.results.size > 0) this.results.clear();
+    this.result_count = 0;
     this.push(program.calls.length);
     for (const call of program.calls) this.call(call);
     return this.words.subarray(0, this.length);
@@ -86,7 +90,8 @@ export class Packer {
   }
 
   private result(node: ResultArg): void {
-    this.results.set(node, this.results.size);
+    const number = this.result_count++;
+    if (node.users !== NO_USERS) this.results.set(node, number);
     const { source } = node;
     this.push(source === undefined ? 0 : 1 + this.results.get(source)!);
     this.push_u64(node.value);

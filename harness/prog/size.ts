@@ -30,8 +30,20 @@ export function size_of(node: Arg): number {
 }
 
 function group_size(node: GroupArg): number {
-  const end = for_each_offset(node, () => {});
+  const { inner } = node;
+  const tight = is_tight(node);
+  let end = 0;
+  for (let i = 0; i < inner.length; i++) {
+    const child = inner[i]!;
+    if (!tight) end = align_up(end, alignment_of(child.type));
+    end += size_of(child);
+  }
   return align_up(end, group_alignment(node));
+}
+
+/** True when there is no padding between the children. */
+export function is_tight(node: GroupArg): boolean {
+  return node.type.kind === 'struct' ? node.type.packed : is_any(node);
 }
 
 function group_alignment(node: GroupArg): number {
@@ -40,7 +52,7 @@ function group_alignment(node: GroupArg): number {
 
 /** Calls `visit` for each child of a struct or an array with its offset in it; answers where the last one ends. */
 export function for_each_offset(node: GroupArg, visit: (child: Arg, offset: number) => void): number {
-  const tight = is_any(node) || (node.type.kind === 'struct' && node.type.packed);
+  const tight = is_tight(node);
   let offset = 0;
   for (const child of node.inner) {
     if (!tight) offset = align_up(offset, alignment_of(child.type));
@@ -57,15 +69,23 @@ export function child_type(node: GroupArg, index: number): Type {
 
 /** Sets every length of the call to what its target has now. */
 export function assign_sizes(call: Call): void {
-  assign_siblings(call.args, call.description.args, undefined);
-  for (const arg of call.args)
-    for_each_node(arg, (node) => {
-      if (node.kind === 'group' && node.type.kind === 'struct') assign_siblings(node.inner, node.type.fields, node);
-    });
+  const { args } = call;
+  assign_siblings(args, call.description.args, undefined);
+  for (let i = 0; i < args.length; i++) assign_below(args[i]!);
+}
+
+function assign_below(node: Arg): void {
+  if (node.kind === 'group') {
+    const { inner } = node;
+    if (node.type.kind === 'struct') assign_siblings(inner, node.type.fields, node);
+    for (let i = 0; i < inner.length; i++) assign_below(inner[i]!);
+  } else if (node.kind === 'union') assign_below(node.inner);
+  else if (node.kind === 'pointer' && node.pointee !== undefined) assign_below(node.pointee);
 }
 
 function assign_siblings(nodes: readonly Arg[], fields: readonly Field[], parent: GroupArg | undefined): void {
-  for (const node of nodes) {
+  for (let i = 0; i < nodes.length; i++) {
+    const node = nodes[i]!;
     if (node.kind !== 'number' || node.type.kind !== 'len') continue;
     const value = length_of(node.type, nodes, fields, parent);
     if (value !== undefined) node.value = BigInt(value);
@@ -78,7 +98,7 @@ function length_of(
   fields: readonly Field[],
   parent: GroupArg | undefined,
 ): number | undefined {
-  const [first = '', ...rest] = type.target.split('.');
+  const [first = '', ...rest] = path_of(type.target);
   if (first === 'parent') return parent === undefined ? undefined : measure(parent, type.unit);
   const index = fields.findIndex(({ name }) => name === first);
   let target = nodes[index];
@@ -86,6 +106,18 @@ function length_of(
     return parent === undefined || target === undefined ? undefined : offset_in(parent, target);
   for (const name of rest) target = target === undefined ? undefined : descend(target, name);
   return target === undefined ? undefined : measure(target, type.unit);
+}
+
+/** Targets are a few dozen texts, and looked at whenever a call changes. */
+const paths = new Map<string, readonly string[]>();
+
+function path_of(target: string): readonly string[] {
+  let path = paths.get(target);
+  if (path === undefined) {
+    path = target.split('.');
+    paths.set(target, path);
+  }
+  return path;
 }
 
 function offset_in(parent: GroupArg, target: Arg): number {

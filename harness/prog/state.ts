@@ -3,9 +3,16 @@ import type { Target } from '../desc/target.ts';
 import { type Resource, resource_fits, resource_root } from '../desc/types.ts';
 import type { ChoiceTable } from './choice_table.ts';
 import { DataMemory, PageMemory } from './memory.ts';
-import { type Arg, type Call, type DataArg, PAGE_SIZE, type Program, type ResultArg } from './model.ts';
+import {
+  type Arg,
+  type Call,
+  type DataArg,
+  PAGE_SIZE,
+  type PointerArg,
+  type Program,
+  type ResultArg,
+} from './model.ts';
 import { size_of } from './size.ts';
-import { for_each_arg } from './walk.ts';
 
 export class State {
   readonly target: Target;
@@ -22,18 +29,24 @@ export class State {
   }
 
   /** Takes note of a call. */
-  add(call: Call): void {
-    for_each_arg(call, (node) => this.note(node));
+  add({ result, args }: Call): void {
+    if (result !== undefined) this.results.push(result);
+    for (let i = 0; i < args.length; i++) this.note(args[i]!);
   }
 
   /** Takes the memory of a call that is about to change: its new pointees go elsewhere. */
-  reserve(call: Call): void {
-    for_each_arg(call, (node) => this.note_memory(node));
+  reserve({ args }: Call): void {
+    for (let i = 0; i < args.length; i++) this.reserve_below(args[i]!);
   }
 
   /** What is usable as the resource. */
   usable(resource: Resource): ResultArg[] {
-    return this.results.filter((node) => resource_fits(node.type.resource, resource));
+    const found: ResultArg[] = [];
+    for (let i = 0; i < this.results.length; i++) {
+      const node = this.results[i]!;
+      if (resource_fits(node.type.resource, resource)) found.push(node);
+    }
+    return found;
   }
 
   /** What is a number of the same name space: fits a call in form, not in kind. */
@@ -48,13 +61,29 @@ export class State {
   }
 
   private note(node: Arg): void {
-    if (node.kind === 'result' && node.dir === 'out') this.results.push(node);
-    else if (node.kind === 'data' && node.type.content === 'filename' && node.dir !== 'out') this.files.push(node);
-    else this.note_memory(node);
+    if (node.kind === 'group') {
+      const { inner } = node;
+      for (let i = 0; i < inner.length; i++) this.note(inner[i]!);
+    } else if (node.kind === 'union') this.note(node.inner);
+    else if (node.kind === 'pointer') {
+      this.note_memory(node);
+      if (node.pointee !== undefined) this.note(node.pointee);
+    } else if (node.kind === 'result') {
+      if (node.dir === 'out') this.results.push(node);
+    } else if (node.kind === 'data' && node.type.content === 'filename' && node.dir !== 'out') this.files.push(node);
   }
 
-  private note_memory(node: Arg): void {
-    if (node.kind !== 'pointer' || node.special !== undefined) return;
+  private reserve_below(node: Arg): void {
+    if (node.kind === 'group') for (const child of node.inner) this.reserve_below(child);
+    else if (node.kind === 'union') this.reserve_below(node.inner);
+    else if (node.kind === 'pointer') {
+      this.note_memory(node);
+      if (node.pointee !== undefined) this.reserve_below(node.pointee);
+    }
+  }
+
+  private note_memory(node: PointerArg): void {
+    if (node.special !== undefined) return;
     if (node.type.kind === 'vma') this.pages.note(node.address / PAGE_SIZE, node.vma_size / PAGE_SIZE);
     else if (node.pointee !== undefined) this.memory.note(node.address, size_of(node.pointee));
   }
@@ -68,6 +97,6 @@ export function state_before(
   index = program.calls.length,
 ): State {
   const state = new State(target, table);
-  for (const call of program.calls.slice(0, index)) state.add(call);
+  for (let i = 0; i < index; i++) state.add(program.calls[i]!);
   return state;
 }

@@ -3,6 +3,9 @@ import {
   type Arg,
   type Call,
   type CallProperties,
+  make_data_node,
+  make_group,
+  make_union,
   NO_USERS,
   type Program,
   type ResultArg,
@@ -65,13 +68,13 @@ export function clone_arg(node: Arg, copies: Map<ResultArg, ResultArg>): Arg {
     case 'result':
       return clone_result(node, copies);
     case 'data': {
-      const bytes = node.bytes.length === 0 ? NO_BYTES : node.bytes.slice();
-      return { kind: 'data', type: node.type, dir, bytes, out_size: node.out_size };
+      // Nobody changes bytes in place: copies share them.
+      return make_data_node(node.type, dir, node.bytes, node.out_size);
     }
     case 'group':
-      return { kind: 'group', type: node.type, dir, inner: clone_args(node.inner, copies) };
+      return make_group(node.type, dir, clone_args(node.inner, copies));
     case 'union':
-      return { kind: 'union', type: node.type, dir, option: node.option, inner: clone_arg(node.inner, copies) };
+      return make_union(node.type, dir, node.option, clone_arg(node.inner, copies));
     case 'pointer': {
       const { type, special, address, vma_size } = node;
       const pointee = node.pointee === undefined ? undefined : clone_arg(node.pointee, copies);
@@ -79,8 +82,6 @@ export function clone_arg(node: Arg, copies: Map<ResultArg, ResultArg>): Arg {
     }
   }
 }
-
-const NO_BYTES = new Uint8Array(0);
 
 function clone_args(nodes: readonly Arg[], copies: Map<ResultArg, ResultArg>): Arg[] {
   const cloned: Arg[] = [];
