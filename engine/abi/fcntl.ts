@@ -65,3 +65,7 @@ export const FMODE_READ = 1;
 export const FMODE_WRITE = 2;
 /** No position: the file is a stream (pread fails with ESPIPE). */
 export const FMODE_STREAM = 4;
+
+/** Types of a file's owner (F_SETOWN_EX). */
+export const F_OWNER_PID = 1;
+export const F_OWNER_PGRP = 2;

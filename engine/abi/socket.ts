@@ -64,4 +64,5 @@ export const SHUT_RDWR = 2;
 
 /** ioctl: bytes to be read, and bytes sent that nobody has read. */
 export const SIOCINQ = 0x541b;
+export const SIOCATMARK = 0x8905;
 export const SIOCOUTQ = 0x5411;

@@ -2,6 +2,7 @@
  * Sending signals by number: whom kill(2) means, and who may.
  */
 import { EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
+import { F_OWNER_PGRP, F_OWNER_PID } from '../abi/fcntl.ts';
 import { SIGCONT } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
 import { Credentials } from './credentials.layout.ts';
@@ -10,6 +11,7 @@ import { current } from './current.ts';
 import { lock_tasklist, unlock_tasklist } from './kernel.ts';
 import { find_process_group, find_task, for_each_task } from './pid.ts';
 import { session_of } from './process_group.ts';
+import { siginfo_kernel } from './siginfo.ts';
 import { is_signal, send_to_group, send_to_task } from './signal.ts';
 import { Task } from './task.layout.ts';
 import { Pid, ProcessGroup, ThreadGroup } from './thread_group.layout.ts';
@@ -149,4 +151,18 @@ export function signal_process(pid: number, signo: number, info: Int32Array): nu
   const result = task === 0 ? -ESRCH : send_to_group(Task.group.get(task), signo, info);
   unlock_tasklist();
   return result;
+}
+
+/** Signals the owner of a file (fcntl(2), F_SETOWN_EX), if there is one: F_OWNER_*, and its number. */
+export function signal_owner(type: number, number: number, signo: number): void {
+  if (number === 0) return;
+  const info = siginfo_kernel(signo);
+  if (type === F_OWNER_PGRP) signal_process_group(number, signo, info);
+  else if (type === F_OWNER_PID) signal_process(number, signo, info);
+  else {
+    lock_tasklist();
+    const task = find_task(number);
+    if (task !== 0) send_to_task(task, signo, info);
+    unlock_tasklist();
+  }
 }

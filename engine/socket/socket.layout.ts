@@ -98,6 +98,8 @@ export const UnixSocket = l.done(
     peer: l.ptr('UnixSocket', 'guarded by sockets'),
     head: l.ptr('SocketMessage', 'guarded by sockets'),
     tail: l.ptr('SocketMessage', 'guarded by sockets'),
+    /** The byte of urgent data in the queue, until it is read or overtaken. One that was read stays as an empty mark. */
+    urgent: l.ptr('SocketMessage', 'guarded by sockets'),
     /** Messages received and not read. */
     queued: l.u32('guarded by sockets'),
     /** Bytes sent and not read, as charged. */

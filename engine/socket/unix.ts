@@ -18,7 +18,7 @@ import {
   EPROTOTYPE,
 } from '../abi/errno.ts';
 import { O_RDWR } from '../abi/fcntl.ts';
-import { POLLERR, POLLHUP, POLLRDHUP, POLLWRBAND, READABLE, WRITABLE } from '../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLPRI, POLLRDHUP, POLLWRBAND, READABLE, WRITABLE } from '../abi/poll.ts';
 import { SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_equal } from '../heap/bytes.ts';
@@ -55,7 +55,7 @@ export const DEFAULT_BUFFER = 212992;
 /** net.unix.max_dgram_qlen: messages a socket queues beyond the first before senders wait. */
 const DATAGRAM_QUEUE = 10;
 /** Everything a socket's watchers could wait for. */
-const ALL_EVENTS = READABLE | WRITABLE | POLLERR | POLLHUP | POLLRDHUP;
+const ALL_EVENTS = READABLE | WRITABLE | POLLPRI | POLLERR | POLLHUP | POLLRDHUP;
 const EVERYONE = Number.MAX_SAFE_INTEGER;
 const NO_SOCKET = 0 as S;
 const NO_PID = 0 as Ptr<'Pid'>;
@@ -439,7 +439,7 @@ function close_locked(socket: S, never_accepted: boolean): void {
   UnixSocket.peer.set(socket, NO_SOCKET);
   if (peer !== 0 && UnixSocket.type.get(socket) !== SOCK_DGRAM) {
     UnixSocket.shutdown.set(peer, BOTH_SHUTDOWN);
-    if (never_accepted || UnixSocket.head.get(socket) !== 0) UnixSocket.error.set(peer, ECONNRESET);
+    if (never_accepted || has_unread(socket)) UnixSocket.error.set(peer, ECONNRESET);
     wake(UnixSocket.queue.at(peer), ALL_EVENTS, EVERYONE);
   }
   socket_put(peer);
@@ -453,9 +453,22 @@ function close_locked(socket: S, never_accepted: boolean): void {
   tell_senders(socket);
 }
 
+/** Bytes of a message that are still to be read. */
+export function message_left(message: Ptr<'SocketMessage'>): number {
+  return SocketMessage.length.get(message) - SocketMessage.offset.get(message);
+}
+
+/** Whether something is queued beside the mark of urgent data that was read. */
+function has_unread(socket: S): boolean {
+  const head = UnixSocket.head.get(socket);
+  if (head === 0 || UnixSocket.type.get(socket) !== SOCK_STREAM || message_left(head) > 0) return head !== 0;
+  return SocketMessage.next.get(head) !== 0;
+}
+
 /** Drops what a socket has received and nobody will read. Under the lock. */
 export function drop_messages(socket: S): void {
   let message = UnixSocket.head.get(socket);
+  UnixSocket.urgent.set(socket, 0 as Ptr<'SocketMessage'>);
   UnixSocket.head.set(socket, 0 as Ptr<'SocketMessage'>);
   UnixSocket.tail.set(socket, 0 as Ptr<'SocketMessage'>);
   UnixSocket.queued.set(socket, 0);
@@ -526,6 +539,7 @@ export function socket_poll(file: Ptr<'File'>): number {
   const shutdown = UnixSocket.shutdown.get(socket);
   let events = 0;
   if (UnixSocket.error.get(socket) !== 0) events |= POLLERR;
+  if (UnixSocket.urgent.get(socket) !== 0) events |= POLLPRI;
   if (shutdown === BOTH_SHUTDOWN) events |= POLLHUP;
   if ((shutdown & RECEIVE_SHUTDOWN) !== 0) events |= POLLRDHUP | READABLE;
   if (UnixSocket.head.get(socket) !== 0 || UnixSocket.pending.get(socket) > 0) events |= READABLE;

@@ -11,19 +11,34 @@ import {
   ENOMEM,
   ENOTCONN,
   ENOTTY,
+  EOPNOTSUPP,
   EPERM,
   EPIPE,
   EPROTOTYPE,
   ESPIPE,
 } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
-import { READABLE, WRITABLE } from '../abi/poll.ts';
-import { MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SIOCINQ, SIOCOUTQ, SOCK_DGRAM, SOCK_SEQPACKET } from '../abi/socket.ts';
+import { POLLPRI, READABLE, WRITABLE } from '../abi/poll.ts';
+import { SIGURG } from '../abi/signal.ts';
+import {
+  MSG_DONTWAIT,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SIOCATMARK,
+  SIOCINQ,
+  SIOCOUTQ,
+  SO_OOBINLINE,
+  SOCK_DGRAM,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+} from '../abi/socket.ts';
 import type { Ptr } from '../base/types.ts';
 import { U32 } from '../heap/memory.ts';
 import { wake } from '../heap/wait_queue.ts';
 import { Credentials } from '../kernel/credentials.layout.ts';
 import { current } from '../kernel/current.ts';
+import { signal_owner } from '../kernel/kill.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { ThreadGroup } from '../kernel/thread_group.layout.ts';
 import type { IoCursor } from '../machine/io.ts';
@@ -49,6 +64,7 @@ import {
   is_packet,
   may_send,
   message_gone,
+  message_left,
   socket_get,
   socket_of,
   socket_poll,
@@ -64,6 +80,7 @@ const STREAM_PIECE = 32768;
 /** What Linux keeps of the send buffer when it compares a datagram with it. */
 const DATAGRAM_MARGIN = 32;
 const NO_SOCKET = 0 as S;
+const NO_MESSAGE = 0 as Ptr<'SocketMessage'>;
 
 /** What goes with a message beyond its bytes; the caller fills it before each `socket_send`. */
 export const outgoing = {
@@ -117,6 +134,11 @@ export function socket_send(socket: S, io: IoCursor): number {
 
 /** A stream's bytes; some of them when the buffer is full before the end. */
 function send_stream(socket: S, io: IoCursor): number {
+  return send_stream_bytes(socket, io, STREAM_PIECE);
+}
+
+/** The same in messages of `piece` bytes at most. */
+function send_stream_bytes(socket: S, io: IoCursor, piece: number): number {
   if (UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -ENOTCONN;
   const peer = UnixSocket.peer.get(socket);
   // Also where nothing is to be sent.
@@ -128,13 +150,28 @@ function send_stream(socket: S, io: IoCursor): number {
   let sent = 0;
   while (io.wanted() > 0) {
     if (UnixSocket.charged.get(socket) >= UnixSocket.send_buffer.get(socket)) return sent > 0 ? sent : -EAGAIN;
-    const length = Math.min(io.wanted(), STREAM_PIECE);
+    const length = Math.min(io.wanted(), piece);
     if (length > io.remaining) return sent > 0 ? sent : -EFAULT;
     const queued = queue_message(socket, peer, io, length);
     if (queued < 0) return sent > 0 ? sent : queued;
     sent += length;
   }
   return sent;
+}
+
+/** Sends the next byte as urgent data (MSG_OOB): 1 or -errno as `socket_send`. */
+export function socket_send_urgent(socket: S, io: IoCursor): number {
+  lock_sockets();
+  const peer = UnixSocket.peer.get(socket);
+  const n = send_stream_bytes(socket, io, 1);
+  if (n === 1) UnixSocket.urgent.set(peer, UnixSocket.tail.get(peer));
+  const file = n === 1 ? UnixSocket.file.get(peer) : (0 as Ptr<'File'>);
+  const type = file === 0 ? 0 : File.owner_type.get(file);
+  const owner = file === 0 ? 0 : File.owner.get(file);
+  if (n === 1) wake(UnixSocket.queue.at(peer), READABLE | POLLPRI);
+  unlock_sockets();
+  signal_owner(type, owner, SIGURG);
+  return n;
 }
 
 /** A message as a whole: to a packet socket's peer, or to a datagram's target. */
@@ -195,14 +232,18 @@ function queue_message(socket: S, target: S, io: IoCursor, length: number): numb
   return 0;
 }
 
-/** Receives into the cursor: bytes, 0 at the end of a stream, or -errno. `flags`: MSG_PEEK, MSG_TRUNC. */
-export function socket_receive(socket: S, io: IoCursor, flags: number): number {
+function clear_incoming(): void {
   incoming.files = [];
   incoming.flags = 0;
   incoming.pid = 0;
   incoming.uid = 0;
   incoming.gid = 0;
   incoming.address = 0 as Ptr<'SocketAddress'>;
+}
+
+/** Receives into the cursor: bytes, 0 at the end of a stream, or -errno. `flags`: MSG_PEEK, MSG_TRUNC. */
+export function socket_receive(socket: S, io: IoCursor, flags: number): number {
+  clear_incoming();
   lock_sockets();
   const n = is_packet(socket) ? receive_packet(socket, io, flags) : receive_stream(socket, io, flags);
   unlock_sockets();
@@ -223,10 +264,10 @@ function nothing_queued(socket: S, flags: number): number {
 /** Bytes of one or more messages: up to one that carries descriptors, or comes from somebody else. */
 function receive_stream(socket: S, io: IoCursor, flags: number): number {
   if (UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -EINVAL;
-  let message = UnixSocket.head.get(socket);
+  const peek = (flags & MSG_PEEK) !== 0;
+  let message = pass_mark(socket, UnixSocket.head.get(socket), peek, 0);
   if (message === 0) return nothing_queued(socket, flags);
   note_sender(message);
-  const peek = (flags & MSG_PEEK) !== 0;
   let done = 0;
   while (message !== 0 && io.wanted() > 0) {
     const pass = UnixSocket.pass_credentials.get(socket) !== 0;
@@ -245,10 +286,89 @@ function receive_stream(socket: S, io: IoCursor, flags: number): number {
       SocketMessage.offset.set(message, offset + n);
       if (n === left) remove_head(socket, message);
     }
-    message = next;
     if (carries) break;
+    message = pass_mark(socket, next, peek, done);
   }
   return done;
+}
+
+/**
+ * The message that a read goes on with at `message`, 0 for none (Linux's manage_oob). A read ends before urgent data; one
+ * that begins there passes over it, unless it is to be read in its place (SO_OOBINLINE).
+ */
+function pass_mark(socket: S, message: Ptr<'SocketMessage'>, peek: boolean, done: number): Ptr<'SocketMessage'> {
+  const urgent = UnixSocket.urgent.get(socket);
+  if (message === 0 || (message_left(message) > 0 && message !== urgent)) return message;
+  if (message_left(message) === 0) {
+    if (done > 0 && (urgent === 0 || message === urgent)) return NO_MESSAGE;
+    const next = SocketMessage.next.get(message);
+    if (!peek) remove_head(socket, message);
+    message = next;
+  }
+  if (message === urgent && message !== 0) {
+    if (done > 0) return NO_MESSAGE;
+    const inline = reads_inline(socket);
+    const next = SocketMessage.next.get(message);
+    if (!peek) UnixSocket.urgent.set(socket, NO_MESSAGE);
+    if (!peek && !inline) remove_head(socket, message);
+    if (!inline) message = next;
+  }
+  while (message !== 0 && message_left(message) === 0) message = SocketMessage.next.get(message);
+  return message;
+}
+
+function reads_inline(socket: S): boolean {
+  return ((UnixSocket.options.get(socket) >>> SO_OOBINLINE) & 1) !== 0;
+}
+
+/** Receives urgent data of a connected stream (MSG_OOB): 1, -EINVAL when there is none, -EFAULT. */
+export function socket_receive_urgent(socket: S, io: IoCursor, flags: number): number {
+  clear_incoming();
+  lock_sockets();
+  const message = UnixSocket.urgent.get(socket);
+  const found = UnixSocket.state.get(socket) === SOCKET_CONNECTED && message !== 0 && !reads_inline(socket);
+  // It counts as told where there is no room for it.
+  const told = io.remaining > 0 || io.wanted() === 0;
+  if (found && io.remaining > 0) message_copy(message, io, SocketMessage.offset.get(message), 1);
+  if (found && (flags & MSG_PEEK) === 0) {
+    UnixSocket.urgent.set(socket, NO_MESSAGE);
+    remove_mark_before(socket, message);
+    SocketMessage.offset.set(message, SocketMessage.length.get(message));
+  }
+  unlock_sockets();
+  if (!found) return -EINVAL;
+  incoming.flags = MSG_OOB;
+  return told ? 1 : -EFAULT;
+}
+
+/** There is one mark of urgent data that was read: an older one just before `message` goes. */
+function remove_mark_before(socket: S, message: Ptr<'SocketMessage'>): void {
+  let before = NO_MESSAGE;
+  let at = UnixSocket.head.get(socket);
+  for (; at !== 0 && SocketMessage.next.get(at) !== message; at = SocketMessage.next.get(at)) before = at;
+  if (at === 0 || message_left(at) > 0) return;
+  if (before === 0) remove_head(socket, at);
+  else {
+    SocketMessage.next.set(before, message);
+    UnixSocket.queued.set(socket, UnixSocket.queued.get(socket) - 1);
+    message_gone(at);
+  }
+}
+
+/** Whether a stream's read that has got something ends here: before urgent data, or where it was. */
+export function stream_pauses(socket: S): boolean {
+  lock_sockets();
+  const pauses = is_at_mark(socket);
+  unlock_sockets();
+  return pauses;
+}
+
+/** Whether the next byte is, or was, urgent data (sockatmark(3)). Under the lock. */
+function is_at_mark(socket: S): boolean {
+  const head = UnixSocket.head.get(socket);
+  if (head === 0 || UnixSocket.type.get(socket) !== SOCK_STREAM) return false;
+  const urgent = UnixSocket.urgent.get(socket);
+  return head === urgent || (message_left(head) === 0 && (urgent === 0 || SocketMessage.next.get(head) === urgent));
 }
 
 /** One message; what does not fit is lost. */
@@ -319,6 +439,8 @@ function remove_head(socket: S, message: Ptr<'SocketMessage'>): void {
 /** FIONREAD and SIOCOUTQ. */
 function ioctl(file: Ptr<'File'>, command: number, argument: number): number {
   const socket = socket_of(file);
+  if (command === SIOCATMARK && UnixSocket.type.get(socket) !== SOCK_STREAM) return -EOPNOTSUPP;
+  if (command === SIOCATMARK) return put_user_u32(argument, stream_pauses(socket) ? 1 : 0);
   if (command === SIOCOUTQ) return put_user_u32(argument, UnixSocket.charged.get(socket));
   if (command !== SIOCINQ) return -ENOTTY;
   lock_sockets();

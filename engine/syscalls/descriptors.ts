@@ -17,6 +17,8 @@ import {
   F_GETOWN_EX,
   F_GETPIPE_SZ,
   F_GETSIG,
+  F_OWNER_PGRP,
+  F_OWNER_PID,
   F_SETFD,
   F_SETFL,
   F_SETOWN,
@@ -91,8 +93,6 @@ import { record_lock } from './record_locks.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 
 const F_OWNER_TID = 0;
-const F_OWNER_PID = 1;
-const F_OWNER_PGRP = 2;
 /** Status flags that F_SETFL changes (fcntl(2)). */
 const SETTABLE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
 

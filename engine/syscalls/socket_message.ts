@@ -36,7 +36,17 @@ import { put_files } from '../socket/message.ts';
 import { socket_root } from '../socket/root.ts';
 import { SOCKET_CONNECTED, SocketRoot, UnixSocket } from '../socket/socket.layout.ts';
 import { socket_forget, socket_of, waits_for_target } from '../socket/unix.ts';
-import { discard_incoming, incoming, outgoing, plain_message, socket_receive, socket_send } from '../socket/unix_io.ts';
+import {
+  discard_incoming,
+  incoming,
+  outgoing,
+  plain_message,
+  socket_receive,
+  socket_receive_urgent,
+  socket_send,
+  socket_send_urgent,
+  stream_pauses,
+} from '../socket/unix_io.ts';
 import { partial, type SyscallRow } from './row.ts';
 import { FAMILY_NOTE, socket_file_of } from './socket.ts';
 import { drop_address, find_taken, keep_address, put_address, put_sender, take_address } from './socket_address.ts';
@@ -163,12 +173,13 @@ function send_to_taken(
 ): number {
   const socket = socket_of(file);
   const type = UnixSocket.type.get(socket);
-  if ((flags & MSG_OOB) !== 0) return send_urgent(socket, type, is_named);
   const done = Task.syscall_progress.get(current);
   const attached = take_attached(control_at, size);
   if (attached < 0) return attached;
-  const named = is_named ? find_target(socket, type) : 0;
-  const n = named < 0 ? named : send_from(socket, type, done);
+  const urgent = (flags & MSG_OOB) !== 0;
+  const refused = urgent ? refuse_urgent(socket, type) : 0;
+  const named = refused < 0 ? refused : is_named ? find_target(socket, type) : 0;
+  const n = named < 0 ? named : send_from(socket, type, done, urgent ? 1 : 0);
   const { target } = outgoing;
   const waits = n === -EAGAIN && !is_nonblocking(file) && (flags & MSG_DONTWAIT) === 0;
   const waiting = waits ? wait_to_send(fd, file, socket, target, size) : n;
@@ -181,18 +192,21 @@ function send_to_taken(
   return waiting < 0 && waiting > -0x10000 && sent > 0 ? sent : waiting;
 }
 
-/** Urgent data, which is not supported: what is told of the socket comes first. */
-function send_urgent(socket: Ptr<'UnixSocket'>, type: number, named: boolean): number {
+/** Urgent data goes through streams only, a byte with each call (Linux's unix_stream_sendmsg): 0 or -errno. */
+function refuse_urgent(socket: Ptr<'UnixSocket'>, type: number): number {
+  if (type === SOCK_STREAM) return transfer_length() === 0 ? -EOPNOTSUPP : 0;
   const connected = UnixSocket.state.get(socket) === SOCKET_CONNECTED;
-  if (type === SOCK_DGRAM || connected) return -EOPNOTSUPP;
-  return type === SOCK_STREAM && (named || transfer_length() === 0) ? -EOPNOTSUPP : -ENOTCONN;
+  return type === SOCK_DGRAM || connected ? -EOPNOTSUPP : -ENOTCONN;
 }
 
-/** Receiving urgent data, of which there never is any. */
-function receive_urgent(socket: Ptr<'UnixSocket'>): number {
+/** Receives urgent data: 1 or -errno. */
+function receive_urgent(socket: Ptr<'UnixSocket'>, flags: number): number {
   const type = UnixSocket.type.get(socket);
-  if (type === SOCK_STREAM) return -EINVAL;
-  return type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED ? -ENOTCONN : -EOPNOTSUPP;
+  if (type !== SOCK_STREAM)
+    return type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED ? -ENOTCONN : -EOPNOTSUPP;
+  io.reset();
+  if (transfer_length() > 0) pin_from(0, 1, true);
+  return socket_receive_urgent(socket, io, flags);
 }
 
 /** The socket that the address taken names, into `outgoing.target` with a hold: 0 or -errno. */
@@ -205,11 +219,14 @@ function find_target(socket: Ptr<'UnixSocket'>, type: number): number {
   return 0;
 }
 
-/** Sends what follows the first `done` bytes: all bytes sent, or -errno; a stream's progress is kept. */
-function send_from(socket: Ptr<'UnixSocket'>, type: number, done: number): number {
-  const total = transfer_length();
+/**
+ * Sends what follows the first `done` bytes: all bytes sent, or -errno; a stream's progress is kept. The last `urgent`
+ * bytes, 0 or 1, are urgent data.
+ */
+function send_from(socket: Ptr<'UnixSocket'>, type: number, done: number, urgent: number): number {
+  const total = transfer_length() - urgent;
   if (Task.kept_arguments.get(current) !== 0 && push_text()) return socket_send(socket, io);
-  for (;;) {
+  while (done < total || done === 0) {
     const wanted = Math.min(CHUNK, total - done);
     // What the socket has to say comes before memory that cannot be accessed.
     if (total > 0 && pin_from(done, wanted, false) < 0 && done > 0) return done;
@@ -220,12 +237,19 @@ function send_from(socket: Ptr<'UnixSocket'>, type: number, done: number): numbe
       return socket_send(socket, io);
     }
     const n = socket_send(socket, io);
-    if (total === 0) return n;
     if (n < 0) return n;
     done += n;
-    if (done >= total) return done;
-    Task.syscall_progress.set(current, done);
+    if (done > 0) Task.syscall_progress.set(current, done);
+    if (total === 0) break;
   }
+  return urgent === 0 ? done : send_last(socket, done);
+}
+
+/** Sends the byte behind the first `done` as urgent data. */
+function send_last(socket: Ptr<'UnixSocket'>, done: number): number {
+  if (pin_from(done, 1, false) < 0 && done > 0) return done;
+  const n = socket_send_urgent(socket, io);
+  return n < 0 ? n : done + n;
 }
 
 /**
@@ -250,7 +274,7 @@ function wait_to_send(
 /** Receives into the transfer described: bytes or -errno. What came along is in `incoming`, for the caller to use or drop. */
 function receive(fd: number, file: Ptr<'File'>, flags: number): number {
   const socket = socket_of(file);
-  if ((flags & MSG_OOB) !== 0) return receive_urgent(socket);
+  if ((flags & MSG_OOB) !== 0) return receive_urgent(socket, flags);
   const total = transfer_length();
   const all = UnixSocket.type.get(socket) === SOCK_STREAM && (flags & (MSG_WAITALL | MSG_PEEK)) === MSG_WAITALL;
   let done = Task.syscall_progress.get(current);
@@ -259,7 +283,7 @@ function receive(fd: number, file: Ptr<'File'>, flags: number): number {
     else if (pin_from(done, Math.min(CHUNK, total - done), true) < 0 && done > 0) return done;
     const n = socket_receive(socket, io, flags);
     if (n > 0) done += n;
-    if (n > 0 && all && done < total && incoming.files.length === 0) {
+    if (n > 0 && all && done < total && incoming.files.length === 0 && !stream_pauses(socket)) {
       discard_incoming();
       continue;
     }
@@ -325,7 +349,8 @@ function tell_message(at: number, file: Ptr<'File'>, flags: number): number {
   control.flags = 0;
   const socket = socket_of(file);
   // At the end of a stream nobody has sent anything, which is told as such; packets that end tell nothing.
-  const somebody = UnixSocket.type.get(socket) === SOCK_STREAM || incoming.pid !== 0;
+  const stream = UnixSocket.type.get(socket) === SOCK_STREAM && (incoming.flags & MSG_OOB) === 0;
+  const somebody = stream || incoming.pid !== 0;
   if (put_control(somebody && UnixSocket.pass_credentials.get(socket) !== 0, flags) < 0) return -EFAULT;
   if (header.name !== 0) {
     const length = put_sender(incoming.address, header.name, header.name_length);
@@ -373,7 +398,7 @@ export const SOCKET_MESSAGE_ROWS: readonly SyscallRow[] = [
   partial(
     44,
     'sendto',
-    `${FAMILY_NOTE}; no MSG_OOB`,
+    FAMILY_NOTE,
     sys_sendto,
     'fd:fd',
     'buf:in(2)',

@@ -30,7 +30,6 @@ function number(program: Program, index: number, name: string): number {
 /** CLOCK_REALTIME_ALARM and CLOCK_BOOTTIME_ALARM. */
 const ALARM_CLOCKS: readonly number[] = [8, 9];
 const ARCH_SET_CPUID = 0x1012;
-const MSG_OOB = 1;
 
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
@@ -53,13 +52,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     native: /0/,
     ours: /-ENODEV/,
     where: (program, index) => number(program, index, 'code') === ARCH_SET_CPUID,
-  },
-  {
-    reason: 'partial: no urgent data on local sockets (row of sendto)',
-    name: /sendto/,
-    native: /\d+/,
-    ours: /-EOPNOTSUPP/,
-    where: (program, index) => (number(program, index, 'flags') & MSG_OOB) !== 0,
   },
   {
     reason: "how many bytes a stream's buffer takes: Linux counts the memory of its own buffers",
