@@ -1,11 +1,10 @@
 /**
  * Regions as text: the guest's instructions, block by block, and the IR of each.
  */
-import { U8 } from '../../heap/memory.ts';
-import { decode, new_instruction } from '../../x86/decoder.ts';
+import { new_instruction } from '../../x86/decoder.ts';
 import { disassemble } from '../../x86/disassembler.ts';
 import { ir_text } from '../../x86/ir_text.ts';
-import type { Region } from './region.ts';
+import { decode_at, type Region } from './region.ts';
 
 const PAGE = 4096;
 
@@ -18,8 +17,7 @@ export function disassemble_region(region: Region): string[] {
   const lines: string[] = [];
   for (const { insns } of region.blocks)
     for (const { rip } of insns) {
-      const frame = region.pages.get(Math.floor(rip / PAGE)) as number;
-      const length = decode(U8, frame + (rip % PAGE), frame + PAGE, instruction);
+      const length = decode_at((at) => region.pages.get(Math.floor(at / PAGE)) ?? 0, rip, instruction);
       lines.push(length > 0 ? disassemble(instruction, BigInt(rip)) : '?');
     }
   return lines;

@@ -21,6 +21,7 @@ const TARGET_PAGES = 8;
 /** Instructions that are copied behind a return at most. */
 const MAX_COPIED = 24;
 const LONGEST_CALL = 8;
+const MAX_LENGTH = 15;
 
 /** Bounds of one region. */
 export interface RegionLimits {
@@ -99,6 +100,26 @@ function bigint_of(lo: number, hi: number): bigint {
   return (BigInt(hi) << 32n) | BigInt(lo >>> 0);
 }
 
+const crossing = new Uint8Array(2 * MAX_LENGTH);
+
+/**
+ * Decodes the instruction at `rip` into `out`, from one page into the next if need be; its length, or 0. `frame_of` has
+ * the frame of an address, 0 without.
+ */
+export function decode_at(frame_of: (rip: number) => number, rip: number, out: Instruction): number {
+  const frame = frame_of(rip);
+  if (frame === 0) return 0;
+  const at = frame + (rip % PAGE);
+  const length = decode(U8, at, frame + PAGE, out);
+  const here = PAGE - (rip % PAGE);
+  if (length > 0 || here >= MAX_LENGTH) return Math.max(length, 0);
+  const next = frame_of(rip + here);
+  if (next === 0) return 0;
+  crossing.set(U8.subarray(at, at + here));
+  crossing.set(U8.subarray(next, next + MAX_LENGTH), here);
+  return Math.max(decode(crossing, 0, here + MAX_LENGTH, out), 0);
+}
+
 function copy(instruction: Instruction, rip: number): Insn {
   const { row } = instruction;
   const relative = instruction.operand_count > 0 && instruction.operands[0]!.kind === 'rel';
@@ -147,6 +168,9 @@ class Builder {
     this.limits = limits;
   }
 
+  private readonly frame_of = (rip: number): number =>
+    this.in_pages(rip) ? (this.pages.get(Math.floor(rip / PAGE)) as number) : 0;
+
   /** Takes an address in as the beginning of a block, if it may belong to the region; `branched` if a branch leads there. */
   private lead(rip: number, entry: boolean, branched = false): void {
     const translated = rip !== this.root && this.code.translated(rip);
@@ -169,6 +193,11 @@ class Builder {
     return true;
   }
 
+  /** Decodes what is at an address, if that may belong to the region. */
+  private decode(rip: number): boolean {
+    return decode_at(this.frame_of, rip, this.instruction) > 0;
+  }
+
   /** Decodes from a leader until something ends the block. */
   private follow(start: number): void {
     let rip = start;
@@ -178,12 +207,7 @@ class Builder {
         if (rip !== start) this.leaders.add(rip);
         return;
       }
-      if (this.insns.size >= this.limits.instructions || !this.in_pages(rip)) return;
-      const page = Math.floor(rip / PAGE);
-      const frame = this.pages.get(page) as number;
-      const at = frame + (rip % PAGE);
-      const length = decode(U8, at, frame + PAGE, this.instruction);
-      if (length <= 0) return;
+      if (this.insns.size >= this.limits.instructions || !this.decode(rip)) return;
       const insn = copy(this.instruction, rip);
       this.insns.set(rip, insn);
       if (insn.template === null) {
@@ -245,9 +269,7 @@ class Builder {
     this.leaders.add(rip);
     const pending = [rip];
     for (const start of pending) {
-      for (let at = start; !this.insns.has(at) && this.copies.size < MAX_COPIED && this.in_pages(at); ) {
-        const frame = this.pages.get(Math.floor(at / PAGE)) as number;
-        if (decode(U8, frame + (at % PAGE), frame + PAGE, this.instruction) <= 0) break;
+      for (let at = start; !this.insns.has(at) && this.copies.size < MAX_COPIED && this.decode(at); ) {
         const insn = copy(this.instruction, at);
         if (insn.template === null) break;
         this.insns.set(at, insn);
