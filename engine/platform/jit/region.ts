@@ -266,30 +266,42 @@ class Builder {
   /** Takes in a copy of what a return leads to, unless it belongs to the region. */
   private copy_from(rip: number): void {
     if (rip <= 0 || !this.code.seen(rip, false) || !this.in_pages(rip) || !this.is_behind_call(rip)) return;
-    this.leaders.add(rip);
     const pending = [rip];
     for (const start of pending) {
-      for (let at = start; !this.insns.has(at) && this.copies.size < MAX_COPIED && this.decode(at); ) {
-        const insn = copy(this.instruction, at);
-        if (insn.template === null) break;
-        this.insns.set(at, insn);
-        this.copies.add(at);
-        at = insn.next;
-        if (!is_branch(insn)) continue;
-        const { semantics } = insn.template.form.row;
-        if (insn.target < 0 || semantics === 'call') break;
-        for (const to of semantics === 'jmp' ? [insn.target] : [insn.target, insn.next])
-          if (this.insns.has(to) || this.code.seen(to, false)) {
-            this.leaders.add(to);
-            pending.push(to);
-          }
-        break;
+      if (this.insns.has(start)) {
+        this.leaders.add(start);
+        continue;
       }
+      const block = this.whole_block(start, MAX_COPIED - this.copies.size);
+      for (const insn of block) {
+        this.insns.set(insn.rip, insn);
+        this.copies.add(insn.rip);
+      }
+      const last = block.at(-1);
+      if (last === undefined) continue;
+      this.leaders.add(start);
+      const semantics = is_branch(last) ? last.template!.form.row.semantics : '';
+      if (semantics === '') this.leaders.add(last.next);
+      else if (last.target >= 0 && semantics !== 'call')
+        for (const to of semantics === 'jmp' ? [last.target] : [last.target, last.next])
+          if (this.code.seen(to, false)) pending.push(to);
     }
-    // What a copy runs into becomes a block of its own.
-    for (const at of this.copies) {
-      const { next } = this.insns.get(at) as Insn;
-      if (this.insns.has(next) && !this.copies.has(next)) this.leaders.add(next);
+  }
+
+  /**
+   * The instructions from an address up to a branch or to code of the region; none if they are more than `limit`, since a
+   * region that ends in the middle of a block leaves for the interpreter.
+   */
+  private whole_block(start: number, limit: number): Insn[] {
+    const block: Insn[] = [];
+    for (let at = start; ; ) {
+      if (this.insns.has(at)) return block;
+      if (block.length >= limit || !this.decode(at)) return [];
+      const insn = copy(this.instruction, at);
+      if (insn.template === null) return [];
+      block.push(insn);
+      if (is_branch(insn)) return block;
+      at = insn.next;
     }
   }
 
