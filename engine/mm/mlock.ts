@@ -2,11 +2,10 @@
  * mlock(2) and its family. Pages never leave memory here, so locking means: faulted in ahead, accounted
  * against RLIMIT_MEMLOCK, and shown in /proc.
  */
-import { EAGAIN, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
+import { EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
 import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT } from '../abi/mman.ts';
 import type { Ptr } from '../base/types.ts';
 import { TASK_SIZE } from '../machine/page_table.layout.ts';
-import { FAULT_OOM } from './fault.ts';
 import { set_flags_in } from './madvise.ts';
 import { Mm, VM_LOCKED, VM_LOCKONFAULT, Vma } from './mm.layout.ts';
 import { mm_lock, mm_unlock } from './mm_lock.ts';
@@ -16,7 +15,10 @@ import { vma_find } from './vma_tree.ts';
 
 const LOCK_FLAGS = VM_LOCKED | VM_LOCKONFAULT;
 
-/** Sets the lock flags of a range (0 unlocks): 0 or -errno. `privileged` has CAP_IPC_LOCK: no limit. */
+/**
+ * Sets the lock flags of a range (0 unlocks): 0 or -errno. `privileged` has CAP_IPC_LOCK: no limit. With VM_LOCKED alone
+ * the caller faults the range in, which stays locked when that fails.
+ */
 export function do_mlock(
   mm: Ptr<'Mm'>,
   address: number,
@@ -33,9 +35,6 @@ export function do_mlock(
   let result = 0;
   if (lock_flags !== 0 && !privileged && locked_with(mm, start, end) > limit) result = -ENOMEM;
   if (result === 0) result = apply(mm, start, end, lock_flags);
-  // The range stays locked when its pages cannot be had (__mlock_posix_error_return).
-  const populated = result === 0 && lock_flags === VM_LOCKED ? populate(mm, start, end, false) : 0;
-  if (populated !== 0) result = populated === FAULT_OOM ? -EAGAIN : -ENOMEM;
   mm_unlock(mm);
   return result;
 }

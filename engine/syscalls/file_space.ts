@@ -2,7 +2,19 @@
  * Sizes and storage: truncate, fallocate, the sync family, advice, flock.
  */
 
-import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, ENODEV, ENOLCK, ENOMEM, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
+import {
+  EAGAIN,
+  EBADF,
+  EFBIG,
+  EINVAL,
+  EISDIR,
+  ENODEV,
+  ENOLCK,
+  ENOMEM,
+  EOPNOTSUPP,
+  ESPIPE,
+  PREEMPTED,
+} from '../abi/errno.ts';
 import { AT_FDCWD, FMODE_WRITE } from '../abi/fcntl.ts';
 import { IN_MODIFY } from '../abi/inotify.ts';
 import {
@@ -145,7 +157,9 @@ function sys_fallocate(): number {
   if (result === 0) result = operations.prepare_write?.(inode, offset + length) ?? 0;
   if (result !== 0) return result;
   strip_set_id_on_write(inode);
-  return modified(file, operations.allocate(inode, mode, offset, length));
+  const allocated = operations.allocate(inode, mode, offset, length);
+  if (allocated === PREEMPTED && !hold_file(arg_i32(0), file)) return -ENOMEM;
+  return modified(file, allocated);
 }
 
 function sys_fsync(): number {

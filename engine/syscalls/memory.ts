@@ -1,16 +1,26 @@
 /** Memory management: mmap(2) and its family, mlock, madvise, process_vm_readv, membarrier. */
 
 import { CAP_IPC_LOCK } from '../abi/capability.ts';
-import { EBADF, EFAULT, EINVAL, ENOMEM, ENOSPC, ENOSYS, EPERM } from '../abi/errno.ts';
-import { MAP_ANONYMOUS, MAP_HUGETLB, MLOCK_ONFAULT } from '../abi/mman.ts';
+import { EAGAIN, EBADF, EFAULT, EINTR, EINVAL, ENOMEM, ENOSPC, ENOSYS, EPERM, PREEMPTED } from '../abi/errno.ts';
+import {
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+  MAP_ANONYMOUS,
+  MAP_HUGETLB,
+  MAP_NONBLOCK,
+  MAP_POPULATE,
+  MLOCK_ONFAULT,
+} from '../abi/mman.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK } from '../abi/resource.ts';
 import type { Ptr } from '../base/types.ts';
 import { bytes_copy } from '../heap/bytes.ts';
 import { arg_i32, arg_lo, arg_u32, arg_u64 } from '../kernel/args.ts';
+import { fatal_signal_pending } from '../kernel/block.ts';
 import { capable } from '../kernel/credentials.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_file } from '../kernel/fd_table.ts';
 import { rlimit } from '../kernel/limits.ts';
+import { COPY_NS, charge, slice_is_over } from '../kernel/long_call.ts';
 import { foreign_mm } from '../kernel/ptrace_access.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { flush_others } from '../machine/flush_others.ts';
@@ -19,13 +29,15 @@ import { TASK_SIZE } from '../machine/page_table.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { mm_put, mm_set_limits } from '../mm/address_space.ts';
 import { do_brk } from '../mm/brk.ts';
+import { FAULT_OOM } from '../mm/fault.ts';
 import { IOV_MAX, iovec_length, load_iovec, loaded_base, loaded_length, pin_iovec } from '../mm/iov.ts';
 import { do_madvise, do_msync, mincore_pages } from '../mm/madvise.ts';
 import { do_mlock, do_mlockall, do_munlockall } from '../mm/mlock.ts';
 import { Mm, VM_LOCKED, VM_LOCKONFAULT } from '../mm/mm.layout.ts';
-import { do_mmap, do_munmap } from '../mm/mmap.ts';
+import { do_mmap, do_munmap, page_align } from '../mm/mmap.ts';
 import { do_mprotect } from '../mm/mprotect.ts';
 import { do_mremap } from '../mm/mremap.ts';
+import { populate_some, populated_to } from '../mm/populate.ts';
 import { shoot_down } from '../mm/shootdown.ts';
 import { copy_out, pin_mm } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
@@ -42,6 +54,9 @@ function limited_mm(): Ptr<'Mm'> {
 
 function sys_mmap(): number {
   const flags = arg_u32(3);
+  const populated = Task.syscall_progress.get(current);
+  if (populated !== 0)
+    return populate_mapping(populated + Task.syscall_aux.get(current) * 4096 - page_align(arg_u64(1)));
   const offset = arg_u64(5);
   // A double cannot tell the lowest bits of the largest offsets.
   if ((arg_lo(5) & 4095) !== 0) return -EINVAL;
@@ -52,7 +67,41 @@ function sys_mmap(): number {
     // Only files of a hugetlbfs can be mapped so.
     if ((flags & MAP_HUGETLB) !== 0) return -EINVAL;
   } else if ((flags & MAP_HUGETLB) !== 0) return -ENOMEM;
-  return do_mmap(limited_mm(), arg_u64(0), arg_u64(1), arg_u32(2), flags, file, file === 0 ? 0 : offset);
+  const populates = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
+  const plain = populates ? flags & ~MAP_POPULATE : flags;
+  const at = do_mmap(limited_mm(), arg_u64(0), arg_u64(1), arg_u32(2), plain, file, file === 0 ? 0 : offset);
+  return at >= 0 && populates ? populate_mapping(at) : at;
+}
+
+/** Faults in what mmap(2) has mapped at `at`: that, or PREEMPTED. Failure to populate is no error of it. */
+function populate_mapping(at: number): number {
+  const length = page_align(arg_u64(1));
+  return populate_in_turns(at, at + length, true) === PREEMPTED ? PREEMPTED : at;
+}
+
+/** Pages faulted in under one hold of the lock, and what each costs, ns. */
+const TURN_PAGES = 512;
+const FAULT_NS = 500;
+
+/**
+ * Faults in a range from `Task.syscall_progress` on, if that is set: 0, FAULT_*, or PREEMPTED with `Task.syscall_aux`
+ * pages left. What ends the process ends it.
+ */
+function populate_in_turns(start: number, end: number, skip_forbidden: boolean): number {
+  let at = Task.syscall_progress.get(current) || start;
+  while (at < end) {
+    const failed = populate_some(Task.mm.get(current), at, end, skip_forbidden, TURN_PAGES);
+    if (failed !== 0) return failed;
+    at = populated_to();
+    charge(TURN_PAGES * FAULT_NS);
+    if (fatal_signal_pending()) break;
+    const left = Math.ceil((end - at) / 4096);
+    if (left === 0 || left > 0xffff_ffff || !slice_is_over()) continue;
+    Task.syscall_progress.set(current, at);
+    Task.syscall_aux.set(current, left);
+    return PREEMPTED;
+  }
+  return 0;
 }
 
 function sys_munmap(): number {
@@ -88,7 +137,24 @@ function sys_brk(): number {
 }
 
 function sys_madvise(): number {
-  return do_madvise(Task.mm.get(current), arg_u64(0), arg_u64(1), arg_i32(2));
+  const advice = arg_i32(2);
+  const mm = Task.mm.get(current);
+  const end = arg_u64(0) + page_align(arg_u64(1));
+  const populates = advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE;
+  if (!populates || is_unaligned(0) || !(end <= TASK_SIZE)) return do_madvise(mm, arg_u64(0), arg_u64(1), advice);
+  let at = Task.syscall_progress.get(current) || arg_u64(0);
+  while (at < end) {
+    const n = Math.min(TURN_PAGES * 4096, end - at);
+    const result = do_madvise(mm, at, n, advice);
+    if (result !== 0) return result;
+    at += n;
+    charge(TURN_PAGES * FAULT_NS);
+    if (fatal_signal_pending()) return -EINTR;
+    if (at === end || !slice_is_over()) continue;
+    Task.syscall_progress.set(current, at);
+    return PREEMPTED;
+  }
+  return 0;
 }
 
 /** Whether argument `n` is no page address. Of one above 2^53 only the halves are exact. */
@@ -123,15 +189,26 @@ function sys_mincore(): number {
   return 0;
 }
 
+/** mlock(2): locks the range, then faults it in. It stays locked when that fails (__mlock_posix_error_return). */
+function lock_range(lock_flags: number): number {
+  const begun = Task.syscall_progress.get(current) !== 0;
+  const locked = begun ? 0 : do_mlock(limited_mm(), arg_u64(0), arg_u64(1), lock_flags, false);
+  if (locked !== 0 || lock_flags !== VM_LOCKED) return locked;
+  const start = arg_u64(0) - (arg_u64(0) % 4096);
+  const populated = populate_in_turns(start, page_align(arg_u64(0) + arg_u64(1)), false);
+  if (populated === 0 || populated === PREEMPTED) return populated;
+  return populated === FAULT_OOM ? -EAGAIN : -ENOMEM;
+}
+
 function sys_mlock(): number {
-  return do_mlock(limited_mm(), arg_u64(0), arg_u64(1), VM_LOCKED, false);
+  return lock_range(VM_LOCKED);
 }
 
 function sys_mlock2(): number {
   const flags = arg_u32(2);
   if ((flags & ~MLOCK_ONFAULT) !== 0) return -EINVAL;
   const on_fault = (flags & MLOCK_ONFAULT) !== 0 ? VM_LOCKONFAULT : 0;
-  return do_mlock(limited_mm(), arg_u64(0), arg_u64(1), VM_LOCKED | on_fault, false);
+  return lock_range(VM_LOCKED | on_fault);
 }
 
 function sys_munlock(): number {
@@ -173,7 +250,8 @@ function vm_copy(mm: Ptr<'Mm'>, skip: number, base: number, length: number, writ
       remote.advance(n);
     }
     done += here;
-    if (here < wanted) return done;
+    charge(here * COPY_NS);
+    if (here < wanted || fatal_signal_pending()) return done;
   }
   return done;
 }

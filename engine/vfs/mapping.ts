@@ -155,6 +155,14 @@ export function mapping_reserve(mapping: Ptr<'Mapping'>, index: number): number 
   return result;
 }
 
+/** Takes pages from `first` to `last` out again that are only reserved. */
+export function mapping_unreserve(mapping: Ptr<'Mapping'>, first: number, last: number): void {
+  lock(Mapping.lock.at(mapping), MAPPING_LOCK);
+  for (let i = tree_next(mapping, first); i >= 0 && i <= last; i = tree_next(mapping, i + 1))
+    if (is_reserved(tree_find(mapping, i))) remove_page(mapping, i);
+  unlock(Mapping.lock.at(mapping), MAPPING_LOCK);
+}
+
 function is_reserved(frame: FrameAddr): boolean {
   return (FrameInfo.flags.load(frame_info(frame)) & FRAME_RESERVED) !== 0;
 }

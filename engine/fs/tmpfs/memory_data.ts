@@ -6,13 +6,17 @@
  * is changed, then with its whole size: that much may become memory that nothing can take back.
  */
 
-import { EFBIG, EINVAL, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM } from '../../abi/errno.ts';
+import { EFBIG, EINTR, EINVAL, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, PREEMPTED } from '../../abi/errno.ts';
 import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE } from '../../abi/memfd.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from '../../abi/path.ts';
 import type { FrameAddr, Ptr } from '../../base/types.ts';
 import { bytes_copy, bytes_zero } from '../../heap/bytes.ts';
 import { lock, unlock } from '../../heap/lock.ts';
 import { INODE_LOCK } from '../../heap/lock_order.ts';
+import { signal_pending } from '../../kernel/block.ts';
+import { current } from '../../kernel/current.ts';
+import { charge, slice_is_over } from '../../kernel/long_call.ts';
+import { Task } from '../../kernel/task.layout.ts';
 import { frame_put, frame_zero } from '../../machine/frames.ts';
 import { inode_operations, inode_touch_locked, TOUCH_CTIME, TOUCH_MTIME } from '../../vfs/inode.ts';
 import { MAPPING_OVERLAY, MAPPING_TMPFS, Mapping } from '../../vfs/mapping.layout.ts';
@@ -22,6 +26,7 @@ import {
   mapping_punch,
   mapping_reserve,
   mapping_truncate,
+  mapping_unreserve,
   register_mapping_kind,
 } from '../../vfs/mapping.ts';
 import { FILE_SIZE_MAX, inode_mapping } from '../../vfs/regular.ts';
@@ -156,6 +161,8 @@ export function memory_allocate(inode: I, mode: number, offset: number, length: 
     if (zeroed !== 0) return zeroed;
   }
   if (MemoryNode.lower.get(node_of(inode)) === 0) {
+    const pages = Math.ceil(end / 4096) - Math.floor(offset / 4096);
+    if (pages > MemoryFs.pages_max.get(memory_fs(Inode.sb.get(inode)))) return -ENOSPC;
     const reserved = reserve_pages(mapping, offset, end);
     if (reserved !== 0) return reserved;
   }
@@ -163,11 +170,30 @@ export function memory_allocate(inode: I, mode: number, offset: number, length: 
   return 0;
 }
 
+/** Pages reserved between two looks at signals and the slice, and what each costs, ns. */
+const TURN_PAGES = 256;
+const RESERVE_NS = 500;
+
+/**
+ * Reserves the pages of a range, from page `Task.syscall_progress` on: 0, PREEMPTED, or -errno with none of them
+ * reserved any more (Linux's shmem_fallocate). Any signal ends it.
+ */
 function reserve_pages(mapping: Ptr<'Mapping'>, offset: number, end: number): number {
+  const first = Math.floor(offset / 4096);
   const last = Math.ceil(end / 4096);
-  for (let index = Math.floor(offset / 4096); index < last; index++) {
-    const reserved = mapping_reserve(mapping, index);
-    if (reserved < 0) return reserved;
+  for (let index = Task.syscall_progress.get(current) || first; index < last; index++) {
+    let result = mapping_reserve(mapping, index);
+    if (result === 0 && (index + 1) % TURN_PAGES === 0) {
+      charge(TURN_PAGES * RESERVE_NS);
+      if (signal_pending()) result = -EINTR;
+    }
+    if (result < 0) {
+      mapping_unreserve(mapping, first, index);
+      return result;
+    }
+    if ((index + 1) % TURN_PAGES !== 0 || !slice_is_over()) continue;
+    Task.syscall_progress.set(current, index + 1);
+    return PREEMPTED;
   }
   return 0;
 }

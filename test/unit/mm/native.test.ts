@@ -9,14 +9,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ENOMEM } from '../../../engine/abi/errno.ts';
 import type { Ptr } from '../../../engine/base/types.ts';
 import { mm_put } from '../../../engine/mm/address_space.ts';
 import { do_madvise, do_msync } from '../../../engine/mm/madvise.ts';
 import { do_mlock } from '../../../engine/mm/mlock.ts';
 import { VM_EXEC, VM_LOCKED, VM_MAYSHARE, VM_READ, VM_WRITE } from '../../../engine/mm/mm.layout.ts';
-import { do_mmap, do_munmap } from '../../../engine/mm/mmap.ts';
+import { do_mmap, do_munmap, page_align } from '../../../engine/mm/mmap.ts';
 import { do_mprotect } from '../../../engine/mm/mprotect.ts';
 import { do_mremap } from '../../../engine/mm/mremap.ts';
+import { populate_some } from '../../../engine/mm/populate.ts';
 import { vma_snapshot } from '../../../engine/mm/stats.ts';
 import { test_mm } from '../../support/mm.ts';
 import { expect_consistent, expect_nothing_left } from '../../support/mm_check.ts';
@@ -89,9 +91,19 @@ function own_result(mm: Ptr<'Mm'>, [name, a, b, c, d, e]: Call): number {
       return do_madvise(mm, a, b, c);
     case 'msync':
       return do_msync(mm, a, b, c);
+    case 'mlock':
+      return lock_range(mm, a, b);
     default:
-      return do_mlock(mm, a, b, name === 'mlock' ? VM_LOCKED : 0, true);
+      return do_mlock(mm, a, b, 0, true);
   }
+}
+
+/** As mlock(2): the range is faulted in when it is locked. */
+function lock_range(mm: Ptr<'Mm'>, address: number, length: number): number {
+  const locked = do_mlock(mm, address, length, VM_LOCKED, true);
+  if (locked !== 0) return locked;
+  const end = page_align(address + length);
+  return populate_some(mm, address - (address % 4096), end, false, Number.POSITIVE_INFINITY) === 0 ? 0 : -ENOMEM;
 }
 
 const hex = (n: number): string => (n < 0 ? BigInt.asUintN(64, BigInt(n)).toString(16) : n.toString(16));
