@@ -19,6 +19,8 @@ export const SlabDescriptor = l.done(
     live: l.u32('guarded by lock'),
     /** Most records ever live at once. */
     peak: l.u32('guarded by lock'),
+    /** Rises with each record that is taken or given back: without, no free cell of the class has changed. */
+    changes: l.u32('guarded by lock'),
     /** Heap pages that the class holds. */
     pages: l.u32('guarded by lock'),
     /** Those of them whose cells are all free: at most SLAB_RESERVE_PAGES. */
@@ -30,7 +32,7 @@ export const SlabDescriptor = l.done(
     quarantine_count: l.u32('guarded by lock'),
     name: l.bytes(SLAB_NAME_MAX + 1, 8, 'immutable'),
   },
-  80,
+  88,
 );
 
 const p = layout('SlabPage');

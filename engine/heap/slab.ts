@@ -69,6 +69,7 @@ export class Slab<R extends string> {
       const live = SlabDescriptor.live.get(d) + 1;
       SlabDescriptor.live.set(d, live);
       if (live > SlabDescriptor.peak.get(d)) SlabDescriptor.peak.set(d, live);
+      SlabDescriptor.changes.set(d, SlabDescriptor.changes.get(d) + 1);
     }
     unlock(slab_lock, SLAB_LOCK);
     if (p === 0) return 0 as Ptr<R>;
@@ -94,6 +95,7 @@ export class Slab<R extends string> {
     if (sanitize) p = quarantine(d, p);
     if (p !== 0) this.free_cell(d, p);
     SlabDescriptor.live.set(d, SlabDescriptor.live.get(d) - 1);
+    SlabDescriptor.changes.set(d, SlabDescriptor.changes.get(d) + 1);
     unlock(slab_lock, SLAB_LOCK);
   }
 

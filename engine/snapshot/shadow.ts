@@ -11,9 +11,10 @@
  */
 import { assert, panic } from '../base/assert.ts';
 import { MACHINE, MachineHeader } from '../heap/machine.layout.ts';
-import { bound_memory } from '../heap/memory.ts';
+import { bound_memory, U32 } from '../heap/memory.ts';
 import { bind_slabs } from '../heap/slab.ts';
-import { BLOCK, type Comparer, create_comparer } from './compare.ts';
+import { BLOCK, type Comparer, create_comparer, PIECE_WORDS } from './compare.ts';
+import { heap_parts, type Part } from './parts.ts';
 import {
   frame_table_region,
   frames_used_end,
@@ -23,8 +24,24 @@ import {
   type Region,
 } from './regions.ts';
 
+/** A word of the machine that changes before what depends on it does, and what it was when the state was kept. */
+interface Counter {
+  readonly address: number;
+  readonly kept: number;
+}
+
+/** The heap by what it depends on, anything else as a whole. */
+function parts_of({ name, start, end }: Region): Part[] {
+  return name === 'heap' ? heap_parts(start, end) : [{ start, length: end - start, counter: 0 }];
+}
+
 export class Shadow {
   private readonly comparer: Comparer;
+  /** What a reset compares: pieces in machine memory behind the image, and behind them a word for each counter. */
+  private readonly pieces: number;
+  private readonly piece_count: number;
+  private readonly flags: number;
+  private readonly counters: readonly Counter[];
   private readonly regions: readonly Region[];
   private readonly image: number;
   private readonly heap_end: number;
@@ -43,10 +60,31 @@ export class Shadow {
     this.image = MachineHeader.frames_end.get(MACHINE);
     this.heap_end = heap_used_end();
     this.frames_end = this.frames_high = frames_used_end();
-    const bytes = this.regions.reduce((sum, { start, end }) => sum + end - start, 0);
+    const image_bytes = this.regions.reduce((sum, { start, end }) => sum + end - start, 0);
+    const parts = this.regions.flatMap(parts_of);
+    const counters = [...new Set(parts.map(({ counter }) => counter))].filter((address) => address !== 0);
+    const bytes = image_bytes + (parts.length * PIECE_WORDS + 1 + counters.length) * 4;
     const room = memory.buffer.byteLength - this.image;
     if (bytes > room) panic(`a snapshot of ${bytes} bytes does not fit in ${room}`);
     this.each((start, source, length) => this.comparer.restore(source, start, length));
+    this.counters = counters.map((address) => ({ address, kept: U32[address >>> 2] as number }));
+    this.pieces = this.image + image_bytes;
+    this.piece_count = parts.length;
+    this.flags = this.pieces + parts.length * PIECE_WORDS * 4;
+    this.write_pieces(parts);
+  }
+
+  /** The parts lie in the image one behind the other. */
+  private write_pieces(parts: readonly Part[]): void {
+    U32[this.flags >>> 2] = 1;
+    let at = this.pieces >>> 2;
+    let image = this.image;
+    for (const { start, length, counter } of parts) {
+      const flag = 1 + this.counters.findIndex(({ address }) => address === counter);
+      U32.set([start, image, length, this.flags + flag * 4], at);
+      at += PIECE_WORDS;
+      image += length;
+    }
   }
 
   private each(visit: (start: number, image: number, length: number) => void): void {
@@ -63,12 +101,13 @@ export class Shadow {
     const heap = heap_used_end();
     const frames = frames_used_end();
     this.frames_high = Math.max(this.frames_high, frames);
-    let pages = 0;
-    let image = this.image;
-    for (const { start, end } of this.regions) {
-      pages += this.comparer.restore(start, image, end - start);
-      image += end - start;
+    // All of them first: to copy anything back is to copy counters back.
+    const flags = (this.flags >>> 2) + 1;
+    for (let i = 0; i < this.counters.length; i++) {
+      const { address, kept } = this.counters[i] as Counter;
+      U32[flags + i] = U32[address >>> 2] === kept ? 0 : 1;
     }
+    const pages = this.comparer.restore_pieces(this.pieces, this.piece_count);
     if (heap > this.heap_end) this.comparer.zero(this.heap_end, heap - this.heap_end);
     if (frames > this.frames_end) {
       this.comparer.zero(this.frames_end, frames - this.frames_end);

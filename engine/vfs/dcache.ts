@@ -299,6 +299,7 @@ function hash_in(d: D): void {
   Dentry.hash.set(d, hash);
   Dentry.hash_next.set(d, U32[bucket] as D);
   U32[bucket] = d;
+  count_hash_change();
   Dentry.flags.or(d, DENTRY_HASHED);
 }
 
@@ -312,6 +313,12 @@ function unhash(d: D): void {
     Dentry.hash_next.set(at, Dentry.hash_next.get(d));
   }
   Dentry.hash_next.set(d, 0 as D);
+  count_hash_change();
+}
+
+function count_hash_change(): void {
+  const root = vfs_root();
+  VfsRoot.dentry_hash_changes.set(root, VfsRoot.dentry_hash_changes.get(root) + 1);
 }
 
 function child_add(d: D): void {

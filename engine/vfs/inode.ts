@@ -205,6 +205,7 @@ export function icache_insert(inode: I, lo: number, hi: number): void {
   const bucket = icache_bucket(Inode.sb.get(inode), lo, hi) >> 2;
   Inode.hash_next.set(inode, U32[bucket] as I);
   U32[bucket] = inode;
+  count_hash_change();
   unlock(p, ICACHE_LOCK);
 }
 
@@ -229,6 +230,12 @@ function icache_remove(inode: I): void {
   }
   Inode.key_lo.set(inode, 0);
   Inode.key_hi.set(inode, 0);
+  count_hash_change();
+}
+
+function count_hash_change(): void {
+  const root = vfs_root();
+  VfsRoot.inode_hash_changes.set(root, VfsRoot.inode_hash_changes.get(root) + 1);
 }
 
 export const TOUCH_ATIME = 1;

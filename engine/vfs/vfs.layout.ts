@@ -219,6 +219,9 @@ export const VfsRoot = r.done(
     /** Pages of dentry hash buckets; see dcache.ts. */
     dentry_hash: r.bytes(16 * 4, 4, 'immutable'),
     inode_hash: r.bytes(4 * 4, 4, 'immutable'),
+    /** Rise with each change of the buckets: a reset looks at their pages then (snapshot/parts.ts). */
+    dentry_hash_changes: r.u32('guarded by dcache_lock'),
+    inode_hash_changes: r.u32('guarded by icache_lock'),
     lru_head: r.ptr('Dentry', 'guarded by dcache_lock'),
     lru_tail: r.ptr('Dentry', 'guarded by dcache_lock'),
     lru_count: r.u32('guarded by dcache_lock'),
@@ -241,5 +244,5 @@ export const VfsRoot = r.done(
     /** The bytes "..". */
     dots: r.bytes(8, 8, 'immutable'),
   },
-  200,
+  208,
 );
