@@ -44,7 +44,7 @@ import {
   NO_RESULT,
 } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
-import { NSIG, SIGCHLD } from '../abi/signal.ts';
+import { NSIG, SI_TKILL, SIGCHLD } from '../abi/signal.ts';
 import type { Ptr } from '../base/types.ts';
 import { process_of_directory } from '../fs/proc/proc.ts';
 import { arg_i32, arg_u32, arg_u64 } from '../kernel/args.ts';
@@ -356,7 +356,8 @@ function queue_to_pid(pid: number, signo: number, scope: number): number {
   if (stage_i32(0) !== signo) return -EINVAL;
   const info = new Int32Array(SIGINFO_WORDS);
   for (let i = 0; i < SIGINFO_WORDS; i++) info[i] = stage_i32(i * 4);
-  const forged = (info[2] as number) >= 0;
+  const code = info[2] as number;
+  const forged = code >= 0 || code === SI_TKILL;
   return forged && Pid.task.get(pid as Ptr<'Pid'>) !== current ? -EPERM : send_to_scope(pid, signo, info, scope);
 }
 

@@ -406,6 +406,8 @@ function rename_pair(credentials: C, flags: number): number {
   const from = look_up_locked(old_parent.dentry, pair.old_name, pair.old_length);
   let result = Math.min(from, 0);
   let to = 0;
+  // The new name is not looked at where there is no old one.
+  if (result === 0 && Dentry.inode.get(from as D) === 0) result = -ENOENT;
   if (result === 0) {
     to = look_up_locked(new_parent.dentry, pair.new_name, pair.new_length);
     result = to < 0 ? to : rename_locked(from as D, to as D, credentials, flags);
@@ -422,7 +424,6 @@ function rename_locked(from: D, to: D, credentials: C, flags: number): number {
   const old_dir = Dentry.inode.get(old_parent.dentry);
   const new_dir = Dentry.inode.get(new_parent.dentry);
   const exchange = (flags & RENAME_EXCHANGE) !== 0;
-  if (inode === 0) return -ENOENT;
   if ((flags & RENAME_NOREPLACE) !== 0 && replaced !== 0) return -EEXIST;
   if (exchange && replaced === 0) return -ENOENT;
   if (!is_directory(inode)) {

@@ -186,6 +186,16 @@ const EQUAL: readonly (readonly string[])[] = [
       'fstat(r0, &(0x7f0000000440))',
     ],
   ),
+  ...[300, 4093].map((length) => [
+    `renameat(0xffffffffffffff9c, &(0x7f0000001040)='./f1\\x00', 0xffffffffffffff9c, &(0x7f0000002080)='./${'x'.repeat(length)}\\x00')`,
+  ]),
+  [
+    'r0 = fork()',
+    'r1 = pidfd_open(r0, 0x0)',
+    ...['fffffffa', 'ffffffff', '0'].map(
+      (code) => `pidfd_send_signal(r1, 0x0, &(0x7f0000000000)={0x0, 0x0, 0x${code}}, 0x0)`,
+    ),
+  ],
   ...LONG_ATTRIBUTES.map((calls) => ["creat(&(0x7f0000000080)='./f0\\x00', 0x180)", ...calls]),
   ...['copy_file_range(r0, 0x0, r0, 0x0, 0xffffffffffffffff, 0x0)', 'copy_file_range(r0, 0x0, r0, 0x0, 0x0, 0x0)'].map(
     (call) => [MEMFD, call],
