@@ -18,7 +18,7 @@ import { may_lock, page_align, split_at_bounds, unmap_range } from './mmap.ts';
 import { MAX_MAP_COUNT, MMAP_MIN_ADDR, place } from './placement.ts';
 import { populate } from './populate.ts';
 import { account, may_expand, vma_backing, vma_create, vma_merge, vma_set_flags } from './vma.ts';
-import { vma_at, vma_insert, vma_remove, vma_resize, vma_start_gap } from './vma_tree.ts';
+import { vma_at, vma_find, vma_insert, vma_remove, vma_resize, vma_start_gap } from './vma_tree.ts';
 
 type V = Ptr<'Vma'>;
 
@@ -53,7 +53,34 @@ export function do_mremap(
   return result;
 }
 
+/**
+ * Moves all that is mapped in a range, with the gaps in it, to another place (since Linux 6.17): the new address, -EFAULT
+ * when nothing is mapped at its beginning, or what kept a mapping from being moved, those before it being moved then.
+ */
+function move_range(mm: Ptr<'Mm'>, start: number, length: number, flags: number, target: number): number {
+  const end = start + length;
+  let result = -EFAULT;
+  let to = target;
+  let last_end = 0;
+  for (let at = start; at < end; ) {
+    const vma = vma_find(mm, at);
+    if (vma === 0 || Vma.start.get(vma) >= end) break;
+    if (at === start && Vma.start.get(vma) > start) break;
+    at = Math.max(at, Vma.start.get(vma));
+    const n = Math.min(end, Vma.end.get(vma)) - at;
+    if (last_end !== 0) to += Vma.start.get(vma) - last_end;
+    last_end = Vma.end.get(vma);
+    const moved = remap_to(mm, vma, at, n, n, flags, to);
+    if (moved < 0) return moved;
+    if (at === start) result = moved;
+    to = moved + n;
+    at += n;
+  }
+  return result;
+}
+
 function remap(mm: Ptr<'Mm'>, address: number, old: number, length: number, flags: number, target: number): number {
+  if ((flags & MREMAP_FIXED) !== 0 && old === length) return move_range(mm, address, length, flags, target);
   const vma = vma_at(mm, address);
   if (vma === 0) return -EFAULT;
   if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0) return remap_to(mm, vma, address, old, length, flags, target);

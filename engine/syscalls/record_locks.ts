@@ -81,6 +81,14 @@ function keep_range(): boolean {
   return true;
 }
 
+/** Whether a range begins or ends behind what an offset can be (flock64_to_posix_lock). */
+function is_beyond(start: number, length: number): boolean {
+  const largest = 2 ** 63;
+  if (start < largest / 2 && length < largest / 2) return false;
+  // Sums of doubles would be rounded up to it.
+  return start >= largest || BigInt(start) + BigInt(Math.max(length, 0)) > 2n ** 63n;
+}
+
 /** Decodes the struct flock in the scratch area: 0, -EINVAL, -EOVERFLOW. */
 function decode(file: Ptr<'File'>, scratch: number): number {
   const whence = U16[(scratch + 2) >> 1] as number;
@@ -89,10 +97,12 @@ function decode(file: Ptr<'File'>, scratch: number): number {
   if (whence === 1) start += File.position.get(file);
   else if (whence === 2) start += inode_size(file);
   else if (whence !== 0) return -EINVAL;
-  if (start > LOCK_END || start + length > LOCK_END) return -EOVERFLOW;
+  if (is_beyond(start, length)) return -EOVERFLOW;
+  // Bytes that a double cannot number are one.
+  start = Math.min(start, LOCK_END);
   range.type = U16[scratch >> 1] as number;
   range.start = length < 0 ? start + length : start;
-  range.end = length === 0 ? LOCK_END : length < 0 ? start - 1 : start + length - 1;
+  range.end = length === 0 ? LOCK_END : length < 0 ? start - 1 : Math.min(start + length - 1, LOCK_END);
   range.pid = ThreadGroup.tgid.get(Task.group.get(current));
   const known = range.type === F_RDLCK || range.type === F_WRLCK || range.type === F_UNLCK;
   return range.start < 0 || !known ? -EINVAL : 0;

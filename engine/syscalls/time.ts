@@ -158,13 +158,17 @@ function sys_clock_nanosleep(): number {
 }
 register_restart(RESTART_CLOCK_NANOSLEEP, sys_clock_nanosleep);
 
+const CPU_TICK_NS = 1e6;
+
 /** Begins a sleep on a process's CPU clock, or another thread's (Linux's posix_cpu_nsleep). `ns` 0 is no sleep. */
 function begin_cpu_sleep(clock: number, absolute: boolean, ns: number): number {
   const own_thread = is_thread_clock(clock) && [0, Task.tid.get(current)].includes(cpu_clock_tid(clock));
   const now = own_thread ? -EINVAL : read_cpu_clock(clock);
   if (now < 0) return now;
   if (ns === 0) return 0;
-  Task.syscall_progress.set(current, absolute ? ns : now + ns);
+  if (absolute && now >= ns) return 0;
+  // Linux looks at ticks: going to sleep does not end the sleep.
+  Task.syscall_progress.set(current, Math.max(absolute ? ns : now + ns, now + CPU_TICK_NS));
   return sleep_on_cpu_clock(clock, absolute);
 }
 

@@ -138,6 +138,13 @@ function no_clock_of_another(call: Call): string {
   return clock < 0n && number > 0n && number <= HIGHEST_PID ? 'the clock of a process that is not its own' : '';
 }
 
+/** How much time a processor has spent on a program differs, and so does whether sleeping for more of it ends. */
+function no_sleep_on_cpu_time(call: Call): string {
+  const CLOCK_PROCESS_CPUTIME_ID = 2n;
+  const clock = BigInt.asIntN(32, value_of(call, 'clockid'));
+  return clock === CLOCK_PROCESS_CPUTIME_ID || clock < 0n ? 'a sleep on CPU time' : '';
+}
+
 /** Descriptions (or rows, with all their variants) that may run, each with rules of its own. */
 const ALLOWED: ReadonlyMap<string, readonly Rule[]> = new Map<string, readonly Rule[]>([
   ...all('read', 'write', 'readv', 'writev', 'pread64', 'pwrite64', 'preadv', 'pwritev', 'preadv2', 'pwritev2'),
@@ -174,7 +181,7 @@ const ALLOWED: ReadonlyMap<string, readonly Rule[]> = new Map<string, readonly R
   ...all('epoll_pwait', 'epoll_pwait2', 'eventfd', 'eventfd2', 'inotify_init', 'inotify_init1'),
   ...all('inotify_add_watch', 'inotify_rm_watch', 'read$inotify'),
   ...all('nanosleep', 'gettimeofday', 'time', 'times', 'alarm'),
-  ['clock_nanosleep', [no_clock_of_another]],
+  ['clock_nanosleep', [no_sleep_on_cpu_time]],
   ['clock_gettime', [no_clock_of_another]],
   ['clock_getres', [no_clock_of_another]],
   ['timer_create', [no_clock_of_another]],
