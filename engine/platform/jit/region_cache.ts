@@ -26,8 +26,11 @@ const LIMITS: RegionLimits = { instructions: 400, pages: 48, entries: 250, separ
 const MAX_GENERATION = 6;
 /** The share of the branches that make an instruction hot, from which on code is warm. */
 const TARGET_SHARE = 64;
-/** So often windows of a region may cross pages before it is made again without them, and places that is known of. */
-const MAX_CROSSINGS = 16;
+/**
+ * So often windows of a region may cross pages before it is made again without them, and places that is known of. Each
+ * costs half a microsecond, and making a region again some milliseconds.
+ */
+const MAX_CROSSINGS = 4000;
 const MAX_CROSSING_PLACES = 4096;
 /** Bytes of modules and number of regions at which all are dropped. */
 export const MAX_BYTES = 24 << 20;

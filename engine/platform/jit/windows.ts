@@ -12,6 +12,7 @@
  * behind it cannot change meanwhile: regions are left where the vCPU is interrupted, and by each access that called the
  * kernel (`access` in interp/runtime.ts).
  */
+import { RSP } from '../../machine/cpu.layout.ts';
 import { SEGMENT_FS } from '../../x86/instruction.ts';
 import type { Value } from '../../x86/ir.ts';
 import type { Statement } from '../../x86/statement.ts';
@@ -19,8 +20,10 @@ import { constant_of } from './constant.ts';
 import { type Block, type Insn, type Region, successors_of } from './region.ts';
 import { gpr_of } from './template.ts';
 
-/** Bytes of a window at most: of objects at any place, one in thirty crosses a page. */
-const MAX_SPAN = 128;
+/** Bytes of a window at most: of objects at any place, one in sixty crosses a page. */
+const MAX_SPAN = 64;
+/** The same where the stack pointer leads: a frame stays where it is. */
+const MAX_STACK_SPAN = 256;
 const PAGE = 4096;
 const GPRS = 16;
 /** Beyond this a constant is taken for part of an unknown value. */
@@ -132,6 +135,11 @@ class Numbering {
   /** Whether a loop goes through memory by this version. */
   is_stepped(version: number): boolean {
     return this.stepped.has(version) || this.parts.get(version)?.some((part) => this.stepped.has(part)) === true;
+  }
+
+  /** Whether the version is one of the stack pointer's. */
+  is_on_stack(version: number): boolean {
+    return version >= FIRST && !this.parts.has(version) && version % GPRS === RSP;
   }
 
   /** What leads to a block has the present registers; whether that is news. */
@@ -285,11 +293,12 @@ interface Item {
 }
 
 /** Cuts the accesses of one version into clusters that lie close together, from the lowest on. */
-function cut(version: number, items: Item[], clusters: Cluster[], of: Map<Event, Cluster>): void {
+function cut(version: number, on_stack: boolean, items: Item[], clusters: Cluster[], of: Map<Event, Cluster>): void {
   items.sort((a, b) => a.low - b.low || a.high - b.high);
+  const span = on_stack ? MAX_STACK_SPAN : MAX_SPAN;
   for (let first = 0; first < items.length; ) {
     const { low } = items[first] as Item;
-    const limit = version === ABSOLUTE ? Math.min(low + MAX_SPAN, (Math.floor(low / PAGE) + 1) * PAGE) : low + MAX_SPAN;
+    const limit = version === ABSOLUTE ? Math.min(low + MAX_SPAN, (Math.floor(low / PAGE) + 1) * PAGE) : low + span;
     let high = low;
     let end = first;
     for (; end < items.length && (items[end] as Item).high <= limit; end++) high = Math.max(high, items[end]!.high);
@@ -319,7 +328,7 @@ function make_clusters(numbering: Numbering, events: readonly Event[][], exclude
     }
   const clusters: Cluster[] = [];
   const of = new Map<Event, Cluster>();
-  for (const [version, items] of by_version) cut(version, items, clusters, of);
+  for (const [version, items] of by_version) cut(version, numbering.is_on_stack(version), items, clusters, of);
   const bad = new Set<Cluster>();
   for (const [event, cluster] of of) if (event.kind === 'access' && excluded(event.insn.rip)) bad.add(cluster);
   for (const [event, cluster] of of) if (bad.has(cluster)) of.delete(event);
