@@ -135,7 +135,8 @@ function check_resize(mm: Ptr<'Mm'>, vma: V, address: number, old: number, lengt
   const vm_flags = Vma.flags.get(vma);
   if (old === 0 && (vm_flags & (VM_SHARED | VM_MAYSHARE)) === 0) return -EINVAL;
   if ((flags & MREMAP_DONTUNMAP) !== 0 && (vm_flags & VM_DONTEXPAND) !== 0) return -EINVAL;
-  if (old > Vma.end.get(vma) - address) return -EFAULT;
+  // What is cut off may lie in other mappings.
+  if (Math.min(old, length) > Vma.end.get(vma) - address) return -EFAULT;
   if (length === old) return 0;
   if ((vm_flags & VM_DONTEXPAND) !== 0) return -EFAULT;
   if ((vm_flags & VM_LOCKED) !== 0 && !may_lock(mm, length - old)) return -EAGAIN;

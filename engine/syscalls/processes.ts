@@ -358,7 +358,8 @@ function queue_to_pid(pid: number, signo: number, scope: number): number {
   for (let i = 0; i < SIGINFO_WORDS; i++) info[i] = stage_i32(i * 4);
   const code = info[2] as number;
   const forged = code >= 0 || code === SI_TKILL;
-  return forged && Pid.task.get(pid as Ptr<'Pid'>) !== current ? -EPERM : send_to_scope(pid, signo, info, scope);
+  const to_self = Pid.task.get(pid as Ptr<'Pid'>) === current && scope !== SIGNAL_GROUP;
+  return forged && !to_self ? -EPERM : send_to_scope(pid, signo, info, scope);
 }
 
 /** PIDFD_SIGNAL_*: whom a signal through a pidfd is for. */

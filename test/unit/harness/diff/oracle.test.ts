@@ -221,6 +221,16 @@ const EQUAL: readonly (readonly string[])[] = [
     'mincore(&(0x7f0000fcc000/0x3000)=nil, 0x3000, &(0x7f0000000000)=""/8)',
     'mremap(&(0x7f0000ff2000/0x6000)=nil, 0x6000, 0x6000, 0x3, &(0x7f0000fc9000/0x6000)=nil)',
   ],
+  [
+    'mlock2(&(0x7f0000fe2000/0x6000)=nil, 0x6000, 0x0)',
+    'mremap(&(0x7f0000fe4000/0x5000)=nil, 0x5000, 0x1000, 0x3, &(0x7f0000fe1000/0x1000)=nil)',
+    'mincore(&(0x7f0000fe4000/0x5000)=nil, 0x5000, &(0x7f0000000000)=""/8)',
+  ],
+  [
+    'r0 = getpgid(0x0)',
+    'r1 = pidfd_open(r0, 0x0)',
+    ...[0, 2, 4].map((flags) => `pidfd_send_signal(r1, 0x0, &(0x7f0000000100), 0x${flags})`),
+  ],
   ...LONG_ATTRIBUTES.map((calls) => ["creat(&(0x7f0000000080)='./f0\\x00', 0x180)", ...calls]),
   ...['copy_file_range(r0, 0x0, r0, 0x0, 0xffffffffffffffff, 0x0)', 'copy_file_range(r0, 0x0, r0, 0x0, 0x0, 0x0)'].map(
     (call) => [MEMFD, call],
