@@ -19,7 +19,10 @@ import { Unavailable } from './suite.ts';
 /** The package's root, from wherever this module was compiled or bundled to. */
 function find_package(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  while (!existsSync(join(folder, 'package.json'))) {
+    if (dirname(folder) === folder) throw new Error('the benchmarks must lie in their package: no package.json above');
+    folder = dirname(folder);
+  }
   return folder;
 }
 
