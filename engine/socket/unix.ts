@@ -458,11 +458,11 @@ export function message_left(message: Ptr<'SocketMessage'>): number {
   return SocketMessage.length.get(message) - SocketMessage.offset.get(message);
 }
 
-/** Whether something is queued beside the mark of urgent data that was read. */
+/** Whether a byte is queued: messages of none do not count (unix_release_sock of Linux 6.18, by `inq_len`). */
 function has_unread(socket: S): boolean {
-  const head = UnixSocket.head.get(socket);
-  if (head === 0 || UnixSocket.type.get(socket) !== SOCK_STREAM || message_left(head) > 0) return head !== 0;
-  return SocketMessage.next.get(head) !== 0;
+  let message = UnixSocket.head.get(socket);
+  while (message !== 0 && message_left(message) === 0) message = SocketMessage.next.get(message);
+  return message !== 0;
 }
 
 /** Drops what a socket has received and nobody will read. Under the lock. */

@@ -175,6 +175,7 @@ function move_through(
       return pause(to, POLLOUT, done, done > 0 || nonblocking || is_nonblocking(to.file));
     const n = look(from, done, frames, Math.min(count - done, frames.length * FRAME_BYTES), keep);
     if (n === -EAGAIN) return pause(from, POLLIN, done, done > 0 || nonblocking || is_nonblocking(from.file));
+    if (n === 0 && done === 0) return check_readers(to.file);
     if (n <= 0) return done > 0 ? done : n;
     const m = write_out(to, done, frames, n);
     if (!keep) consume(from, Math.max(m, 0));
