@@ -120,6 +120,21 @@ export function new_instruction(): Instruction {
   };
 }
 
+const crossing = new Uint8Array(2 * MAX_LENGTH);
+
+/** The same of an instruction whose first `count` bytes, 1 to 14, are at `bytes[first]`, and the rest at `bytes[second]`. */
+export function decode_crossing(
+  bytes: Uint8Array,
+  first: number,
+  count: number,
+  second: number,
+  out: Instruction,
+): number {
+  crossing.set(bytes.subarray(first, first + count));
+  crossing.set(bytes.subarray(second, second + MAX_LENGTH), count);
+  return decode(crossing, 0, count + MAX_LENGTH, out);
+}
+
 /**
  * Decodes the instruction at `bytes[at]`, reading nothing at or after `bytes[limit]`, into `out`. Returns its length
  * (1-15), or NEED_MORE, UNDEFINED or TOO_LONG, when `out` has INVALID_ROW and otherwise means nothing.

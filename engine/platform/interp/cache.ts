@@ -27,7 +27,7 @@ import {
   TLB_OFFSET,
   Vcpu,
 } from '../../machine/vcpu.layout.ts';
-import { decode, MAX_LENGTH, NEED_MORE, new_instruction, TOO_LONG } from '../../x86/decoder.ts';
+import { decode, decode_crossing, NEED_MORE, new_instruction, TOO_LONG } from '../../x86/decoder.ts';
 import type { PlatformStatistics } from '../platform.ts';
 import { begin_run, encode, ends_block, ends_run, type Handlers, write_head } from './encode.ts';
 import {
@@ -103,7 +103,6 @@ export class CodeCache {
   private page_count = 0;
   private readonly crossings = new Map<number, Crossing>();
   private readonly instruction = new_instruction();
-  private readonly straddle = new Uint8Array(2 * MAX_LENGTH);
   /** Tag by number of the address space, with its changes as of then. */
   private readonly tags = new Map<number, { changes: number; tag: number }>();
   private space = 0;
@@ -413,11 +412,7 @@ export class CodeCache {
       this.mark(page.frame);
       this.mark(second);
     }
-    const bytes = this.straddle;
-    const count = PAGE - offset;
-    for (let i = 0; i < 2 * MAX_LENGTH; i++)
-      bytes[i] = (i < count ? U8[page.frame + offset + i] : U8[second + i - count]) as number;
-    const length = decode(bytes, 0, 2 * MAX_LENGTH, this.instruction);
+    const length = decode_crossing(U8, page.frame + offset, PAGE - offset, second, this.instruction);
     const start = Vcpu.arena_next.get(this.vcpu);
     let at = start;
     if (length <= 0) {

@@ -9,7 +9,7 @@
  * loop that saves every second way from region to region.
  */
 import { U8 } from '../../heap/memory.ts';
-import { decode, new_instruction } from '../../x86/decoder.ts';
+import { decode, decode_crossing, MAX_LENGTH, new_instruction } from '../../x86/decoder.ts';
 import { ATTR_BRANCH, type Instruction, type RegisterClass } from '../../x86/instruction.ts';
 import { variant_of } from '../interp/forms.ts';
 import { predict_returns } from './returns.ts';
@@ -21,7 +21,6 @@ const TARGET_PAGES = 8;
 /** Instructions that are copied behind a return at most. */
 const MAX_COPIED = 24;
 const LONGEST_CALL = 8;
-const MAX_LENGTH = 15;
 
 /** Bounds of one region. */
 export interface RegionLimits {
@@ -100,8 +99,6 @@ function bigint_of(lo: number, hi: number): bigint {
   return (BigInt(hi) << 32n) | BigInt(lo >>> 0);
 }
 
-const crossing = new Uint8Array(2 * MAX_LENGTH);
-
 /**
  * Decodes the instruction at `rip` into `out`, from one page into the next if need be; its length, or 0. `frame_of` has
  * the frame of an address, 0 without.
@@ -115,9 +112,7 @@ export function decode_at(frame_of: (rip: number) => number, rip: number, out: I
   if (length > 0 || here >= MAX_LENGTH) return Math.max(length, 0);
   const next = frame_of(rip + here);
   if (next === 0) return 0;
-  crossing.set(U8.subarray(at, at + here));
-  crossing.set(U8.subarray(next, next + MAX_LENGTH), here);
-  return Math.max(decode(crossing, 0, here + MAX_LENGTH, out), 0);
+  return Math.max(decode_crossing(U8, at, here, next, out), 0);
 }
 
 function copy(instruction: Instruction, rip: number): Insn {
