@@ -103,8 +103,8 @@ export function socket_put(socket: S): void {
   UnixSocket.refs.set(socket, refs);
   if (refs > 0) return;
   address_put(UnixSocket.address.get(socket));
-  act_for(socket, NO_PID, NO_CREDENTIALS);
-  act_for_peer(socket, NO_PID, NO_CREDENTIALS);
+  act_for(socket, OWN, NO_PID, NO_CREDENTIALS);
+  act_for(socket, PEER, NO_PID, NO_CREDENTIALS);
   const next = UnixSocket.next.get(socket);
   const prev = UnixSocket.prev.get(socket);
   if (prev === 0) SocketRoot.first.set(socket_root(), next);
@@ -134,25 +134,19 @@ export function socket_open(type: number, flags: number): Ptr<'File'> {
 /** Notes who acts for a socket: the current task. Under the lock. */
 function set_owner(socket: S): void {
   const leader = ThreadGroup.leader.get(Task.group.get(current));
-  act_for(socket, Task.pid.get(leader), Task.credentials.get(current));
+  act_for(socket, OWN, Task.pid.get(leader), Task.credentials.get(current));
 }
 
-/** Replaces who acts for a socket. Under the lock. */
-function act_for(socket: S, pid: Ptr<'Pid'>, credentials: Ptr<'Credentials'>): void {
-  const old_pid = UnixSocket.pid.get(socket);
-  const old_credentials = UnixSocket.credentials.get(socket);
-  UnixSocket.pid.set(socket, pid === 0 ? pid : pid_get(pid));
-  UnixSocket.credentials.set(socket, credentials === 0 ? credentials : credentials_get(credentials));
-  if (old_pid !== 0) pid_drop(old_pid);
-  if (old_credentials !== 0) credentials_put(old_credentials);
-}
+/** The fields that say who acts for a socket, and who for its peer. */
+const OWN = { pid: UnixSocket.pid, credentials: UnixSocket.credentials };
+const PEER = { pid: UnixSocket.peer_pid, credentials: UnixSocket.peer_credentials };
 
-/** Replaces who a socket's peer is said to be. Under the lock. */
-function act_for_peer(socket: S, pid: Ptr<'Pid'>, credentials: Ptr<'Credentials'>): void {
-  const old_pid = UnixSocket.peer_pid.get(socket);
-  const old_credentials = UnixSocket.peer_credentials.get(socket);
-  UnixSocket.peer_pid.set(socket, pid === 0 ? pid : pid_get(pid));
-  UnixSocket.peer_credentials.set(socket, credentials === 0 ? credentials : credentials_get(credentials));
+/** Replaces who acts for a socket, or its peer. Under the lock. */
+function act_for(socket: S, side: typeof OWN, pid: Ptr<'Pid'>, credentials: Ptr<'Credentials'>): void {
+  const old_pid = side.pid.get(socket);
+  const old_credentials = side.credentials.get(socket);
+  side.pid.set(socket, pid === 0 ? pid : pid_get(pid));
+  side.credentials.set(socket, credentials === 0 ? credentials : credentials_get(credentials));
   if (old_pid !== 0) pid_drop(old_pid);
   if (old_credentials !== 0) credentials_put(old_credentials);
 }
@@ -178,7 +172,7 @@ function join(a: S, b: S): void {
   ] as const) {
     UnixSocket.peer.set(one, socket_get(other));
     UnixSocket.state.set(one, SOCKET_CONNECTED);
-    act_for_peer(one, UnixSocket.pid.get(other), UnixSocket.credentials.get(other));
+    act_for(one, PEER, UnixSocket.pid.get(other), UnixSocket.credentials.get(other));
   }
 }
 
@@ -296,7 +290,7 @@ export function socket_listen(socket: S, backlog: number): number {
     UnixSocket.backlog.set(socket, backlog);
     UnixSocket.state.set(socket, SOCKET_LISTENING);
     set_owner(socket);
-    act_for_peer(socket, UnixSocket.pid.get(socket), UnixSocket.credentials.get(socket));
+    act_for(socket, PEER, UnixSocket.pid.get(socket), UnixSocket.credentials.get(socket));
   }
   unlock_sockets();
   return result;
@@ -318,7 +312,7 @@ export function socket_connect(socket: S, listener: S): number {
   else if (UnixSocket.state.get(socket) === SOCKET_LISTENING) result = -EINVAL;
   if (result === 0) {
     set_owner(socket);
-    act_for(child, UnixSocket.pid.get(listener), UnixSocket.credentials.get(listener));
+    act_for(child, OWN, UnixSocket.pid.get(listener), UnixSocket.credentials.get(listener));
     UnixSocket.address.set(child, address_get(UnixSocket.address.get(listener)));
     UnixSocket.pass_credentials.set(child, UnixSocket.pass_credentials.get(listener));
     join(socket, child);
