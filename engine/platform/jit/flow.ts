@@ -6,9 +6,9 @@ import { FLAGS_RAW, FLAGS_SAR, FLAGS_SHL } from '../../x86/flags.ts';
 import type { Statement } from '../../x86/statement.ts';
 import { flags_kind } from '../interp/runtime.ts';
 import { constant_of } from './constant.ts';
-import { find_live_registers } from './live_registers.ts';
+import { find_registers, type Registers } from './live_registers.ts';
 import { type Block, type Insn, is_return, type Region, successors_of } from './region.ts';
-import { gpr_of, is_flags_field, type Template, touches_flags, xmm_of } from './template.ts';
+import { is_flags_field, type Template, touches_flags } from './template.ts';
 
 /** Flags are in the kind local: it differs by the way that led here. */
 export const KIND_DYNAMIC = -1;
@@ -18,17 +18,13 @@ export const KIND_PASSED = -3;
 export const KIND_DEAD = -2;
 export const KIND_RAW = flags_kind(FLAGS_RAW, 1);
 
-export interface Flow {
+export interface Flow extends Registers {
   /** Kind of the flags at the beginning of each block. */
   readonly kinds: readonly number[];
   /** Longest way in instructions from the beginning of a block to the next look at fuel. */
   readonly lengths: readonly number[];
   /** Whether flags stay in memory (KIND_PASSED) at every entry; otherwise they are loaded there, and KIND_DYNAMIC. */
   readonly passed: boolean;
-  readonly gpr_used: ReadonlySet<number>;
-  readonly xmm_used: ReadonlySet<number>;
-  /** Whether a register must be loaded at the entries. */
-  readonly is_live: (kind: 'gpr' | 'xmm', reg: number) => boolean;
 }
 
 /** A shift by a constant of zero leaves the flags as they are. */
@@ -157,46 +153,12 @@ function find_lengths(region: Region, headers: ReadonlySet<number>): number[] {
   return lengths;
 }
 
-class Registers {
-  readonly gpr_used = new Set<number>();
-  readonly xmm_used = new Set<number>();
-
-  add(insn: Insn): void {
-    if (insn.template === null) return;
-    if (insn.base >= 0) this.gpr_used.add(insn.base);
-    if (insn.index >= 0) this.gpr_used.add(insn.index);
-    this.statements(insn, insn.template.ir.body);
-  }
-
-  private statements(insn: Insn, list: readonly Statement[]): void {
-    for (const s of list) {
-      if (s.kind === 'if') {
-        this.statements(insn, s.body);
-        this.statements(insn, s.otherwise);
-      } else if (s.kind === 'read_register' || s.kind === 'write_register') {
-        const { cls, reg } = insn.operands[s.operand]!;
-        if (cls === 'xmm') this.xmm_used.add(reg);
-        else if (cls === 'gpr' || cls === 'gpr8h') this.gpr_used.add(reg);
-      } else if (s.kind === 'cpu_load' || s.kind === 'cpu_store') this.field(s.offset);
-    }
-  }
-
-  private field(offset: number): void {
-    if (gpr_of(offset) >= 0) this.gpr_used.add(gpr_of(offset));
-    else if (xmm_of(offset) >= 0) this.xmm_used.add(xmm_of(offset));
-  }
-}
-
 /** Analyses a region; `headers` are the blocks at which fuel is looked at. Sets `Insn.live_flags`. */
 export function analyse(region: Region, headers: ReadonlySet<number>): Flow {
-  const registers = new Registers();
-  for (const block of region.blocks) for (const insn of block.insns) registers.add(insn);
   const live_in = find_live_flags(region, headers);
-  const { gpr_used, xmm_used } = registers;
   let kinds = find_kinds(region, live_in, KIND_PASSED);
   // Where ways within the region lead to an entry, too, flags are best loaded once, in front of it.
   const passed = region.entries.every((id) => kinds[id] === KIND_PASSED || kinds[id] === KIND_DEAD);
   if (!passed) kinds = find_kinds(region, live_in, KIND_DYNAMIC);
-  const is_live = find_live_registers(region);
-  return { kinds, lengths: find_lengths(region, headers), passed, gpr_used, xmm_used, is_live };
+  return { kinds, lengths: find_lengths(region, headers), passed, ...find_registers(region) };
 }

@@ -1,6 +1,6 @@
 /**
- * Which registers a region has to load when it is entered: those that some way reads before it has written all of them.
- * V8 cannot leave out a load that nobody needs, since a load may trap.
+ * Which registers a region has to do with, and which of them it has to load when it is entered: those that some way reads
+ * before it has written all of them. V8 cannot leave out a load that nobody needs, since a load may trap.
  */
 import type { Statement } from '../../x86/statement.ts';
 import { type Insn, type Region, successors_of } from './region.ts';
@@ -9,20 +9,31 @@ import { gpr_of, xmm_of } from './template.ts';
 /** Bit of an xmm register in a set; general registers come first. */
 const XMM_BIT = 16;
 
+export interface Registers {
+  readonly gpr_used: ReadonlySet<number>;
+  readonly xmm_used: ReadonlySet<number>;
+  /** Whether a register must be loaded at the entries. */
+  readonly is_live: (kind: 'gpr' | 'xmm', reg: number) => boolean;
+}
+
 /** What a run of instructions does to the registers, as bits. */
 interface Effect {
   /** Read before they are written. */
   reads: number;
   /** Written as a whole. */
   writes: number;
+  /** All that it reads or writes. */
+  uses: number;
 }
 
 function read(effect: Effect, bit: number): void {
+  effect.uses |= 1 << bit;
   effect.reads |= (1 << bit) & ~effect.writes;
 }
 
 /** A write of a part leaves the rest, and one that may not happen leaves all: both need what was there. */
 function write(effect: Effect, bit: number, whole: boolean): void {
+  effect.uses |= 1 << bit;
   if (whole) effect.writes |= 1 << bit;
   else read(effect, bit);
 }
@@ -48,7 +59,7 @@ function statements(effect: Effect, insn: Insn, list: readonly Statement[], sure
 }
 
 function effect_of(insns: readonly Insn[]): Effect {
-  const effect = { reads: 0, writes: 0 };
+  const effect = { reads: 0, writes: 0, uses: 0 };
   for (const insn of insns) {
     if (insn.template === null) break;
     if (insn.base >= 0) read(effect, insn.base);
@@ -58,8 +69,13 @@ function effect_of(insns: readonly Insn[]): Effect {
   return effect;
 }
 
-/** Registers that the region has to load: general ones by number, xmm registers from XMM_BIT on. */
-export function find_live_registers(region: Region): (kind: 'gpr' | 'xmm', reg: number) => boolean {
+/** The registers of a set whose bits begin at `first`. */
+function registers_of(set: number, first: number): ReadonlySet<number> {
+  return new Set(Array.from({ length: XMM_BIT }, (_, reg) => reg).filter((reg) => (set & (1 << (first + reg))) !== 0));
+}
+
+/** The registers of a region. */
+export function find_registers(region: Region): Registers {
   const effects = region.blocks.map(({ insns }) => effect_of(insns));
   const live = effects.map(({ reads }) => reads);
   for (let changed = true; changed; ) {
@@ -74,5 +90,10 @@ export function find_live_registers(region: Region): (kind: 'gpr' | 'xmm', reg: 
     }
   }
   const needed = region.entries.reduce((all, id) => all | (live[id] as number), 0);
-  return (kind, reg) => (needed & (1 << (kind === 'xmm' ? XMM_BIT + reg : reg))) !== 0;
+  const used = effects.reduce((all, { uses }) => all | uses, 0);
+  return {
+    gpr_used: registers_of(used, 0),
+    xmm_used: registers_of(used, XMM_BIT),
+    is_live: (kind, reg) => (needed & (1 << (kind === 'xmm' ? XMM_BIT + reg : reg))) !== 0,
+  };
 }
