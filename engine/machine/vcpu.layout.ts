@@ -9,8 +9,9 @@
  *             the TLB
  *   +0x9210   TLB banks: what the TLB held of address spaces that this vCPU has left (machine/tlb.ts)
  *   +0x10000  jump cache: JUMP_CACHE_ENTRIES entries of 16 bytes
- *   +0x110000 a word for each translated region: the code tag under which its pages were last found in place
- *   +0x118000 arena of decoded code, up to MachineHeader.vcpu_stride
+ *   +0x110000 links of translated regions: MAX_LINKS entries like those of the jump cache (platform/jit/links.ts)
+ *   +0x190000 a word for each translated region: the code tag under which its pages were last found in place
+ *   +0x198000 arena of decoded code, up to MachineHeader.vcpu_stride
  *
  * TLB entry, indexed by virtual page number modulo TLB_ENTRIES:
  *   +0  i64 read tag    page address when reads may go straight through, else TLB_INVALID
@@ -42,9 +43,11 @@ export const TLB_BANKS_OFFSET = 0x9210;
 export const JUMP_CACHE_OFFSET = 0x1_0000;
 export const JUMP_CACHE_ENTRIES = 65536;
 export const JUMP_CACHE_ENTRY_SHIFT = 4;
-export const REGION_TAGS_OFFSET = 0x11_0000;
+export const LINKS_OFFSET = 0x11_0000;
+export const MAX_LINKS = 32768;
+export const REGION_TAGS_OFFSET = 0x19_0000;
 export const MAX_REGIONS = 8192;
-export const ARENA_OFFSET = 0x11_8000;
+export const ARENA_OFFSET = 0x19_8000;
 
 /** Bits of `interrupt`: why guest code must leave at the next block boundary. */
 export const INTERRUPT_FLUSH_TLB = 1;

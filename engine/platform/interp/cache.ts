@@ -22,6 +22,7 @@ import {
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_SHIFT,
   JUMP_CACHE_OFFSET,
+  MAX_LINKS,
   TLB_ENTRIES,
   TLB_ENTRY_SHIFT,
   TLB_OFFSET,
@@ -201,10 +202,10 @@ export class CodeCache {
     return ++this.last_tag;
   }
 
-  /** Empties the jump cache, whatever the tag. */
+  /** Empties the jump cache and the links behind it, whatever the tag. */
   private clear_jumps(): void {
     const start = this.vcpu + JUMP_CACHE_OFFSET;
-    U8.fill(0xff, start, start + (JUMP_CACHE_ENTRIES << JUMP_CACHE_ENTRY_SHIFT));
+    U8.fill(0xff, start, start + ((JUMP_CACHE_ENTRIES + MAX_LINKS) << JUMP_CACHE_ENTRY_SHIFT));
     // Address -1 belongs in entry 0, which must not seem to hold it; address 1 does not belong there.
     U32[start >>> 2] = 1;
     U32[(start + 4) >>> 2] = 0;

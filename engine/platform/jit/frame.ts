@@ -11,6 +11,7 @@ import { CPU, VCPU } from '../interp/shared.ts';
 import type { FlagState } from './flag_state.ts';
 import { type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
 import type { Imports } from './imports.ts';
+import { Links } from './links.ts';
 
 function sorted(set: ReadonlySet<number>): number[] {
   return [...set].sort((a, b) => a - b);
@@ -36,6 +37,7 @@ export class Frame {
   private given_up: Label | null = null;
   private chained: Label | null = null;
   readonly points: Points = { rips: [], infos: [] };
+  readonly links: Links;
   /** Whether some way to the chain has flags where they were at the entry. */
   private keeps = false;
   /** Kind and operands of the lazy flags. */
@@ -57,7 +59,8 @@ export class Frame {
   private readonly windows = new Map<number, number>();
   private readonly pools = new Map<ValueType, { locals: number[]; used: number }>();
 
-  constructor(c: Code, flow: Flow, imports: Imports) {
+  /** `first_link` is the number of the first of the region's links. */
+  constructor(c: Code, flow: Flow, imports: Imports, first_link: number) {
     this.c = c;
     this.flow = flow;
     this.imports = imports;
@@ -72,6 +75,7 @@ export class Frame {
     this.b = c.local('i64');
     this.carry = c.local('i64');
     this.mark = c.local('v128');
+    this.links = new Links(c, first_link);
   }
 
   gpr(reg: number): number {
@@ -258,14 +262,15 @@ export class Frame {
 
   /**
    * Leaves at a block boundary, with RIP in the local `rip`: for another region if there is one. `reason` is LEAVE_JUMP
-   * or LEAVE_SWITCH.
+   * or LEAVE_SWITCH, `links` how many links this way out has.
    */
-  chain(reason: number, flags: FlagState): void {
+  chain(reason: number, flags: FlagState, links: number): void {
     this.flush_registers();
     if (flags.kind === KIND_PASSED) {
       this.c.i32(KIND_KEPT).set(this.kind);
       this.keeps = true;
     } else flags.convert(KIND_DYNAMIC);
+    this.links.take(links);
     this.c
       .i32((reason << INFO_REASON_SHIFT) | (KIND_LOCAL << INFO_KIND_SHIFT))
       .set(this.info)

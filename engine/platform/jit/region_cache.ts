@@ -7,12 +7,13 @@
  */
 import type { Ptr } from '../../base/types.ts';
 import { U8, U16, U32 } from '../../heap/memory.ts';
-import { MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
+import { MAX_LINKS, MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache, CodePage } from '../interp/cache.ts';
 import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
 import { REGION_CROSSED } from '../interp/runtime.ts';
 import type { PlatformStatistics } from '../platform.ts';
 import type { Points } from './frame.ts';
+import { REGION_LINKS } from './links.ts';
 import { build_region, type CodeView, type Region, type RegionLimits } from './region.ts';
 import { type Place, type Translation, translate } from './translate.ts';
 
@@ -136,6 +137,8 @@ export class RegionCache {
   /** Addresses of instructions whose windows have crossed pages more than a few times. */
   private readonly crossing = new Set<number>();
   private bytes = 0;
+  /** Links are given to one region after the other, round and round: who still uses an old one does no harm. */
+  private next_link = 0;
 
   constructor(vcpu: Ptr<'Vcpu'>, cache: CodeCache, imports: RegionImports, options: JitOptions) {
     this.vcpu = vcpu;
@@ -260,11 +263,19 @@ export class RegionCache {
     const number = this.free.pop() ?? this.regions.length;
     const handler = this.free_handlers.pop() ?? this.table.grow(1);
     const excluded = (rip: number): boolean => this.crossing.has(rip);
-    const place = { number, handler, first_handler: this.first_handler, excluded };
+    if (this.next_link + REGION_LINKS > MAX_LINKS) this.next_link = 0;
+    const place = {
+      number,
+      handler,
+      first_handler: this.first_handler,
+      first_link: this.next_link,
+      excluded,
+    };
     const { observer } = this;
     const start = observer === null ? 0 : observer.now();
     const counters = observer?.counted === true ? new_counters() : null;
-    const { bytes, points } = this.make(region, place, counters);
+    const { bytes, points, links } = this.make(region, place, counters);
+    this.next_link += links;
     const ns = observer === null ? 0 : observer.now() - start;
     this.bytes += bytes.length;
     const instructions = region.blocks.reduce((sum, block) => sum + block.insns.length, 0);

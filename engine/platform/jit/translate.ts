@@ -9,13 +9,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { CpuState } from '../../machine/cpu.layout.ts';
-import {
-  JUMP_CACHE_ENTRIES,
-  JUMP_CACHE_ENTRY_SHIFT,
-  JUMP_CACHE_OFFSET,
-  REGION_TAGS_OFFSET,
-  Vcpu,
-} from '../../machine/vcpu.layout.ts';
+import { REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import { Code, type Label } from '../../wasm/code.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import type { Value } from '../../x86/ir.ts';
@@ -25,6 +19,7 @@ import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
 import { analyse, type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
 import { Frame, type Points } from './frame.ts';
 import { Imports } from './imports.ts';
+import { DIRECT, INDIRECT } from './links.ts';
 import { Lower } from './lower.ts';
 import { type Block, high_half, is_branch, type Region, successors_of } from './region.ts';
 import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
@@ -283,7 +278,7 @@ class Translator {
 
   private chain_to(rip: number): void {
     this.c.i64(rip).set(this.frame.rip);
-    this.frame.chain(LEAVE_JUMP, this.lower.flags);
+    this.frame.chain(LEAVE_JUMP, this.lower.flags, DIRECT);
   }
 
   private jump(block: Block, target: Value): void {
@@ -293,7 +288,9 @@ class Translator {
     this.spend(block);
     for (const id of block.returns) this.return_to(id);
     const by_jump = block.insns.at(-1)!.template!.form.row.semantics === 'jmp';
-    frame.chain(by_jump ? LEAVE_SWITCH : LEAVE_JUMP, lower.flags);
+    // A jump within the region needs no link.
+    const links = this.region.dispatches ? 0 : INDIRECT;
+    frame.chain(by_jump ? LEAVE_SWITCH : LEAVE_JUMP, lower.flags, links);
   }
 
   /** Goes to a block of the region if RIP is where it begins. */
@@ -323,7 +320,7 @@ class Translator {
     c.get(CPU).op('i64.load', CpuState.rip.offset).set(frame.rip);
     frame.load_registers();
     lower.flags.kind = this.flow.passed ? KIND_PASSED : KIND_DYNAMIC;
-    frame.chain(LEAVE_JUMP, lower.flags);
+    frame.chain(LEAVE_JUMP, lower.flags, DIRECT);
   }
 
   /**
@@ -336,7 +333,7 @@ class Translator {
     const op = frame.temporary('i32');
     c.get(frame.fuel).i32(0).op('i32.le_s').get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or');
     frame.leave_chain_if();
-    this.look_up(op);
+    frame.links.find(op, frame.rip, frame.fuel, () => frame.leave_chain_if());
     c.get(op).op('i32.load16_u', RECORD_HANDLER).tee(handler);
     if (again !== null) {
       c.i32(this.place.handler).op('i32.eq').if();
@@ -354,29 +351,6 @@ class Translator {
     frame.return_call('chain');
   }
 
-  /** The record of the address in the local `rip`, by the jump cache; leaves without one. */
-  private look_up(op: number): void {
-    const { c, frame } = this;
-    const slot = frame.temporary('i32');
-    c.get(frame.rip).get(frame.rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
-    c.get(VCPU).op('i32.load', Vcpu.code_salt.offset).op('i32.xor');
-    c.i32(JUMP_CACHE_ENTRIES - 1)
-      .op('i32.and')
-      .i32(JUMP_CACHE_ENTRY_SHIFT)
-      .op('i32.shl');
-    c.get(VCPU).op('i32.add').tee(slot).op('i64.load', JUMP_CACHE_OFFSET).get(frame.rip).op('i64.ne');
-    frame.leave_chain_if();
-    c.get(slot)
-      .op('i32.load', JUMP_CACHE_OFFSET + 12)
-      .get(VCPU)
-      .op('i32.load', Vcpu.code_tag.offset)
-      .op('i32.ne');
-    frame.leave_chain_if();
-    c.get(slot)
-      .op('i32.load', JUMP_CACHE_OFFSET + 8)
-      .set(op);
-  }
-
   /** Leaves at the end of a block. */
   private leave(rip: number, reason: number): void {
     this.frame.leave(rip, reason, 0, this.lower.flags);
@@ -390,6 +364,7 @@ export interface Place {
   /** What will be the index of its function in the table of handlers, and the first such index of any region. */
   readonly handler: number;
   readonly first_handler: number;
+  readonly first_link: number;
   /** Whether the accesses of the instruction at an address shall share no window with others. */
   readonly excluded: (rip: number) => boolean;
 }
@@ -397,6 +372,8 @@ export interface Place {
 export interface Translation {
   readonly bytes: Uint8Array;
   readonly points: Points;
+  /** How many links it has. */
+  readonly links: number;
 }
 
 /**
@@ -410,7 +387,7 @@ export function translate(region: Region, place: Place, counted = false): Transl
   m.import_memory('env', 'memory', MEMORY_PAGES);
   const counters = counted ? import_counters(m) : null;
   const code = new Code(HANDLER_PARAMS);
-  const frame = new Frame(code, flow, new Imports(m));
+  const frame = new Frame(code, flow, new Imports(m), place.first_link);
   const windows = find_windows(region, place.excluded);
   new Translator(region, shape, flow, frame, windows, place, counters).run();
   // Behind the imports, which are made while the code is written.
@@ -418,5 +395,5 @@ export function translate(region: Region, place: Place, counted = false): Transl
   const f = m.declare(name, HANDLER_PARAMS, ['i32']);
   m.define(f, code);
   m.export_function('f', f);
-  return { bytes: m.build(), points: frame.points };
+  return { bytes: m.build(), points: frame.points, links: frame.links.used };
 }
