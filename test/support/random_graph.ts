@@ -104,8 +104,8 @@ interface Fixup {
   readonly block: number;
 }
 
-/** Code of `blocks` blocks that branch to each other. */
-export function random_graph(random: Random, blocks: number): number[] {
+/** Code of `blocks` blocks, each of fewer than `longest` instructions and a branch, that branch to each other. */
+export function random_graph(random: Random, blocks: number, longest = 6): number[] {
   const code: number[] = [];
   const starts: number[] = [];
   const fixups: Fixup[] = [];
@@ -120,7 +120,7 @@ export function random_graph(random: Random, blocks: number): number[] {
   };
   for (let block = 0; block < blocks; block++) {
     starts.push(code.length);
-    const count = random() % 6;
+    const count = random() % longest;
     for (let i = 0; i < count; i++) code.push(...plain_instruction(random));
     const end = random() % 12;
     if (end < 7 || block === blocks - 1) branch([JCC >> 8, (JCC & 0xff) | (random() & 15)], block);

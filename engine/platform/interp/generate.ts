@@ -62,7 +62,7 @@ function define_resume(m: ModuleBuilder, shared: Shared): FunctionRef {
   retire(c, 0);
   c.get(CPU).get(VCPU).get(FUEL);
   push_rip(c);
-  c.return_call(shared.enter);
+  c.return_call(shared.behind);
   m.define(f, c);
   return f;
 }

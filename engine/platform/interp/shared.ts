@@ -75,6 +75,8 @@ export interface Shared {
   /** `jump` of an indirect jump instruction. */
   readonly switch: FunctionRef;
   readonly enter: FunctionRef;
+  /** `enter` of code that follows: no branch leads there. */
+  readonly behind: FunctionRef;
   readonly warm: FunctionRef;
   readonly sync: FunctionRef;
   readonly taken: FunctionRef;
@@ -496,16 +498,19 @@ function define_leave(m: ModuleBuilder, sync: FunctionRef): FunctionRef {
   return f;
 }
 
-/** enter(cpu, vcpu, fuel, rip): runs the code at an address, through the jump cache. */
+/**
+ * enter(cpu, vcpu, fuel, rip): runs the code at an address, through the jump cache. `enter_switch` marks where an indirect
+ * jump leads; `enter_behind` is no branch, and makes nothing hot: a long loop would become so in the middle.
+ */
 function define_enter(
   m: ModuleBuilder,
   imports: Imports,
   sync: FunctionRef,
   warm: FunctionRef,
   handler_type: number,
-  marks: boolean,
+  name: 'enter' | 'enter_switch' | 'enter_behind',
 ): FunctionRef {
-  const f = m.declare(marks ? 'enter_switch' : 'enter', ['i32', 'i32', 'i32', 'i64'], ['i32']);
+  const f = m.declare(name, ['i32', 'i32', 'i32', 'i64'], ['i32']);
   const c = m.code(f);
   const [cpu, vcpu, fuel, rip] = [0, 1, 2, 3];
   const slot = c.local('i32');
@@ -513,20 +518,11 @@ function define_enter(
   const heat = c.local('i32');
   c.get(rip).get(rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
   c.get(vcpu).op('i32.load', Vcpu.code_salt.offset).op('i32.xor');
-  c.i32(JUMP_CACHE_ENTRIES - 1)
-    .op('i32.and')
-    .i32(JUMP_CACHE_ENTRY_SHIFT)
-    .op('i32.shl')
-    .get(vcpu)
-    .op('i32.add')
-    .set(slot);
+  c.i32(JUMP_CACHE_ENTRIES - 1).op('i32.and');
+  c.i32(JUMP_CACHE_ENTRY_SHIFT).op('i32.shl').get(vcpu).op('i32.add').set(slot);
   c.get(slot).op('i64.load', JUMP_CACHE_OFFSET).get(rip).op('i64.xor');
-  c.get(slot)
-    .op('i32.load', JUMP_CACHE_OFFSET + 12)
-    .get(vcpu)
-    .op('i32.load', Vcpu.code_tag.offset)
-    .op('i32.xor')
-    .op('i64.extend_i32_u');
+  c.get(slot).op('i32.load', JUMP_CACHE_OFFSET + 12);
+  c.get(vcpu).op('i32.load', Vcpu.code_tag.offset).op('i32.xor').op('i64.extend_i32_u');
   c.op('i64.or').op('i64.eqz').if();
   c.get(slot)
     .op('i32.load', JUMP_CACHE_OFFSET + 8)
@@ -544,14 +540,16 @@ function define_enter(
   c.end();
   c.get(cpu).get(rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
   c.get(fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add').set(fuel);
-  if (marks) {
+  if (name === 'enter_switch') {
     // Entries of regions have their numbers there.
     c.get(op).op('i32.load8_u', RECORD_ENTRY).op('i32.eqz').open_if();
     c.get(op).i32(ENTRY_SWITCH).op('i32.store8', RECORD_ENTRY);
     c.get(op).get(cpu).get(vcpu).call(imports.marked).end();
   }
-  push_is_hot(c, op, heat);
-  c.open_if().get(op).get(cpu).get(vcpu).get(fuel).return_call(warm).end();
+  if (name !== 'enter_behind') {
+    push_is_hot(c, op, heat);
+    c.open_if().get(op).get(cpu).get(vcpu).get(fuel).return_call(warm).end();
+  }
   c.get(op).get(cpu).get(vcpu).get(fuel);
   c.get(op).op('i32.load16_u', RECORD_HANDLER).return_call_indirect(handler_type);
   m.define(f, c);
@@ -664,9 +662,9 @@ export function define_shared(m: ModuleBuilder, imports: Imports): Shared {
   const sync = define_sync(m);
   const leave = define_leave(m, sync);
   const warm = define_warm(m, imports, handler_type);
-  const enter = define_enter(m, imports, sync, warm, handler_type, false);
+  const enter = define_enter(m, imports, sync, warm, handler_type, 'enter');
   const jump = define_jump(m, 'jump', leave, enter);
-  const enter_switch = define_enter(m, imports, sync, warm, handler_type, true);
+  const enter_switch = define_enter(m, imports, sync, warm, handler_type, 'enter_switch');
   const commit = define_commit(m);
   const swap_part = define_swap_part(m);
   return {
@@ -687,6 +685,7 @@ export function define_shared(m: ModuleBuilder, imports: Imports): Shared {
     jump,
     switch: define_jump(m, 'switch', leave, enter_switch),
     enter,
+    behind: define_enter(m, imports, sync, warm, handler_type, 'enter_behind'),
     warm,
     sync,
     taken: define_taken(m, imports, leave, jump, handler_type),

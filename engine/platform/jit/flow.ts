@@ -7,7 +7,7 @@ import type { Statement } from '../../x86/statement.ts';
 import { flags_kind } from '../interp/runtime.ts';
 import { constant_of } from './constant.ts';
 import { find_registers, type Registers } from './live_registers.ts';
-import { type Block, type Insn, is_return, type Region, successors_of } from './region.ts';
+import { type Block, type Insn, is_branch, is_return, type Region, successors_of } from './region.ts';
 import { is_flags_field, type Template, touches_flags } from './template.ts';
 
 /** Flags are in the kind local: it differs by the way that led here. */
@@ -18,10 +18,15 @@ export const KIND_PASSED = -3;
 export const KIND_DEAD = -2;
 export const KIND_RAW = flags_kind(FLAGS_RAW, 1);
 
+/** Instructions of a block from which on fuel is looked at behind it. */
+const LONG_BLOCK = 128;
+
 export interface Flow extends Registers {
   /** Kind of the flags at the beginning of each block. */
   readonly kinds: readonly number[];
-  /** Longest way in instructions from the beginning of a block to the next look at fuel. */
+  /** Blocks at whose beginning fuel is looked at. */
+  readonly looks: ReadonlySet<number>;
+  /** How much fuel the longest way from the beginning of a block to the next look needs to have left at the end. */
   readonly lengths: readonly number[];
   /** Whether flags stay in memory (KIND_PASSED) at every entry; otherwise they are loaded there, and KIND_DYNAMIC. */
   readonly passed: boolean;
@@ -43,7 +48,7 @@ function sets_all_flags(insn: Insn, template: Template): boolean {
 }
 
 /** Marks each instruction whose flags are looked at; answers whether they are when each block begins. */
-function find_live_flags(region: Region, headers: ReadonlySet<number>): boolean[] {
+function find_live_flags(region: Region, looks: ReadonlySet<number>): boolean[] {
   const live_in = region.blocks.map(() => false);
   let changed = true;
   while (changed) {
@@ -51,7 +56,7 @@ function find_live_flags(region: Region, headers: ReadonlySet<number>): boolean[
     for (let id = region.blocks.length - 1; id >= 0; id--) {
       const block = region.blocks[id] as Block;
       // Where fuel is looked at the region may be left.
-      const live = live_before(block, live_after(block, live_in)) || headers.has(id);
+      const live = live_before(block, live_after(block, live_in)) || looks.has(id);
       if (live !== live_in[id]) changed = true;
       live_in[id] = live;
     }
@@ -129,21 +134,44 @@ function find_kinds(region: Region, live_in: readonly boolean[], entered: number
   return kinds.map((kind, id) => (live_in[id] ? (kind ?? KIND_RAW) : KIND_DEAD));
 }
 
-function find_lengths(region: Region, headers: ReadonlySet<number>): number[] {
+/**
+ * The blocks at which fuel is looked at: `headers`, where loops begin, and those that long blocks branch to. A region is
+ * left where fuel does not last until the next look, and the rest of the slice is the interpreter's.
+ */
+function find_looks(region: Region, headers: ReadonlySet<number>): Set<number> {
+  const looks = new Set(headers);
+  for (const block of region.blocks)
+    if (block.fuel >= LONG_BLOCK && ends_with_branch(block)) for (const to of successors_of(block)) looks.add(to);
+  return looks;
+}
+
+function ends_with_branch(block: Block): boolean {
+  const last = block.insns.at(-1);
+  return last !== undefined && is_branch(last);
+}
+
+/**
+ * Instructions from the beginning of each block to the last block boundary on any way before the next look. There the
+ * interpreter would ask whether fuel is left, and the region does not; at the look itself it does.
+ */
+function find_lengths(region: Region, looks: ReadonlySet<number>): number[] {
   const lengths: number[] = region.blocks.map(() => -1);
   const visit = (root: number): void => {
-    // Without edges to headers the graph has no cycles.
+    // Without edges to looks the graph has no cycles.
     const stack = [root];
     while (stack.length > 0) {
       const id = stack.at(-1) as number;
       const block = region.blocks[id] as Block;
-      const ahead = successors_of(block).filter((to) => !headers.has(to));
+      const successors = successors_of(block);
+      const ahead = successors.filter((to) => !looks.has(to));
       const unknown = ahead.filter((to) => lengths[to]! < 0);
       if (unknown.length > 0) {
         stack.push(...unknown);
         continue;
       }
-      lengths[id] = block.fuel + Math.max(0, ...ahead.map((to) => lengths[to] as number));
+      // What runs into a look is at no boundary there, and must not be taken for being at one.
+      const runs_on = successors.length > ahead.length && !ends_with_branch(block);
+      lengths[id] = Math.max(runs_on ? block.fuel : 0, ...ahead.map((to) => block.fuel + (lengths[to] as number)));
       stack.pop();
     }
   };
@@ -153,12 +181,13 @@ function find_lengths(region: Region, headers: ReadonlySet<number>): number[] {
   return lengths;
 }
 
-/** Analyses a region; `headers` are the blocks at which fuel is looked at. Sets `Insn.live_flags`. */
+/** Analyses a region; `headers` are the blocks with which its loops begin. Sets `Insn.live_flags`. */
 export function analyse(region: Region, headers: ReadonlySet<number>): Flow {
-  const live_in = find_live_flags(region, headers);
+  const looks = find_looks(region, headers);
+  const live_in = find_live_flags(region, looks);
   let kinds = find_kinds(region, live_in, KIND_PASSED);
   // Where ways within the region lead to an entry, too, flags are best loaded once, in front of it.
   const passed = region.entries.every((id) => kinds[id] === KIND_PASSED || kinds[id] === KIND_DEAD);
   if (!passed) kinds = find_kinds(region, live_in, KIND_DYNAMIC);
-  return { kinds, lengths: find_lengths(region, headers), passed, ...find_registers(region) };
+  return { kinds, looks, lengths: find_lengths(region, looks), passed, ...find_registers(region) };
 }

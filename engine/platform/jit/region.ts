@@ -21,10 +21,15 @@ const TARGET_PAGES = 8;
 /** Instructions that are copied behind a return at most. */
 const MAX_COPIED = 24;
 const LONGEST_CALL = 8;
+/** Straight code is no work for V8: what surrounds it decides whether it is in one piece with the loop around it. */
+const LONG_BLOCK = 64;
 
 /** Bounds of one region. */
 export interface RegionLimits {
+  /** From so many on no block is begun. Of a long block only the first LONG_BLOCK count. */
   readonly instructions: number;
+  /** All, even in the middle of a block: INFO_RETIRED_MASK or less. */
+  readonly most: number;
   readonly pages: number;
   readonly entries: number;
   /** Other regions are left alone: code that one is entered at stays outside. */
@@ -144,6 +149,8 @@ class Builder {
   private readonly code: CodeView;
   private readonly limits: RegionLimits;
   private readonly insns = new Map<number, Insn>();
+  /** Instructions that count towards the limit. */
+  private counted = 0;
   private readonly leaders = new Set<number>();
   private readonly entries = new Set<number>();
   private readonly pages = new Map<number, number>();
@@ -171,7 +178,7 @@ class Builder {
     const translated = rip !== this.root && this.code.translated(rip);
     if (!this.insns.has(rip)) {
       if (translated && this.limits.separate) return;
-      if (this.insns.size >= this.limits.instructions || !this.in_pages(rip) || !this.code.seen(rip, branched)) return;
+      if (this.counted >= this.limits.instructions || !this.in_pages(rip) || !this.code.seen(rip, branched)) return;
       this.pending.push(rip);
     }
     this.leaders.add(rip);
@@ -195,16 +202,18 @@ class Builder {
 
   /** Decodes from a leader until something ends the block. */
   private follow(start: number): void {
+    if (this.counted >= this.limits.instructions) return;
     let rip = start;
-    for (;;) {
+    for (let length = 0; ; length++) {
       if (this.insns.has(rip)) {
         // Runs into known code, which becomes a block of its own.
         if (rip !== start) this.leaders.add(rip);
         return;
       }
-      if (this.insns.size >= this.limits.instructions || !this.decode(rip)) return;
+      if (this.insns.size >= this.limits.most || !this.decode(rip)) return;
       const insn = copy(this.instruction, rip);
       this.insns.set(rip, insn);
+      if (length < LONG_BLOCK) this.counted++;
       if (insn.template === null) {
         this.lead(insn.next, true);
         return;

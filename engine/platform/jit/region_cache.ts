@@ -10,7 +10,7 @@ import { U8, U16, U32 } from '../../heap/memory.ts';
 import { MAX_LINKS, MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache, CodePage } from '../interp/cache.ts';
 import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
-import { REGION_CROSSED } from '../interp/runtime.ts';
+import { INFO_RETIRED_MASK, REGION_CROSSED } from '../interp/runtime.ts';
 import type { PlatformStatistics } from '../platform.ts';
 import type { Points } from './frame.ts';
 import { REGION_LINKS } from './links.ts';
@@ -22,7 +22,7 @@ const PAGE = 4096;
  * V8's optimising compiler takes more time for each instruction the larger a function is, and a way from region to
  * region costs 10 ns: with 2500 instructions the start of Python took a fifth more processor time, and no program less.
  */
-const LIMITS: RegionLimits = { instructions: 400, pages: 48, entries: 250, separate: false };
+const LIMITS: RegionLimits = { instructions: 400, most: INFO_RETIRED_MASK, pages: 48, entries: 250, separate: false };
 /** So often a region grows by being made again with others in it. */
 const MAX_GENERATION = 6;
 /** The share of the branches that make an instruction hot, from which on code is warm. */
@@ -67,7 +67,7 @@ export interface JitOptions {
   /** Regions and bytes of their modules at which all are dropped. */
   readonly regions?: number;
   readonly bytes?: number;
-  /** Instructions of a region at most. */
+  /** Instructions of a region at most, even in the middle of a block. */
   readonly instructions?: number;
   /** Compiles a region's module; V8's constructor by default. */
   readonly compile?: (bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module;
@@ -150,7 +150,8 @@ export class RegionCache {
     this.compile = options.compile ?? ((bytes) => new WebAssembly.Module(bytes));
     this.max_regions = Math.min(options.regions ?? REGIONS, MAX_REGIONS);
     this.max_bytes = options.bytes ?? MAX_BYTES;
-    this.limits = { ...LIMITS, instructions: options.instructions ?? LIMITS.instructions };
+    const most = options.instructions ?? LIMITS.most;
+    this.limits = { ...LIMITS, instructions: Math.min(most, LIMITS.instructions), most };
     this.table = imports.runtime.table as WebAssembly.Table;
     this.first_handler = this.table.length;
     cache.observer = {

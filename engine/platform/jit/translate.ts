@@ -207,7 +207,7 @@ class Translator {
     const { lower, flow, frame } = this;
     frame.narrow.clear();
     lower.flags.kind = flow.kinds[block.id] as number;
-    if (this.shape.headers.has(block.id)) this.look_at_fuel(block);
+    if (this.flow.looks.has(block.id)) this.look_at_fuel(block);
     for (const [i, insn] of block.insns.entries()) {
       if (insn.template === null) {
         lower.flags.make_raw_for_exit();
@@ -228,7 +228,7 @@ class Translator {
     else this.leave(block.insns.at(-1)!.next, LEAVE_ENTER);
   }
 
-  /** At the beginning of a loop: goes on only if fuel lasts until the next look, and nobody wants the vCPU. */
+  /** Goes on only if fuel lasts until the next look, and nobody wants the vCPU. */
   private look_at_fuel(block: Block): void {
     const { c, frame } = this;
     c.get(frame.fuel)

@@ -14,8 +14,8 @@ function exits(g: GuestCode): bigint {
 }
 
 /** Runs code at `rip` that counts rcx down, and answers how often translated code was left meanwhile. */
-function run(g: GuestCode, rip: number): number {
-  g.set('rcx', BigInt(ROUNDS));
+function run(g: GuestCode, rip: number, rounds = ROUNDS): number {
+  g.set('rcx', BigInt(rounds));
   g.set('rax', 0n);
   const before = exits(g);
   assert.is(g.run(rip), EXIT_SYSCALL);
@@ -61,6 +61,20 @@ test('a function that returns elsewhere than before does so', () => {
   g.set('rdx', BigInt(CODE + 98));
   run(g, CODE + 96);
   assert.is(g.get('rax'), BigInt(ROUNDS));
+});
+
+test('a loop of long straight code is one region', () => {
+  const g = new GuestCode(1, HOT);
+  // L: 1500 times lea rax, [rax+1]; dec ecx; jnz L; syscall: more than a region's limit, and than a block's record counts.
+  const body = Array.from({ length: 1500 }, () => [...hex('488d4001')]).flat();
+  const back = -(body.length + 8);
+  const jnz = [0x0f, 0x85, ...new Uint8Array(new Int32Array([back]).buffer)];
+  g.load([...body, ...hex('ffc9'), ...jnz, ...hex('0f05')]);
+  const made = Vcpu.regions_made.get(g.vcpu);
+  run(g, CODE, 400);
+  assert.is(Vcpu.regions_made.get(g.vcpu) - made, 1);
+  assert.ok(run(g, CODE, 400) < 40, 'the loop stays in its region');
+  assert.is(g.get('rax'), BigInt(400 * 1500));
 });
 
 test.run();

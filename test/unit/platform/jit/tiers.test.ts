@@ -15,11 +15,17 @@ const SEED = Number(process.env.TVISOR_SEED ?? 1);
 const EXITS = 60;
 const PAGES = [DATA, DATA + 4096];
 
+/** A random program's blocks, and the most instructions of one. */
+type Shape = readonly [blocks: number, longest: number];
+const SHORT: Shape = [24, 6];
+/** Blocks that a region takes in beyond its limit, in more pieces than the interpreter's blocks. */
+const LONG: Shape = [6, 500];
+
 /** Runs a random program to so many exits; what was seen at each. */
-function run(seed: number, slice: number, jit: JitOptions | null): string[] {
+function run(seed: number, slice: number, jit: JitOptions | null, [blocks, longest]: Shape): string[] {
   const random = random_of(seed);
   const g = new GuestCode(2, jit);
-  const code = random_graph(random, 24);
+  const code = random_graph(random, blocks, longest);
   g.load(code);
   for (let i = 0; i < 16; i++) g.set(`r${i}`, BigInt(random()) * BigInt(random()));
   CpuState.mxcsr.set(g.cpu, 0x1fa0);
@@ -39,16 +45,18 @@ function run(seed: number, slice: number, jit: JitOptions | null): string[] {
   return seen;
 }
 
-for (const [name, jit, slice] of [
-  ['eager, long slices', { heat: 1, eager: true }, 3000],
-  ['eager, short slices', { heat: 1, eager: true }, 150],
-  ['eager, small regions', { heat: 1, eager: true, instructions: 3 }, 2000],
-  ['hot code only', { heat: 20, eager: false }, 2000],
+for (const [name, jit, slice, shape] of [
+  ['eager, long slices', { heat: 1, eager: true }, 3000, SHORT],
+  ['eager, short slices', { heat: 1, eager: true }, 150, SHORT],
+  ['eager, small regions', { heat: 1, eager: true, instructions: 3 }, 2000, SHORT],
+  ['hot code only', { heat: 20, eager: false }, 2000, SHORT],
+  ['long blocks', { heat: 1, eager: true }, 1500, LONG],
+  ['long blocks, regions that end in them', { heat: 1, eager: true, instructions: 300 }, 1500, LONG],
 ] as const)
   test(`random programs: ${name}`, () => {
     for (let seed = SEED; seed < SEED + 12; seed++) {
-      const wanted = run(seed, slice, null);
-      const found = run(seed, slice, jit);
+      const wanted = run(seed, slice, null, shape);
+      const found = run(seed, slice, jit, shape);
       wanted.forEach((state, i) => {
         assert.is(found[i], state, `seed ${seed}, exit ${i}: repeat with TVISOR_SEED=${seed}`);
       });
