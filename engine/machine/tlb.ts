@@ -2,7 +2,7 @@
 /**
  * Maintenance of a vCPU's software TLB from the kernel: flushes, and switches between address spaces. Filling is done
  * by generated code, which notes each entry in a log: a process that sleeps in turns with another uses a dozen of the
- * 1024 entries, and emptying them all cost more than the rest of the switch.
+ * entries, and emptying them all cost more than the rest of the switch.
  *
  * What the TLB holds of an address space that the vCPU leaves is put into a bank, and taken back when it returns and
  * nothing has changed since. Only the vCPU's own thread works on TLB and banks; others ask by INTERRUPT_FLUSH_TLB
@@ -11,7 +11,7 @@
  *   bank: +0 space (0: empty), +4 its changes as of then, +8 entries; from +16 entries of 24 bytes:
  *         +0 offset of the entry in the TLB, +4 addend, +8 read tag, +16 write tag
  */
-import type { GuestAddr, Ptr } from '../base/types.ts';
+import type { FrameAddr, GuestAddr, Ptr } from '../base/types.ts';
 import { I32, U32 } from '../heap/memory.ts';
 import {
   TLB_BANKS_OFFSET,
@@ -187,6 +187,24 @@ function flush_whole(vcpu: Ptr<'Vcpu'>): void {
     U32[at + 2] = INVALID;
   }
   U32[(vcpu + TLB_LOG_OFFSET) >>> 2] = 0;
+}
+
+/** Takes what allows writes to a frame out of the TLB and forgets what is put aside, so that stores to it are noticed. */
+export function tlb_forbid_writes(vcpu: Ptr<'Vcpu'>, frame: FrameAddr): void {
+  tlb_forget_others(vcpu);
+  const log = (vcpu + TLB_LOG_OFFSET) >>> 2;
+  const first = (vcpu + TLB_OFFSET) >>> 2;
+  const used = U32[log] as number;
+  if (used <= TLB_LOG_LIMIT)
+    for (let i = 0; i < used; i++) forbid_write(first + ((I32[log + 1 + i] as number) >> 2), frame);
+  else for (let i = 0; i < TLB_ENTRIES; i++) forbid_write(first + i * ENTRY_WORDS, frame);
+}
+
+function forbid_write(at: number, frame: FrameAddr): void {
+  // Machine address = low half of the page + addend.
+  if (U32[at + 2] === INVALID || ((U32[at + 2] as number) + (U32[at + 4] as number)) >>> 0 !== frame) return;
+  U32[at + 2] = INVALID;
+  U32[at + 3] = INVALID;
 }
 
 /** Drops the entry of one page, if it is there. */

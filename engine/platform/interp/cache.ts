@@ -15,7 +15,7 @@ import { flush_others } from '../../machine/flush_others.ts';
 import { FRAME_CACHE, FRAME_CODE, FRAME_DIRTY, FrameInfo } from '../../machine/frame.layout.ts';
 import { PTE_EXEC, PTE_PRESENT, TASK_SIZE } from '../../machine/page_table.layout.ts';
 import { enter_guest, leave_guest } from '../../machine/safe_point.ts';
-import { tlb_forget_others } from '../../machine/tlb.ts';
+import { tlb_forbid_writes } from '../../machine/tlb.ts';
 import {
   ACCESS_EXEC,
   ARENA_OFFSET,
@@ -23,9 +23,6 @@ import {
   JUMP_CACHE_ENTRY_SHIFT,
   JUMP_CACHE_OFFSET,
   MAX_LINKS,
-  TLB_ENTRIES,
-  TLB_ENTRY_SHIFT,
-  TLB_OFFSET,
   Vcpu,
 } from '../../machine/vcpu.layout.ts';
 import { decode, decode_crossing, NEED_MORE, new_instruction, TOO_LONG } from '../../x86/decoder.ts';
@@ -328,25 +325,11 @@ export class CodeCache {
     if ((before & FRAME_CODE) !== 0) return;
     // As every page of a program just started: scanning the TLB for each took a fifth of a short program's time.
     if ((before & (FRAME_CACHE | FRAME_DIRTY)) === FRAME_CACHE) return;
-    this.forbid_writes(frame);
+    tlb_forbid_writes(this.vcpu, frame);
     if (MachineHeader.vcpu_count.get(MACHINE) === 1) return;
     leave_guest(this.vcpu);
     flush_others(NULL);
     enter_guest(this.vcpu);
-  }
-
-  /** Takes the frame's write entries out of this vCPU's TLB, so that stores to it are noticed. */
-  private forbid_writes(frame: FrameAddr): void {
-    tlb_forget_others(this.vcpu);
-    const start = (this.vcpu + TLB_OFFSET) >>> 2;
-    const words = 1 << (TLB_ENTRY_SHIFT - 2);
-    for (let i = 0; i < TLB_ENTRIES; i++) {
-      const at = start + i * words;
-      // Entry: read tag, write tag, addend; machine address = low half of the page + addend.
-      if (U32[at + 2] === 0xffff_ffff || (U32[at + 2]! + U32[at + 4]!) >>> 0 !== frame) continue;
-      U32[at + 2] = 0xffff_ffff;
-      U32[at + 3] = 0xffff_ffff;
-    }
   }
 
   /** The frame from which code at `address` is fetched; 0 when the fault stands. */
