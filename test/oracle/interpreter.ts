@@ -270,6 +270,6 @@ const PART = 2;
 export const INTERPRETER = tier_of('interp', null);
 /** Everything is translated before it runs for the first time. */
 export const TRANSLATOR = tier_of('jit', { heat: 1, eager: true, instructions: REGION });
-/** The same in regions so small that most of a snippet is ways between them. */
-export const PARTS = tier_of('parts', { heat: 1, eager: true, instructions: PART }, 4);
+/** The same in regions so small that most of a snippet is ways between them, and that resolve TLB misses in place. */
+export const PARTS = tier_of('parts', { heat: 1, eager: true, instructions: PART, misses: 0 }, 4);
 export const TIERS: readonly Tier[] = [INTERPRETER, TRANSLATOR, PARTS];

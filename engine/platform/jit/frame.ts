@@ -6,7 +6,14 @@ import { Vcpu } from '../../machine/vcpu.layout.ts';
 import type { Code, Label } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import type { Routine } from '../../x86/ir.ts';
-import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_KEPT, KIND_LOCAL, LEAVE_SLOW } from '../interp/runtime.ts';
+import {
+  INFO_KIND_SHIFT,
+  INFO_REASON_SHIFT,
+  KIND_KEPT,
+  KIND_LOCAL,
+  LEAVE_SLOW,
+  REGION_MISSED,
+} from '../interp/runtime.ts';
 import { CPU, VCPU } from '../interp/shared.ts';
 import type { FlagState } from './flag_state.ts';
 import { type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
@@ -35,6 +42,9 @@ export class Frame {
   private readonly info: number;
   private out: Label | null = null;
   private given_up: Label | null = null;
+  private missed: Label | null = null;
+  /** The point where the TLB did not have a page; -1 while there is no such point. */
+  private missed_point = -1;
   private chained: Label | null = null;
   readonly points: Points = { rips: [], infos: [] };
   readonly links: Links;
@@ -213,6 +223,7 @@ export class Frame {
   open(): void {
     this.out = this.c.block();
     this.given_up = this.c.block();
+    this.missed = this.c.block();
   }
 
   /** Begins the body, whose common way out `chain_at` marks. */
@@ -230,6 +241,11 @@ export class Frame {
   close(number: number): void {
     const { c } = this;
     c.unreachable().end();
+    if (this.missed_point >= 0) {
+      c.get(VCPU).get(this.missed_point).op('i32.store', Vcpu.region_point.offset);
+      c.get(VCPU).i32(REGION_MISSED).op('i32.store', Vcpu.region_exit.offset);
+    } else c.unreachable();
+    c.end();
     if (this.points.rips.length > 0) {
       c.get(CPU).get(VCPU).get(this.fuel).i32(number);
       this.push_flags();
@@ -302,6 +318,17 @@ export class Frame {
     rips.push(rip);
     infos.push(info);
     return last + 1;
+  }
+
+  /** Gives up at a point if what is on the stack, whether the TLB lacks a page, is not zero. */
+  give_up_if_missed(point: number): void {
+    if (this.missed_point < 0) this.missed_point = this.c.local('i32');
+    this.c
+      .open_if_unlikely()
+      .i32(point)
+      .set(this.missed_point)
+      .br(this.missed as Label)
+      .end();
   }
 
   /** Gives up if what is on the stack is zero. */

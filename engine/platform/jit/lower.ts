@@ -34,9 +34,13 @@ export class Lower extends Values {
   private on_jump: (target: Value) => void = () => {};
   private on_syscall: () => void = () => {};
 
-  constructor(frame: Frame, windows: WindowUses) {
+  /** Whether the instruction at an address calls the runtime where the TLB lacks a page, and does not give up. */
+  private readonly resolves: (rip: number) => boolean;
+
+  constructor(frame: Frame, windows: WindowUses, resolves: (rip: number) => boolean) {
     super(frame);
     this.windows = windows;
+    this.resolves = resolves;
     this.flags = new FlagState(frame);
   }
 
@@ -346,14 +350,20 @@ export class Lower extends Values {
     }
     const write = check === 'write';
     const entry = this.tlb_miss(low, window.span, write);
-    c.if_unlikely();
-    c.get(VCPU).get(low).i32(this.access_word(window.span, write));
-    c.i32(write && !writes ? offset | WINDOW_READS : offset);
-    frame.call('window').tee(host);
-    frame.give_up_if_zero();
-    c.else();
-    c.get(low).op('i32.wrap_i64').get(entry).op('i32.load', TLB_ADDEND).op('i32.add').set(host);
-    c.end();
+    if (this.resolves(this.insn.rip)) {
+      c.if_unlikely();
+      c.get(VCPU).get(low).i32(this.access_word(window.span, write));
+      c.i32(write && !writes ? offset | WINDOW_READS : offset);
+      frame.call('window').tee(host);
+      frame.give_up_if_zero();
+      c.else();
+      this.push_host(low, entry);
+      c.set(host).end();
+    } else {
+      frame.give_up_if_missed(this.point());
+      this.push_host(low, entry);
+      c.set(host);
+    }
     c.get(host);
   }
 
@@ -383,6 +393,11 @@ export class Lower extends Values {
     return entry;
   }
 
+  /** Pushes the machine address that a TLB entry has for a guest address. */
+  private push_host(address: number, entry: number): void {
+    this.c.get(address).op('i32.wrap_i64').get(entry).op('i32.load', TLB_ADDEND).op('i32.add');
+  }
+
   /** Resolves an access beyond the TLB into a local, or leaves. */
   private slow_pointer(address: number, size: number, write: boolean): number {
     const { c, frame } = this;
@@ -393,20 +408,29 @@ export class Lower extends Values {
     return pointer;
   }
 
+  /** Where the region may give the instruction up. */
+  private point(): number {
+    return this.frame.point(this.insn.rip, this.retired, this.flags);
+  }
+
   /** What an access is, and where the region may give it up. */
   private access_word(size: number, write: boolean): number {
-    const point = this.frame.point(this.insn.rip, this.retired, this.flags);
-    return (point << ACCESS_POINT_SHIFT) | (size << ACCESS_SIZE_SHIFT) | (write ? ACCESS_WRITE : ACCESS_READ);
+    return (this.point() << ACCESS_POINT_SHIFT) | (size << ACCESS_SIZE_SHIFT) | (write ? ACCESS_WRITE : ACCESS_READ);
   }
 
   /** Pushes the machine address of guest bytes. */
   private translate(address: number, size: number, write: boolean): void {
     const c = this.c;
     const entry = this.tlb_miss(address, size, write);
+    if (!this.resolves(this.insn.rip)) {
+      this.frame.give_up_if_missed(this.point());
+      this.push_host(address, entry);
+      return;
+    }
     c.if_unlikely('i32');
     c.get(this.slow_pointer(address, size, write));
     c.else();
-    c.get(address).op('i32.wrap_i64').get(entry).op('i32.load', TLB_ADDEND).op('i32.add');
+    this.push_host(address, entry);
     c.end();
   }
 
@@ -426,6 +450,13 @@ export class Lower extends Values {
     }
     const address = this.in_local(s.address);
     const entry = this.tlb_miss(address, s.size, true);
+    if (!this.resolves(this.insn.rip)) {
+      this.frame.give_up_if_missed(this.point());
+      this.push_host(address, entry);
+      push();
+      c.op(s.op);
+      return;
+    }
     c.if_unlikely();
     const pointer = this.slow_pointer(address, s.size, true);
     c.get(pointer);
@@ -436,7 +467,7 @@ export class Lower extends Values {
       this.frame.call('stored');
     }
     c.else();
-    c.get(address).op('i32.wrap_i64').get(entry).op('i32.load', TLB_ADDEND).op('i32.add');
+    this.push_host(address, entry);
     push();
     c.op(s.op);
     c.end();
@@ -444,7 +475,7 @@ export class Lower extends Values {
 
   /** Behind a store through a pointer of any origin. */
   private commit_if_split(pointer: Value, size: number): void {
-    if (size === 1) return;
+    if (size === 1 || !this.resolves(this.insn.rip)) return;
     const { c } = this;
     const local = this.in_local(pointer);
     c.get(VCPU).i32(Vcpu.bounce.offset).op('i32.add').get(local).op('i32.eq').open_if_unlikely();

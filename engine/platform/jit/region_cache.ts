@@ -10,7 +10,7 @@ import { U8, U16, U32 } from '../../heap/memory.ts';
 import { MAX_LINKS, MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { CodeCache, CodePage } from '../interp/cache.ts';
 import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
-import { INFO_RETIRED_MASK, REGION_CROSSED } from '../interp/runtime.ts';
+import { INFO_RETIRED_MASK, REGION_CROSSED, REGION_MISSED } from '../interp/runtime.ts';
 import type { PlatformStatistics } from '../platform.ts';
 import type { Points } from './frame.ts';
 import { REGION_LINKS } from './links.ts';
@@ -33,6 +33,14 @@ const TARGET_SHARE = 64;
  */
 const MAX_CROSSINGS = 4000;
 const MAX_CROSSING_PLACES = 4096;
+/**
+ * So often the TLB may lack the page of an access before its region is made again with a call of the runtime there,
+ * which costs a fifth of a way out and back, and in V8's optimising compiler as much time as a dozen instructions; and
+ * the share of that at which others of the region get theirs at once.
+ */
+const MAX_MISSES = 4000;
+const MISSES_SHARE = 8;
+const MAX_MISSING_PLACES = 65536;
 /** Bytes of modules and number of regions at which all are dropped. */
 export const MAX_BYTES = 24 << 20;
 export const REGIONS = Math.min(2000, MAX_REGIONS);
@@ -69,6 +77,8 @@ export interface JitOptions {
   readonly bytes?: number;
   /** Instructions of a region at most, even in the middle of a block. */
   readonly instructions?: number;
+  /** How often the TLB may lack the page of an access before the region resolves it in place; 0: it always does. */
+  readonly misses?: number;
   /** Compiles a region's module; V8's constructor by default. */
   readonly compile?: (bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module;
   /** Looks at the regions that are made. */
@@ -88,6 +98,8 @@ interface Translated {
   readonly generation: number;
   /** How often its windows have crossed pages. */
   crossings: number;
+  /** How often the TLB did not have what an instruction wanted, by its address. */
+  readonly misses: Map<number, number>;
 }
 
 /** An entry that a page has. */
@@ -118,6 +130,7 @@ export class RegionCache {
   private readonly limits: RegionLimits;
   private readonly max_regions: number;
   private readonly max_bytes: number;
+  private readonly max_misses: number;
   private readonly table: WebAssembly.Table;
   private readonly regions: (Translated | null)[] = [];
   /** By number of the region; code that is running looks its own up even if the region is gone. */
@@ -136,6 +149,8 @@ export class RegionCache {
   private readonly originals = new Map<number, number>();
   /** Addresses of instructions whose windows have crossed pages more than a few times. */
   private readonly crossing = new Set<number>();
+  /** Addresses of instructions whose accesses the TLB has lacked more than a few times. */
+  private readonly missing = new Set<number>();
   private bytes = 0;
   /** Links are given to one region after the other, round and round: who still uses an old one does no harm. */
   private next_link = 0;
@@ -150,6 +165,7 @@ export class RegionCache {
     this.compile = options.compile ?? ((bytes) => new WebAssembly.Module(bytes));
     this.max_regions = Math.min(options.regions ?? REGIONS, MAX_REGIONS);
     this.max_bytes = options.bytes ?? MAX_BYTES;
+    this.max_misses = options.misses ?? MAX_MISSES;
     const most = options.instructions ?? LIMITS.most;
     this.limits = { ...LIMITS, instructions: Math.min(most, LIMITS.instructions), most };
     this.table = imports.runtime.table as WebAssembly.Table;
@@ -271,6 +287,7 @@ export class RegionCache {
       first_handler: this.first_handler,
       first_link: this.next_link,
       excluded,
+      resolves: (rip: number) => this.max_misses === 0 || this.missing.has(rip),
     };
     const { observer } = this;
     const start = observer === null ? 0 : observer.now();
@@ -292,6 +309,7 @@ export class RegionCache {
       bytes: bytes.length,
       generation,
       crossings: 0,
+      misses: new Map(),
     };
     this.regions[number] = translated;
     this.points[number] = points;
@@ -369,8 +387,11 @@ export class RegionCache {
   point(number: number): number {
     const at = Vcpu.region_point.get(this.vcpu);
     const { rips, infos } = this.points[number] as Points;
-    Vcpu.region_rip.set(this.vcpu, rips[at] as number);
-    if (Vcpu.region_exit.get(this.vcpu) === REGION_CROSSED) this.crossed(number, rips[at] as number);
+    const rip = rips[at] as number;
+    Vcpu.region_rip.set(this.vcpu, rip);
+    const reason = Vcpu.region_exit.get(this.vcpu);
+    if (reason === REGION_CROSSED) this.crossed(number, rip);
+    else if (reason === REGION_MISSED) this.missed(number, rip);
     return infos[at] as number;
   }
 
@@ -380,6 +401,22 @@ export class RegionCache {
     if (region === null || region === undefined || ++region.crossings < MAX_CROSSINGS) return;
     if (this.crossing.size >= MAX_CROSSING_PLACES) this.crossing.clear();
     this.crossing.add(rip);
+    this.make_again(region);
+  }
+
+  /** The TLB did not have what the instruction at `rip` wanted: it resolves that in place if that happens often. */
+  private missed(number: number, rip: number): void {
+    const region = this.regions[number];
+    if (region === null || region === undefined) return;
+    const misses = (region.misses.get(rip) ?? 0) + 1;
+    region.misses.set(rip, misses);
+    if (misses < this.max_misses) return;
+    if (this.missing.size >= MAX_MISSING_PLACES) this.missing.clear();
+    for (const [place, count] of region.misses) if (count >= this.max_misses / MISSES_SHARE) this.missing.add(place);
+    this.make_again(region);
+  }
+
+  private make_again(region: Translated): void {
     const entry = region.entries[0] as number;
     this.remove(region);
     this.translate(entry, 0);

@@ -71,7 +71,7 @@ class Translator {
     this.flow = flow;
     this.frame = frame;
     this.c = frame.c;
-    this.lower = new Lower(frame, windows);
+    this.lower = new Lower(frame, windows, place.resolves);
     this.note_items(shape.items);
   }
 
@@ -367,6 +367,8 @@ export interface Place {
   readonly first_link: number;
   /** Whether the accesses of the instruction at an address shall share no window with others. */
   readonly excluded: (rip: number) => boolean;
+  /** Whether the TLB has so often lacked the page of the instruction's access that the region resolves it in place. */
+  readonly resolves: (rip: number) => boolean;
 }
 
 export interface Translation {

@@ -48,6 +48,7 @@ function run(seed: number, slice: number, jit: JitOptions | null, [blocks, longe
 for (const [name, jit, slice, shape] of [
   ['eager, long slices', { heat: 1, eager: true }, 3000, SHORT],
   ['eager, short slices', { heat: 1, eager: true }, 150, SHORT],
+  ['eager, TLB misses resolved in place', { heat: 1, eager: true, misses: 0 }, 700, SHORT],
   ['eager, small regions', { heat: 1, eager: true, instructions: 3 }, 2000, SHORT],
   ['hot code only', { heat: 20, eager: false }, 2000, SHORT],
   ['long blocks', { heat: 1, eager: true }, 1500, LONG],

@@ -157,6 +157,8 @@ const wanted = new Map<number, string[]>();
 
 for (const [name, tiers] of [
   ['everything translated', [EAGER]],
+  ['everything translated, TLB misses resolved in place', [{ ...EAGER, misses: 0 }]],
+  ['accesses that miss the TLB made again', [{ ...EAGER, misses: 2 }]],
   ['small regions', [{ ...EAGER, instructions: 3 }]],
   ['hot code translated', [{ heat: 20, eager: false }]],
   ['few regions at a time', [{ heat: 3, eager: false, regions: 3 }]],
