@@ -78,9 +78,10 @@ class Wild {
   private string(): void {
     const { code, random } = this;
     const back = this.chance(6);
-    code.push(0xb9, ...le32(random() % 60));
+    code.push(0xb9, ...le32(random() % (this.chance(4) ? 2500 : 60)));
     if (this.chance(2)) code.push(0xbf, ...le32(this.chance(3) ? this.edge() : this.places.data + (random() % 6000)));
     if (back) code.push(0xfd);
+    if (this.chance(6)) code.push(0x67);
     code.push(pick(random, [0xf3, 0xf3, 0xf2]), ...(this.chance(3) ? [0x48] : []), pick(random, STRING_OPCODES));
     if (back) code.push(0xfc);
   }

@@ -101,6 +101,7 @@ function kind_behind(s: Statement, insn: Insn, kind: number): number {
     case 'lazy_flags':
       return insn.live_flags && !keeps_flags(s, insn) ? flags_kind(s.op, s.size) : kind;
     case 'if':
+    case 'loop':
       return touches_flags(s) && !is_idle(s, insn) ? KIND_RAW : kind;
     case 'cpu_store':
       return insn.live_flags && is_flags_field(s.offset) ? KIND_RAW : kind;

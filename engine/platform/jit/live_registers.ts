@@ -43,7 +43,8 @@ function statements(effect: Effect, insn: Insn, list: readonly Statement[], sure
     if (s.kind === 'if') {
       statements(effect, insn, s.body, false);
       statements(effect, insn, s.otherwise, false);
-    } else if (s.kind === 'read_register' || s.kind === 'write_register') {
+    } else if (s.kind === 'loop') statements(effect, insn, s.body, false);
+    else if (s.kind === 'read_register' || s.kind === 'write_register') {
       const { cls, reg } = insn.operands[s.operand]!;
       const bit = cls === 'xmm' ? XMM_BIT + reg : cls === 'gpr' || cls === 'gpr8h' ? reg : -1;
       if (bit < 0) continue;

@@ -26,6 +26,9 @@ export class Lower extends Values {
   readonly flags: FlagState;
   private nesting = 0;
   private locks: Label[] = [];
+  /** The instruction's beginning, if it is repeated, and its loops. */
+  private again: Label | null = null;
+  private readonly loops = new Map<number, { again: Label; out: Label }>();
   private readonly windows: WindowUses;
   /** Pointers of the instruction that lie in a window. */
   private readonly whole = new Set<Value>();
@@ -33,6 +36,7 @@ export class Lower extends Values {
   private on_branch: (condition: Value | null) => void = () => {};
   private on_jump: (target: Value) => void = () => {};
   private on_syscall: () => void = () => {};
+  private on_repeat: () => void = () => {};
 
   /** Whether the instruction at an address calls the runtime where the TLB lacks a page, and does not give up. */
   private readonly resolves: (rip: number) => boolean;
@@ -44,19 +48,39 @@ export class Lower extends Values {
     this.flags = new FlagState(frame);
   }
 
-  /** Lowers the current instruction; branches and system calls are the caller's. */
+  /** Lowers the current instruction; branches, system calls, and what is between repetitions are the caller's. */
   instruction(
     on_branch: (condition: Value | null) => void,
     on_jump: (target: Value) => void,
     on_syscall: () => void,
+    on_repeat: () => void,
   ): void {
     this.on_branch = on_branch;
     this.on_jump = on_jump;
     this.on_syscall = on_syscall;
+    this.on_repeat = on_repeat;
     if (this.leaves()) this.frame.flush_registers();
     this.whole.clear();
-    this.statements(this.insn.template!.ir.body);
+    const { ir, repeats } = this.insn.template!;
+    if (repeats) this.repeated(ir.body);
+    else this.statements(ir.body);
     assert(this.locks.length === 0, 'a LOCK sequence is not closed');
+  }
+
+  /**
+   * What is repeated finds everything as it was the first time: no registers but those in the record, flags of one kind,
+   * and nothing known of what is in registers.
+   */
+  private repeated(body: readonly Statement[]): void {
+    const { c, frame } = this;
+    if (body.some(touches_flags)) this.flags.make_raw();
+    frame.narrow.clear();
+    this.loops.clear();
+    this.again = c.loop();
+    this.statements(body);
+    c.end();
+    frame.narrow.clear();
+    this.again = null;
   }
 
   /** Whether the region may be left at the instruction: not by accesses to windows that are known. */
@@ -85,6 +109,11 @@ export class Lower extends Values {
         return;
       case 'if':
         return this.if(s);
+      case 'loop':
+      case 'continue':
+      case 'break':
+      case 'repeat':
+        return this.loop_statement(s);
       case 'read_register':
       case 'write_register':
       case 'register_number':
@@ -125,6 +154,31 @@ export class Lower extends Values {
       this.c.end();
     }
     this.nesting--;
+  }
+
+  /** Of repeated instructions. A piece that follows may leave: what the one before has done to registers is stored. */
+  private loop_statement(s: Extract<Statement, { kind: 'loop' | 'continue' | 'break' | 'repeat' }>): void {
+    const { c, frame } = this;
+    if (s.kind === 'loop') {
+      const labels = { out: c.block(), again: c.loop() };
+      this.loops.set(s.id, labels);
+      this.nesting++;
+      this.statements(s.body);
+      this.nesting--;
+      c.end().end();
+      return;
+    }
+    if (s.kind !== 'break') frame.store_registers();
+    if (s.kind === 'repeat') {
+      this.on_repeat();
+      c.br(this.again as Label);
+      return;
+    }
+    const { again, out } = this.loops.get(s.id)!;
+    const label = s.kind === 'continue' ? again : out;
+    if (s.condition !== null) this.push(s.condition);
+    if (s.condition !== null) c.br_if(label);
+    else c.br(label);
   }
 
   // Registers
@@ -240,6 +294,9 @@ export class Lower extends Values {
 
   private memory_statement(s: Statement): void {
     const c = this.c;
+    // With 32-bit addresses registers change before the first access.
+    if (this.again !== null && (s.kind === 'load' || s.kind === 'store' || s.kind === 'resolve'))
+      this.frame.store_registers();
     switch (s.kind) {
       case 'address':
         return this.effective_address(s.result);

@@ -154,6 +154,8 @@ export class Numbering {
         this.statements(s.body, false);
         this.statements(s.otherwise, false);
         return;
+      case 'loop':
+        return this.statements(s.body, false);
       case 'address':
         return this.bind(s.result, this.effective_address());
       case 'read_register': {

@@ -37,6 +37,8 @@ export interface Template {
   readonly translated: boolean;
   /** Results of register reads that a write overtakes: they are copied. */
   readonly copied: ReadonlySet<Value>;
+  /** It goes on piece by piece (REP), with fuel and interrupts looked at in between. */
+  readonly repeats: boolean;
   /** Guest code may be left at the instruction. */
   readonly may_leave: boolean;
   /** ... other than by its accesses to memory, and how many of those it has. */
@@ -56,13 +58,15 @@ function is_scratch_helper(name: string): boolean {
 }
 
 /** Statements that the translator leaves to the interpreter. */
-const LEFT: ReadonlySet<Statement['kind']> = new Set(['repeat', 'swap_16', 'loop']);
+const LEFT: ReadonlySet<Statement['kind']> = new Set(['swap_16']);
 const LEAVES: ReadonlySet<Statement['kind']> = new Set(['load', 'store', 'resolve', 'raise', 'helper_raise']);
 
 class Analysis {
   readonly copied = new Set<Value>();
   readonly flags_only = new Set<Statement>();
   translated = true;
+  repeats = false;
+  loops = false;
   may_leave = false;
   raises = false;
   accesses = 0;
@@ -75,6 +79,8 @@ class Analysis {
 
   run(body: readonly Statement[]): void {
     this.list(body, true);
+    // A loop without looks at fuel might run for long.
+    if (this.loops && !this.repeats) this.translated = false;
     for (const { value, at } of this.reads) {
       const last = this.last_use.get(value) ?? -1;
       if (this.writes.some((write) => write > at && write < last)) this.copied.add(value);
@@ -94,12 +100,27 @@ class Analysis {
     }
   }
 
+  /** What is written anywhere in a loop is written before whatever is read in it. */
+  private loop(body: readonly Statement[]): void {
+    const { at, writes } = this;
+    const before = writes.length;
+    this.loops = true;
+    this.list(body, false);
+    if (writes.length > before) writes.push(at);
+  }
+
   private statement(s: Statement, top: boolean): void {
     if (LEFT.has(s.kind)) this.translated = false;
     if (LEAVES.has(s.kind)) this.may_leave = true;
     if (s.kind === 'raise' || s.kind === 'helper_raise') this.raises = true;
     else if (LEAVES.has(s.kind)) this.accesses++;
     switch (s.kind) {
+      case 'loop':
+        this.loop(s.body);
+        return;
+      case 'repeat':
+        this.repeats = true;
+        return;
       case 'let':
         if (s.value.uses >= 2) for (const arg of s.value.args) this.use(arg);
         return;
@@ -154,6 +175,7 @@ function is_flags_statement(s: Statement): boolean {
 /** Whether the statement, or one in it, has to do with flags. */
 export function touches_flags(s: Statement): boolean {
   if (s.kind === 'if') return s.body.some(touches_flags) || s.otherwise.some(touches_flags);
+  if (s.kind === 'loop') return s.body.some(touches_flags);
   if (s.kind === 'cpu_store' || s.kind === 'cpu_load') return is_flags_field(s.offset);
   return s.kind === 'lazy_flags' || s.kind === 'flag' || s.kind === 'condition';
 }
@@ -183,10 +205,10 @@ function make(row: Row, variant: number): Template | null {
   const analysis = new Analysis();
   analysis.run(ir.body);
   if (form.operands.filter((operand) => operand.kind === 'reg').some((o) => o.cls === 'segment')) return null;
-  const { translated, copied, may_leave, raises, accesses, reads_flags, sets_flags, flags_only } = analysis;
+  const { translated, repeats, copied, may_leave, raises, accesses, reads_flags, sets_flags, flags_only } = analysis;
   const left = !translated || ((row.attributes & ATTR_BRANCH) !== 0 && !BRANCHES.has(row.semantics));
   if (left) return null;
-  return { form, ir, translated, copied, may_leave, raises, accesses, reads_flags, sets_flags, flags_only };
+  return { form, ir, translated, repeats, copied, may_leave, raises, accesses, reads_flags, sets_flags, flags_only };
 }
 
 /** Branches that regions know how to end a block with. */

@@ -220,6 +220,7 @@ class Translator {
         (condition) => this.branch(block, condition),
         (target) => this.jump(block, target),
         () => this.syscall(block),
+        () => this.look_between(block, insn.rip, i),
       );
       if (is_branch(insn)) return;
     }
@@ -236,6 +237,16 @@ class Translator {
       .op('i32.le_s');
     c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or').open_if_unlikely();
     this.leave(block.rip, LEAVE_JUMP);
+    c.end();
+  }
+
+  /** Between the pieces of a repeated instruction, each of which counts as one, `retired` behind the block's beginning. */
+  private look_between(block: Block, rip: number, retired: number): void {
+    const { c, frame, lower } = this;
+    c.get(frame.fuel).i32(1).op('i32.sub').tee(frame.fuel);
+    c.i32(Math.max(this.flow.lengths[block.id] as number, retired)).op('i32.le_s');
+    c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or').open_if_unlikely();
+    frame.leave(rip, LEAVE_JUMP, retired, lower.flags);
     c.end();
   }
 
