@@ -50,14 +50,19 @@
  * The translator keeps flags lazy itself: it builds with `lazy` set, and then x86/flags.ts leaves `lazy_flags`, `flag`
  * and `condition` statements instead of loads and stores of the two fields.
  *
+ * With `assumption` set, SSE arithmetic is built without what its rare cases need (`semantics/float_assumed.ts`): it
+ * says by `assume` what must hold of its numbers, and whoever lowers the IR sees to it that the instruction counts as
+ * not begun where it does not.
+ *
  * LOCK: between `read(0)` and `write(0, ...)` of a locked form there may be only pure values and reads: the
  * stretch becomes a compare-and-swap loop. Commit flags after `write`.
  */
 import { assert } from '../base/assert.ts';
 import { CpuState, RSP } from '../machine/cpu.layout.ts';
 import { type ValueType, type WasmOp, wasm_op } from '../wasm/opcodes.ts';
+import { LOAD_U64, load_name, STORE_64, store_name } from './access_names.ts';
 import { ATTR_ALIGNED, type RegisterClass, type Row } from './instruction.ts';
-import type { Statement } from './statement.ts';
+import type { AssumedOf, Assumption, Known, Statement } from './statement.ts';
 
 export const VECTOR_DE = 0;
 export const VECTOR_DB = 1;
@@ -126,39 +131,6 @@ export interface Routine {
 /** A place in the register record: a register operand, or a field at a fixed offset. */
 export type RegisterPlace = { readonly operand: number } | { readonly offset: number };
 
-/** Load and store of an integer of `size` bytes as i64. */
-export const LOAD_U64: Readonly<Record<number, string>> = {
-  1: 'i64.load8_u',
-  2: 'i64.load16_u',
-  4: 'i64.load32_u',
-  8: 'i64.load',
-};
-export const LOAD_S64: Readonly<Record<number, string>> = {
-  1: 'i64.load8_s',
-  2: 'i64.load16_s',
-  4: 'i64.load32_s',
-  8: 'i64.load',
-};
-export const STORE_64: Readonly<Record<number, string>> = {
-  1: 'i64.store8',
-  2: 'i64.store16',
-  4: 'i64.store32',
-  8: 'i64.store',
-};
-
-function load_name(type: ValueType, size: number, signed: boolean): string {
-  if (type === 'i64') return (signed ? LOAD_S64 : LOAD_U64)[size] as string;
-  if (type === 'v128') return size === 16 ? 'v128.load' : size === 8 ? 'v128.load64_zero' : 'v128.load32_zero';
-  if (type === 'i32' && size < 4) return `i32.load${size * 8}_${signed ? 's' : 'u'}`;
-  return `${type}.load`;
-}
-
-function store_name(type: ValueType, size: number): string {
-  if (type === 'i64') return STORE_64[size] as string;
-  if (type === 'i32' && size < 4) return `i32.store${size * 8}`;
-  return `${type}.store`;
-}
-
 /** Builds the IR of one instruction form, or of a routine (form null). */
 export class Ir {
   readonly body: Statement[] = [];
@@ -166,6 +138,7 @@ export class Ir {
   readonly locals: ValueType[] = [];
   /** Flags are left to whoever lowers the IR. */
   readonly lazy: boolean;
+  readonly assumption: Assumption;
   private readonly form_or_null: Form | null;
   private current: Statement[] = this.body;
   private open: number[] = [0];
@@ -174,9 +147,10 @@ export class Ir {
   private address_value: Value | null = null;
   private readonly resolved = new Map<number, { pointer: Value; old: Value }>();
 
-  constructor(form: Form | null, lazy = false) {
+  constructor(form: Form | null, lazy = false, assumption: Assumption = 'none') {
     this.form_or_null = form;
     this.lazy = lazy;
+    this.assumption = assumption;
   }
 
   get form(): Form {
@@ -640,6 +614,16 @@ export class Ir {
   /** Calls a helper that answers -1, or the vector of the exception to raise. */
   helper_or_raise(name: string, ...args: readonly Value[]): void {
     this.append({ kind: 'helper_raise', name, args: args.map((arg) => this.use(arg)) });
+  }
+
+  /** Takes for granted what is said of every element of `form` (FORM_*) in a value: a vector, or of 'finite' a scalar. */
+  assume(what: AssumedOf, form: number, value: Value): void {
+    this.append({ kind: 'assume', what, form, value: this.use(value) });
+  }
+
+  /** Operand 0, an xmm register, has elements of this kind from now on. */
+  known(what: Known, form: number): void {
+    this.append({ kind: 'known', what, form });
   }
 
   /** Calls a routine; its result, or a zero of no meaning when it has none. */

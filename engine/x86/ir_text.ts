@@ -189,6 +189,10 @@ class Printer {
         return `${s.result === null ? '' : `${this.name(s.result)} = `}call ${s.routine.name}(${this.all(s.args)})`;
       case 'branch':
         return s.condition === null ? 'branch' : `branch if ${this.value(s.condition)}`;
+      case 'assume':
+        return `assume ${s.what}: ${this.value(s.value)}`;
+      case 'known':
+        return `operand0 is ${s.what}`;
       case 'jump':
         return `jump ${this.value(s.target)}`;
       case 'continue':

@@ -4,6 +4,17 @@
 import type { WasmOp } from '../wasm/opcodes.ts';
 import type { FlagName, Routine, Value, Variable } from './ir.ts';
 
+/**
+ * What MXCSR is taken to be: rounding to nearest, everything masked, FTZ and DAZ off, and PE set (`noted`), or not set
+ * (`exact`), so that nothing may be rounded. `none`: anything.
+ */
+export type Assumption = 'none' | 'noted' | 'exact';
+
+/** What is known of numbers: not denormal; zero, or so large that neither a product nor a root underflows. */
+export type Known = 'plain' | 'medium';
+/** What is assumed of numbers; of bits: that none is set. */
+export type AssumedOf = Known | 'medium and not zero' | 'finite' | 'no bits';
+
 export type Statement =
   | { kind: 'let'; value: Value }
   | { kind: 'set'; variable: Variable; value: Value }
@@ -36,5 +47,7 @@ export type Statement =
   | { kind: 'lazy_flags'; op: number; size: number; args: readonly Value[] }
   | { kind: 'flag'; result: Value; name: FlagName }
   | { kind: 'condition'; result: Value; code: number }
+  | { kind: 'assume'; what: AssumedOf; form: number; value: Value }
+  | { kind: 'known'; what: Known; form: number }
   | { kind: 'repeat' }
   | { kind: 'syscall' };

@@ -64,12 +64,13 @@ function declare(m: ModuleBuilder, name: string): FunctionRef {
 
 /**
  * Values of Vcpu.region_exit: the fault stands; the instruction begins again; the same, since a window crossed a page;
- * since the TLB did not have a page.
+ * since the TLB did not have a page; since what a run assumes does not hold.
  */
 export const REGION_FAULT = 0;
 export const REGION_AGAIN = 1;
 export const REGION_CROSSED = 2;
 export const REGION_MISSED = 3;
+export const REGION_ASSUMED = 4;
 
 /** In `window`'s offset: the access reads only, and asks for a write behind it. */
 export const WINDOW_READS = 0x1000;

@@ -19,6 +19,7 @@ import type { FlagState } from './flag_state.ts';
 import { type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
 import type { Imports } from './imports.ts';
 import { Links } from './links.ts';
+import type { Run } from './runs.ts';
 
 function sorted(set: ReadonlySet<number>): number[] {
   return [...set].sort((a, b) => a - b);
@@ -28,6 +29,8 @@ function sorted(set: ReadonlySet<number>): number[] {
 export interface Points {
   readonly rips: number[];
   readonly infos: number[];
+  /** Runs that begin at a point. */
+  readonly runs: Map<number, Run>;
 }
 
 export class Frame {
@@ -46,7 +49,7 @@ export class Frame {
   /** The point where the TLB did not have a page; -1 while there is no such point. */
   private missed_point = -1;
   private chained: Label | null = null;
-  readonly points: Points = { rips: [], infos: [] };
+  readonly points: Points = { rips: [], infos: [], runs: new Map() };
   readonly links: Links;
   /** Whether some way to the chain has flags where they were at the entry. */
   private keeps = false;
@@ -311,10 +314,10 @@ export class Frame {
 
   /** A new point where the region may give up, before an instruction at `rip`; its number. */
   point(rip: number, retired: number, flags: FlagState): number {
-    const { rips, infos } = this.points;
+    const { rips, infos, runs } = this.points;
     const info = retired | (LEAVE_SLOW << INFO_REASON_SHIFT) | (flags.exit_kind() << INFO_KIND_SHIFT);
     const last = rips.length - 1;
-    if (rips[last] === rip && infos[last] === info) return last;
+    if (rips[last] === rip && infos[last] === info && !runs.has(last)) return last;
     rips.push(rip);
     infos.push(info);
     return last + 1;
@@ -329,6 +332,20 @@ export class Frame {
       .set(this.missed_point)
       .br(this.missed as Label)
       .end();
+  }
+
+  /** The same for the beginning of a run. */
+  run_point(run: Run, retired: number, flags: FlagState): number {
+    const point = this.point(run.first.rip, retired, flags);
+    this.points.runs.set(point, run);
+    return point;
+  }
+
+  /** Gives up at a point, for a reason that is not a fault's (REGION_*). */
+  give_up_at(point: number, reason: number): void {
+    this.c.get(VCPU).i32(reason).op('i32.store', Vcpu.region_exit.offset);
+    this.c.get(VCPU).i32(point).op('i32.store', Vcpu.region_point.offset);
+    this.c.br(this.given_up as Label);
   }
 
   /** Gives up if what is on the stack is zero. */

@@ -31,6 +31,8 @@ function peek(vcpu: Ptr<'Vcpu'>, address: number): number {
   return (U32[at + 1] as number) * TWO_32 + (U32[at] as number);
 }
 
+const MXCSR_PE = 0x20;
+
 class Jit extends Interpreter {
   override readonly name = 'jit';
   private readonly options: JitOptions;
@@ -65,6 +67,7 @@ class Jit extends Interpreter {
   /** In a function's first instruction the return address is on top of the stack. */
   private translate(cpu: Ptr<'CpuState'>, vcpu: Ptr<'Vcpu'>, rip: number): void {
     Vcpu.translating.set(vcpu, 1);
+    this.region_cache(vcpu).note_inexact((CpuState.mxcsr.get(cpu) & MXCSR_PE) !== 0);
     this.region_cache(vcpu).translate(rip, peek(vcpu, rsp_of(cpu)));
     Vcpu.translating.set(vcpu, 0);
   }

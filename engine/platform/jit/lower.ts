@@ -13,10 +13,12 @@ import type { Value } from '../../x86/ir.ts';
 import type { Statement } from '../../x86/statement.ts';
 import { ACCESS_POINT_SHIFT, ACCESS_SIZE_SHIFT, LEAVE_EXCEPTION, WINDOW_READS } from '../interp/runtime.ts';
 import { CPU, TLB_ADDEND, TLB_MASK, TLB_READ, TLB_SHIFT, TLB_WRITE, VCPU } from '../interp/shared.ts';
+import { Assumptions } from './assumptions.ts';
 import { FlagState } from './flag_state.ts';
 import { is_idle, keeps_flags } from './flow.ts';
 import type { Frame } from './frame.ts';
 import { push_gpr, push_xmm, store_gpr, store_xmm } from './registers.ts';
+import { begins_at } from './runs.ts';
 import { gpr_of, is_flags_field, touches_flags, xmm_of } from './template.ts';
 import { type Bound, Values } from './values.ts';
 import type { WindowUse, WindowUses } from './windows.ts';
@@ -24,6 +26,7 @@ import type { WindowUse, WindowUses } from './windows.ts';
 /** Lowers the instructions of a region, one after the other. */
 export class Lower extends Values {
   readonly flags: FlagState;
+  readonly assumptions: Assumptions;
   private nesting = 0;
   private locks: Label[] = [];
   /** The instruction's beginning, if it is repeated, and its loops. */
@@ -46,6 +49,7 @@ export class Lower extends Values {
     this.windows = windows;
     this.resolves = resolves;
     this.flags = new FlagState(frame);
+    this.assumptions = new Assumptions(frame);
   }
 
   /** Lowers the current instruction; branches, system calls, and what is between repetitions are the caller's. */
@@ -59,11 +63,16 @@ export class Lower extends Values {
     this.on_jump = on_jump;
     this.on_syscall = on_syscall;
     this.on_repeat = on_repeat;
-    if (this.leaves()) this.frame.flush_registers();
+    const { run } = this.insn;
+    if (run?.first === this.insn) {
+      this.frame.flush_registers();
+      this.assumptions.begin(run, this.retired, this.flags);
+    } else if (run === null && this.leaves()) this.frame.flush_registers();
     this.whole.clear();
     const { ir, repeats } = this.insn.template!;
     if (repeats) this.repeated(ir.body);
     else this.statements(ir.body);
+    if (run?.last === this.insn) this.assumptions.end();
     assert(this.locks.length === 0, 'a LOCK sequence is not closed');
   }
 
@@ -124,6 +133,15 @@ export class Lower extends Values {
       case 'flag':
       case 'condition':
         return this.flags_statement(s);
+      case 'assume': {
+        const bound = this.bound_of(s.value);
+        const reg = bound?.kind === 'xmm' && bound.op === 'v128.load' ? bound.reg : -1;
+        this.assumptions.assume(s.what, s.form, this.insn, reg, () => this.push(s.value));
+        return;
+      }
+      case 'known':
+        this.assumptions.know(this.insn.operands[0]!.reg, s.what, s.form);
+        return;
       case 'raise':
       case 'helper':
       case 'helper_raise':
@@ -246,6 +264,7 @@ export class Lower extends Values {
   }
 
   private store_field(op: string, offset: number, dynamic: Value | null, value: Value): void {
+    this.assumptions.forget_controls();
     this.field_address(dynamic);
     this.push(value);
     this.c.op(op, offset);
@@ -264,6 +283,14 @@ export class Lower extends Values {
   }
 
   private write_xmm(reg: number, op: string, byte: number, value: Value): void {
+    this.store_xmm(reg, op, byte, value);
+    const bound = this.bound_of(value);
+    const [whole, low] = [op === 'v128.store', op === 'i64.store' && byte === 0];
+    const same = bound?.kind === 'xmm' && bound.byte === 0 && bound.op === (whole ? 'v128.load' : 'i64.load');
+    this.assumptions.wrote(reg, same && (whole || low) ? bound.reg : -1, whole);
+  }
+
+  private store_xmm(reg: number, op: string, byte: number, value: Value): void {
     // A double that came from a lane goes back to one without a way through an integer.
     if (op === 'i64.store' && value.kind === 'op' && value.uses < 2 && value.op!.name === 'i64.reinterpret_f64')
       store_xmm(this.frame, reg, 'f64.store', byte, () => this.push(value.args[0] as Value));
@@ -407,7 +434,7 @@ export class Lower extends Values {
     }
     const write = check === 'write';
     const entry = this.tlb_miss(low, window.span, write);
-    if (this.resolves(this.insn.rip)) {
+    if (this.resolves(begins_at(this.insn))) {
       c.if_unlikely();
       c.get(VCPU).get(low).i32(this.access_word(window.span, write));
       c.i32(write && !writes ? offset | WINDOW_READS : offset);
@@ -467,7 +494,8 @@ export class Lower extends Values {
 
   /** Where the region may give the instruction up. */
   private point(): number {
-    return this.frame.point(this.insn.rip, this.retired, this.flags);
+    const { run, rip } = this.insn;
+    return run !== null ? this.assumptions.point : this.frame.point(rip, this.retired, this.flags);
   }
 
   /** What an access is, and where the region may give it up. */
@@ -479,7 +507,7 @@ export class Lower extends Values {
   private translate(address: number, size: number, write: boolean): void {
     const c = this.c;
     const entry = this.tlb_miss(address, size, write);
-    if (!this.resolves(this.insn.rip)) {
+    if (!this.resolves(begins_at(this.insn))) {
       this.frame.give_up_if_missed(this.point());
       this.push_host(address, entry);
       return;
@@ -507,7 +535,7 @@ export class Lower extends Values {
     }
     const address = this.in_local(s.address);
     const entry = this.tlb_miss(address, s.size, true);
-    if (!this.resolves(this.insn.rip)) {
+    if (!this.resolves(begins_at(this.insn))) {
       this.frame.give_up_if_missed(this.point());
       this.push_host(address, entry);
       push();
@@ -532,7 +560,7 @@ export class Lower extends Values {
 
   /** Behind a store through a pointer of any origin. */
   private commit_if_split(pointer: Value, size: number): void {
-    if (size === 1 || !this.resolves(this.insn.rip)) return;
+    if (size === 1 || !this.resolves(begins_at(this.insn))) return;
     const { c } = this;
     const local = this.in_local(pointer);
     c.get(VCPU).i32(Vcpu.bounce.offset).op('i32.add').get(local).op('i32.eq').open_if_unlikely();
@@ -544,8 +572,13 @@ export class Lower extends Values {
 
   private exit_statement(s: Statement): void {
     const c = this.c;
+    if (s.kind !== 'raise') this.assumptions.forget_controls();
     switch (s.kind) {
       case 'raise':
+        if (this.insn.run !== null) {
+          this.assumptions.give_up();
+          return;
+        }
         c.get(VCPU).i32(s.vector).op('i32.store', Vcpu.exception.offset);
         this.leave(LEAVE_EXCEPTION, s.behind);
         return;

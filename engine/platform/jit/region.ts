@@ -13,6 +13,7 @@ import { decode, decode_crossing, MAX_LENGTH, new_instruction } from '../../x86/
 import { ATTR_BRANCH, type Instruction, type RegisterClass } from '../../x86/instruction.ts';
 import { variant_of } from '../interp/forms.ts';
 import { predict_returns } from './returns.ts';
+import type { Run } from './runs.ts';
 import { type Template, template_of } from './template.ts';
 
 const PAGE = 4096;
@@ -52,8 +53,8 @@ export interface CodeView {
 export interface Insn {
   readonly rip: number;
   readonly next: number;
-  /** Null: the interpreter runs it. */
-  readonly template: Template | null;
+  /** Null: the interpreter runs it. In a run, that of arithmetic is one that assumes. */
+  template: Template | null;
   readonly operands: readonly { readonly kind: string; readonly cls: RegisterClass; readonly reg: number }[];
   readonly address_size: number;
   readonly segment: number;
@@ -68,6 +69,8 @@ export interface Insn {
   readonly target: number;
   /** Flags are looked at before they are all set again. Found by the flow analysis. */
   live_flags: boolean;
+  /** The run that it is in (runs.ts). */
+  run: Run | null;
 }
 
 export interface Block {
@@ -142,6 +145,7 @@ function copy(instruction: Instruction, rip: number): Insn {
     imm2: instruction.imm2,
     target: relative ? rip + instruction.length + instruction.imm_lo : -1,
     live_flags: true,
+    run: null,
   };
 }
 

@@ -8,13 +8,22 @@
 import type { Ptr } from '../../base/types.ts';
 import { U8, U16, U32 } from '../../heap/memory.ts';
 import { MAX_LINKS, MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
+import type { Assumption } from '../../x86/statement.ts';
 import type { CodeCache, CodePage } from '../interp/cache.ts';
 import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
-import { INFO_RETIRED_MASK, REGION_CROSSED, REGION_MISSED } from '../interp/runtime.ts';
+import {
+  INFO_RETIRED_MASK,
+  REGION_AGAIN,
+  REGION_ASSUMED,
+  REGION_CROSSED,
+  REGION_FAULT,
+  REGION_MISSED,
+} from '../interp/runtime.ts';
 import type { PlatformStatistics } from '../platform.ts';
 import type { Points } from './frame.ts';
 import { REGION_LINKS } from './links.ts';
 import { build_region, type CodeView, type Region, type RegionLimits } from './region.ts';
+import type { Run } from './runs.ts';
 import { type Place, type Translation, translate } from './translate.ts';
 
 const PAGE = 4096;
@@ -41,6 +50,9 @@ const MAX_CROSSING_PLACES = 4096;
 const MAX_MISSES = 4000;
 const MISSES_SHARE = 8;
 const MAX_MISSING_PLACES = 65536;
+/** So often what runs of a region assume may not hold before it is made again; places that is known of. */
+const MAX_FAILURES = 500;
+const MAX_DOUBTED_PLACES = 16384;
 /** Bytes of modules and number of regions at which all are dropped. */
 export const MAX_BYTES = 24 << 20;
 export const REGIONS = Math.min(2000, MAX_REGIONS);
@@ -96,10 +108,11 @@ interface Translated {
   /** Size of its module. */
   readonly bytes: number;
   readonly generation: number;
-  /** How often its windows have crossed pages. */
+  /** How often its windows have crossed pages, and assumptions did not hold. */
   crossings: number;
   /** How often the TLB did not have what an instruction wanted, by its address. */
   readonly misses: Map<number, number>;
+  failures: number;
 }
 
 /** An entry that a page has. */
@@ -151,6 +164,10 @@ export class RegionCache {
   private readonly crossing = new Set<number>();
   /** Addresses of instructions whose accesses the TLB has lacked more than a few times. */
   private readonly missing = new Set<number>();
+  /** What does not hold of arithmetic at an address. */
+  private readonly doubted = new Map<number, Set<Assumption>>();
+  /** What is assumed first. */
+  private assumption: Run['assumption'] = 'noted';
   private bytes = 0;
   /** Links are given to one region after the other, round and round: who still uses an old one does no harm. */
   private next_link = 0;
@@ -205,6 +222,18 @@ export class RegionCache {
     if (this.bytes > this.max_bytes || this.live >= this.max_regions) this.drop();
     else for (const other of superseded) this.remove(other);
     this.install(region, generation);
+  }
+
+  /** Whether PE is set, as far as anybody has looked: then rounding makes no difference. */
+  note_inexact(set: boolean): void {
+    this.assumption = set ? 'noted' : 'exact';
+  }
+
+  private assumption_at(rip: number): Assumption {
+    const doubted = this.doubted.get(rip);
+    if (doubted?.has(this.assumption) !== true) return this.assumption;
+    const other = this.assumption === 'noted' ? 'exact' : 'noted';
+    return doubted.has(other) ? 'none' : other;
   }
 
   /** Regions that may be entered. */
@@ -288,6 +317,7 @@ export class RegionCache {
       first_link: this.next_link,
       excluded,
       resolves: (rip: number) => this.max_misses === 0 || this.missing.has(rip),
+      assumption: (rip: number): Assumption => this.assumption_at(rip),
     };
     const { observer } = this;
     const start = observer === null ? 0 : observer.now();
@@ -310,6 +340,7 @@ export class RegionCache {
       generation,
       crossings: 0,
       misses: new Map(),
+      failures: 0,
     };
     this.regions[number] = translated;
     this.points[number] = points;
@@ -386,12 +417,15 @@ export class RegionCache {
   /** RIP at the point where a region gave up goes into Vcpu.region_rip; answers the rest as `leave_region` takes it. */
   point(number: number): number {
     const at = Vcpu.region_point.get(this.vcpu);
-    const { rips, infos } = this.points[number] as Points;
+    const { rips, infos, runs } = this.points[number] as Points;
     const rip = rips[at] as number;
     Vcpu.region_rip.set(this.vcpu, rip);
     const reason = Vcpu.region_exit.get(this.vcpu);
     if (reason === REGION_CROSSED) this.crossed(number, rip);
     else if (reason === REGION_MISSED) this.missed(number, rip);
+    else if (reason === REGION_ASSUMED) this.failed(number, runs.get(at) as Run);
+    // The interpreter meets the fault where it is.
+    else if (reason === REGION_FAULT && runs.has(at)) Vcpu.region_exit.set(this.vcpu, REGION_AGAIN);
     return infos[at] as number;
   }
 
@@ -413,6 +447,18 @@ export class RegionCache {
     if (misses < this.max_misses) return;
     if (this.missing.size >= MAX_MISSING_PLACES) this.missing.clear();
     for (const [place, count] of region.misses) if (count >= this.max_misses / MISSES_SHARE) this.missing.add(place);
+    this.make_again(region);
+  }
+
+  /** What a run assumes does not hold: the region goes if that is not the first time. */
+  private failed(number: number, run: Run): void {
+    const region = this.regions[number];
+    if (region === null || region === undefined || ++region.failures < MAX_FAILURES) return;
+    if (this.doubted.size >= MAX_DOUBTED_PLACES) this.doubted.clear();
+    for (const { rip } of run.insns) {
+      const doubted = this.doubted.get(rip) ?? new Set();
+      this.doubted.set(rip, doubted.add(run.assumption));
+    }
     this.make_again(region);
   }
 

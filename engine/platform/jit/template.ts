@@ -8,7 +8,7 @@ import { HELPERS } from '../../x86/helpers.ts';
 import { ATTR_BRANCH, ATTR_PRIVILEGED, ATTR_UNDEFINED, ATTR_X87, type Row } from '../../x86/instruction.ts';
 import { type Form, Ir, type Value } from '../../x86/ir.ts';
 import { semantics_of } from '../../x86/semantics/all.ts';
-import type { Statement } from '../../x86/statement.ts';
+import type { Assumption, Statement } from '../../x86/statement.ts';
 import { form_of, VARIANTS } from '../interp/forms.ts';
 
 const FLAGS_FIELDS: ReadonlySet<number> = new Set([CpuState.flags_result.offset, CpuState.flags_aux.offset]);
@@ -50,6 +50,8 @@ export interface Template {
   readonly sets_flags: boolean;
   /** `if` statements that do nothing but write flags. */
   readonly flags_only: ReadonlySet<Statement>;
+  /** Key of the form. */
+  readonly key: number;
 }
 
 /** Helpers that touch nothing but scratch and MXCSR. */
@@ -194,13 +196,22 @@ function operands_of(s: Statement): readonly Value[] {
 }
 
 const templates = new Map<number, Template | null>();
+/** The same of SSE arithmetic, by what it is assumed of. */
+const assuming: Readonly<Record<Exclude<Assumption, 'none'>, Map<number, Template | null>>> = {
+  noted: new Map(),
+  exact: new Map(),
+};
 
-function make(row: Row, variant: number): Template | null {
+function key_of(row: Row, variant: number): number {
+  return row.id * VARIANTS + variant;
+}
+
+function make(row: Row, variant: number, assumption: Assumption): Template | null {
   if ((row.attributes & (ATTR_UNDEFINED | ATTR_PRIVILEGED | ATTR_X87)) !== 0) return null;
   const semantics = semantics_of(row.semantics);
   if (semantics === undefined) return null;
   const form = form_of(row, variant);
-  const ir = new Ir(form, true);
+  const ir = new Ir(form, true, assumption);
   semantics(ir);
   const analysis = new Analysis();
   analysis.run(ir.body);
@@ -208,8 +219,25 @@ function make(row: Row, variant: number): Template | null {
   const { translated, repeats, copied, may_leave, raises, accesses, reads_flags, sets_flags, flags_only } = analysis;
   const left = !translated || ((row.attributes & ATTR_BRANCH) !== 0 && !BRANCHES.has(row.semantics));
   if (left) return null;
-  return { form, ir, translated, repeats, copied, may_leave, raises, accesses, reads_flags, sets_flags, flags_only };
+  const key = key_of(row, variant);
+  return {
+    form,
+    ir,
+    translated,
+    repeats,
+    copied,
+    may_leave,
+    raises,
+    accesses,
+    reads_flags,
+    sets_flags,
+    flags_only,
+    key,
+  };
 }
+
+/** Semantics that heed `Ir.assumption`. */
+const ASSUMES = /^(add|sub|mul|div|min|max|sqrt)[ps][sd]$/;
 
 /** Branches that regions know how to end a block with. */
 const BRANCHES: ReadonlySet<string> = new Set([
@@ -226,11 +254,24 @@ const BRANCHES: ReadonlySet<string> = new Set([
 
 /** The template of a form; null where the interpreter runs it. */
 export function template_of(row: Row, variant: number): Template | null {
-  const key = row.id * VARIANTS + variant;
+  const key = key_of(row, variant);
   let template = templates.get(key);
   if (template === undefined) {
-    template = make(row, variant);
+    template = make(row, variant, 'none');
     templates.set(key, template);
   }
   return template;
+}
+
+/** The same form under an assumption; null where that changes nothing. */
+export function assuming_template(template: Template, assumption: Exclude<Assumption, 'none'>): Template | null {
+  const { key, form } = template;
+  let assumed = assuming[assumption].get(key);
+  if (assumed === undefined) {
+    const made = ASSUMES.test(form.row.semantics) ? make(form.row, key % VARIANTS, assumption) : null;
+    // Where it does not hold the instruction counts as not begun, whatever it leaves by.
+    assumed = made && { ...made, may_leave: true };
+    assuming[assumption].set(key, assumed);
+  }
+  return assumed;
 }

@@ -13,6 +13,7 @@ import { REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import { Code, type Label } from '../../wasm/code.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import type { Value } from '../../x86/ir.ts';
+import type { Assumption } from '../../x86/statement.ts';
 import { RECORD_ENTRY, RECORD_HANDLER, RECORD_POSITION } from '../interp/record.ts';
 import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_SWITCH } from '../interp/runtime.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
@@ -22,6 +23,7 @@ import { Imports } from './imports.ts';
 import { DIRECT, INDIRECT } from './links.ts';
 import { Lower } from './lower.ts';
 import { type Block, high_half, is_branch, type Region, successors_of } from './region.ts';
+import { find_runs } from './runs.ts';
 import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
 import { find_windows, type WindowUses } from './windows.ts';
 
@@ -206,6 +208,7 @@ class Translator {
   private block(block: Block): void {
     const { lower, flow, frame } = this;
     frame.narrow.clear();
+    lower.assumptions.reset();
     lower.flags.kind = flow.kinds[block.id] as number;
     if (this.flow.looks.has(block.id)) this.look_at_fuel(block);
     for (const [i, insn] of block.insns.entries()) {
@@ -380,6 +383,8 @@ export interface Place {
   readonly excluded: (rip: number) => boolean;
   /** Whether the TLB has so often lacked the page of the instruction's access that the region resolves it in place. */
   readonly resolves: (rip: number) => boolean;
+  /** What is assumed of SSE arithmetic at an address. */
+  readonly assumption: (rip: number) => Assumption;
 }
 
 export interface Translation {
@@ -401,6 +406,7 @@ export function translate(region: Region, place: Place, counted = false): Transl
   const counters = counted ? import_counters(m) : null;
   const code = new Code(HANDLER_PARAMS);
   const frame = new Frame(code, flow, new Imports(m), place.first_link);
+  find_runs(region, place.assumption);
   const windows = find_windows(region, place.excluded);
   new Translator(region, shape, flow, frame, windows, place, counters).run();
   // Behind the imports, which are made while the code is written.

@@ -60,6 +60,10 @@ export class Values {
     this.bound.set(v, bound);
   }
 
+  protected bound_of(v: Value): Bound | undefined {
+    return this.bound.get(v);
+  }
+
   /** The local that a statement's result goes into. */
   protected result(v: Value): number {
     const local = this.temporary(v.type);

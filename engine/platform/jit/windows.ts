@@ -14,6 +14,7 @@
 import type { Statement } from '../../x86/statement.ts';
 import { ABSOLUTE, type Access, Numbering, type Step } from './numbering.ts';
 import { type Block, type Insn, type Region, successors_of } from './region.ts';
+import { begins_at } from './runs.ts';
 
 /** Bytes of a window at most: of objects at any place, one in sixty crosses a page. */
 const MAX_SPAN = 64;
@@ -96,7 +97,7 @@ function make_clusters(
   const of = new Map<Step, Cluster>();
   for (const [version, items] of by_version) cut(version, numbering.is_on_stack(version), items, clusters, of);
   const bad = new Set<Cluster>();
-  for (const [event, cluster] of of) if (event.kind === 'access' && excluded(event.insn.rip)) bad.add(cluster);
+  for (const [event, cluster] of of) if (event.kind === 'access' && excluded(begins_at(event.insn))) bad.add(cluster);
   for (const [event, cluster] of of) if (bad.has(cluster)) of.delete(event);
   return of;
 }

@@ -3,8 +3,9 @@
  * code segment of user mode; to any other, Linux's 32-bit one included, it raises #GP.
  */
 import { CpuState, R11, RCX, RSP } from '../../machine/cpu.layout.ts';
+import { LOAD_U64, STORE_64 } from '../access_names.ts';
 import { condition, flag, flags_word, load_flags } from '../flags.ts';
-import { type Family, type Ir, LOAD_U64, STORE_64, type Value, VECTOR_BP, VECTOR_DB, VECTOR_GP } from '../ir.ts';
+import { type Family, type Ir, type Value, VECTOR_BP, VECTOR_DB, VECTOR_GP } from '../ir.ts';
 
 const USER_CS = 0x33;
 const USER_SS = 0x2b;

@@ -110,7 +110,7 @@ export class Shape {
 }
 
 /** The rounding error of sum = a + b (Knuth's two-sum); exact when rounding to nearest. */
-function addition_error(s: Shape, a: Value, b: Value, sum: Value): Value {
+export function addition_error(s: Shape, a: Value, b: Value, sum: Value): Value {
   const b_part = s.op('sub', sum, a);
   const a_part = s.op('sub', sum, b_part);
   return s.op('add', s.op('sub', a, a_part), s.op('sub', b, b_part));
@@ -184,7 +184,8 @@ function are_common(ir: Ir, s: Shape, op: number, a: Value, b: Value, result: Va
   return op === OP_SQRT ? numbers : ir.op('i32.and', is_common(ir, s, a, 0), numbers);
 }
 
-function operation(s: Shape, op: number, a: Value, b: Value): Value {
+/** The operation itself, of the elements of a shape. */
+export function operation(s: Shape, op: number, a: Value, b: Value): Value {
   return op === OP_SQRT ? s.op('sqrt', b) : s.op(NAMES[op] as string, a, b);
 }
 

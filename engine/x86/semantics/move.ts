@@ -2,8 +2,9 @@
  * Moves, exchanges, extensions, conditional moves and sets, address computation, the stack.
  */
 import { RBP, RSP } from '../../machine/cpu.layout.ts';
+import { LOAD_U64, STORE_64 } from '../access_names.ts';
 import { condition, flags_add, flags_sub } from '../flags.ts';
-import { type Family, type Ir, LOAD_U64, STORE_64, type Value, type Variable } from '../ir.ts';
+import type { Family, Ir, Value, Variable } from '../ir.ts';
 
 /** Pops `size` bytes: the value, RSP not yet moved. */
 function top_of_stack(ir: Ir, size: number): { value: Value; behind: Value } {

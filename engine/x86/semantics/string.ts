@@ -6,8 +6,9 @@
  * operand as one piece; everything else goes element by element, up to PIECE elements.
  */
 import { CpuState, RAX, RBX, RCX, RDI, RSI } from '../../machine/cpu.layout.ts';
+import { LOAD_U64, STORE_64 } from '../access_names.ts';
 import { flags_sub } from '../flags.ts';
-import { type Family, type Ir, LOAD_U64, STORE_64, type Value } from '../ir.ts';
+import type { Family, Ir, Value } from '../ir.ts';
 
 const PIECE = 256;
 const PAGE = 4096;

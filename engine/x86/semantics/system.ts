@@ -5,9 +5,10 @@
  * and, for FS and GS, clears the base; anything else is #GP.
  */
 import { CpuState, RAX, RCX, RDX, RSP } from '../../machine/cpu.layout.ts';
+import { LOAD_U64 } from '../access_names.ts';
 import { set_zero } from '../flags.ts';
 import { SEGMENT_FS, SEGMENT_GS } from '../instruction.ts';
-import { type Family, type Ir, LOAD_U64, type Value, VECTOR_GP } from '../ir.ts';
+import { type Family, type Ir, type Value, VECTOR_GP } from '../ir.ts';
 
 const USER_CS = 0x33;
 const USER_SS = 0x2b;

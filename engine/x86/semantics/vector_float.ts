@@ -24,6 +24,7 @@ import {
   RESULT,
   SECOND,
 } from '../sse/exact.ts';
+import { assumed_arithmetic, assumed_extreme } from './float_assumed.ts';
 import {
   compare_by_predicate,
   fast_arithmetic,
@@ -110,6 +111,10 @@ function four(stem: string, op: number): Family {
   const semantics =
     (form: number): Semantics =>
     (ir) => {
+      if (ir.assumption !== 'none') {
+        assumed_arithmetic(ir, form, op);
+        return;
+      }
       const s = new Shape(ir, form);
       const b = s.read(1);
       const a = op === OP_SQRT ? b : s.read(0);
@@ -125,6 +130,10 @@ function extremes(stem: string, op: number): Family {
   const semantics =
     (form: number): Semantics =>
     (ir) => {
+      if (ir.assumption !== 'none') {
+        assumed_extreme(ir, form, op);
+        return;
+      }
       const s = new Shape(ir, form);
       const b = s.read(1);
       const a = s.read(0);
