@@ -228,7 +228,7 @@ class Generator {
     this.m.set_table(this.table);
     this.m.export_function('run', this.shared.run);
     this.callees.export_all();
-    export_runtime(this.m, this.shared, (routine) => this.callees.routine(routine));
+    export_runtime(this.m, this.shared, (routine) => this.callees.routine(routine), this.table.length);
     this.m.custom(HANDLER_SECTION, new Uint8Array(entries));
     this.m.custom(FUSED_SECTION, new Uint8Array(fused));
     return this.m.build();

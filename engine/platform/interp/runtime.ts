@@ -10,8 +10,9 @@ import type { ValueType } from '../../wasm/opcodes.ts';
 import { FLAGS_OPERATIONS, flags_of } from '../../x86/flags.ts';
 import type { Ir, Routine, Value } from '../../x86/ir.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_SYSCALL } from '../platform.ts';
+import { define_chain } from './chain.ts';
 import { RECORD_POSITION } from './record.ts';
-import { CPU, dispatch, FUEL, HANDLER_PARAMS, OP, type Shared, VCPU } from './shared.ts';
+import { CPU, FUEL, HANDLER_PARAMS, OP, type Shared, VCPU } from './shared.ts';
 
 /** `leave_region`'s reasons. */
 export const LEAVE_JUMP = 0; // a block boundary: leaves or goes on at RIP
@@ -53,7 +54,7 @@ export const RUNTIME: Readonly<Record<string, Signature>> = {
   leave_region: [['i32', 'i32', 'i32', 'i64', 'i32', 'i32', 'i64', 'i64', 'i64', 'v128'], ['i32']],
   leave_point: [['i32', 'i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'v128'], ['i32']],
   original: [[...HANDLER_PARAMS, 'v128'], ['i32']],
-  chain: [[...HANDLER_PARAMS, 'v128'], ['i32']],
+  chain: [['i32', 'i32', 'i32', 'i64', 'i32', 'v128'], ['i32']],
   validate: [['i32', 'i32', 'v128'], ['i32']],
   region_syscall: [['i32', 'i32', 'i32', 'i64', 'v128'], ['i32']],
 };
@@ -273,18 +274,6 @@ function define_original(m: ModuleBuilder, shared: Shared, settle: FunctionRef):
   return f;
 }
 
-/**
- * chain(op, ...): runs the record. Regions do so by this function and not by the table: V8 keeps whatever imports a table
- * for as long as the table is there, 50 KB a region, and looks at all of them with each change of it.
- */
-function define_chain(m: ModuleBuilder, handler_type: number): FunctionRef {
-  const f = declare(m, 'chain');
-  const c = m.code(f);
-  dispatch(c, handler_type);
-  m.define(f, c);
-  return f;
-}
-
 /** again(cpu, vcpu, fuel, rip): the interpreter runs the instruction at `rip`, whether it is translated or not. */
 function define_again(m: ModuleBuilder, shared: Shared, original: FunctionRef): FunctionRef {
   const f = m.declare('again', ['i32', 'i32', 'i32', 'i64'], ['i32']);
@@ -370,14 +359,25 @@ function define_region_syscall(m: ModuleBuilder, shared: Shared): FunctionRef {
   return f;
 }
 
-/** Defines the functions of translated code and exports them with the shared ones and all routines made so far. */
-export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routine: Routine) => FunctionRef): void {
+/**
+ * Defines the functions of translated code and exports them with the shared ones and all routines made so far. Handlers
+ * from `first_region` on are regions. Regions do not use the table themselves: V8 keeps whatever imports a table for as
+ * long as the table is there, 50 KB a region, and looks at all of them with each change of it.
+ */
+export function export_runtime(
+  m: ModuleBuilder,
+  shared: Shared,
+  routine: (routine: Routine) => FunctionRef,
+  first_region: number,
+): void {
   const result = routine(FLAGS_RESULT);
   const aux = routine(FLAGS_AUX);
   const settle = define_settle(m, result, aux);
   const original = define_original(m, shared, settle);
   const leave_region = define_leave_region(m, shared, result, aux, settle, define_again(m, shared, original));
   const access = define_access(m, shared);
+  const chain = declare(m, 'chain');
+  define_chain(m, chain, shared.handler_type, first_region, leave_region);
   for (const f of [
     access,
     define_window(m, access),
@@ -385,7 +385,7 @@ export function export_runtime(m: ModuleBuilder, shared: Shared, routine: (routi
     leave_region,
     define_leave_point(m, shared, leave_region),
     original,
-    define_chain(m, shared.handler_type),
+    chain,
     define_validate(m, shared),
     define_region_syscall(m, shared),
     shared.commit,

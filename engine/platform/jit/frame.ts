@@ -6,14 +6,7 @@ import { Vcpu } from '../../machine/vcpu.layout.ts';
 import type { Code, Label } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import type { Routine } from '../../x86/ir.ts';
-import {
-  INFO_KIND_SHIFT,
-  INFO_REASON_SHIFT,
-  KIND_KEPT,
-  KIND_LOCAL,
-  LEAVE_SLOW,
-  REGION_MISSED,
-} from '../interp/runtime.ts';
+import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_KEPT, LEAVE_SLOW, REGION_MISSED } from '../interp/runtime.ts';
 import { CPU, VCPU } from '../interp/shared.ts';
 import type { FlagState } from './flag_state.ts';
 import { type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
@@ -40,8 +33,9 @@ export class Frame {
   readonly fuel: number;
   /** Which block a dispatch leads to. */
   readonly state: number;
-  /** Where and how the region is left. */
+  /** Where and how the region is left; which way out leads to the chain. */
   readonly rip: number;
+  readonly way: number;
   private readonly info: number;
   private out: Label | null = null;
   private given_up: Label | null = null;
@@ -88,7 +82,8 @@ export class Frame {
     this.b = c.local('i64');
     this.carry = c.local('i64');
     this.mark = c.local('v128');
-    this.links = new Links(c, first_link);
+    this.links = new Links(first_link);
+    this.way = c.local('i32');
   }
 
   gpr(reg: number): number {
@@ -279,26 +274,17 @@ export class Frame {
     this.leave_to_local(reason, retired, flags);
   }
 
-  /**
-   * Leaves at a block boundary, with RIP in the local `rip`: for another region if there is one. `reason` is LEAVE_JUMP
-   * or LEAVE_SWITCH, `links` how many links this way out has.
-   */
-  chain(reason: number, flags: FlagState, links: number): void {
+  /** Leaves at a block boundary by a way out, with RIP in the local `rip`: for another region if there is one. */
+  chain(way: number, flags: FlagState): void {
     this.flush_registers();
     if (flags.kind === KIND_PASSED) {
       this.c.i32(KIND_KEPT).set(this.kind);
       this.keeps = true;
     } else flags.convert(KIND_DYNAMIC);
-    this.links.take(links);
     this.c
-      .i32((reason << INFO_REASON_SHIFT) | (KIND_LOCAL << INFO_KIND_SHIFT))
-      .set(this.info)
+      .i32(way)
+      .set(this.way)
       .br(this.chained as Label);
-  }
-
-  /** Behind the body: leaves for the interpreter if what is on the stack is not zero. */
-  leave_chain_if(): void {
-    this.c.br_if_unlikely(this.out as Label);
   }
 
   /** Flags go into the vCPU, for the region that comes, unless they are where they were. */

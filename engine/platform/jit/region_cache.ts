@@ -313,7 +313,6 @@ export class RegionCache {
     const place = {
       number,
       handler,
-      first_handler: this.first_handler,
       first_link: this.next_link,
       excluded,
       resolves: (rip: number) => this.max_misses === 0 || this.missing.has(rip),

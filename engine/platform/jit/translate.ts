@@ -14,8 +14,9 @@ import { Code, type Label } from '../../wasm/code.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import type { Value } from '../../x86/ir.ts';
 import type { Assumption } from '../../x86/statement.ts';
+import { look_up, WAY_INSIDE, WAY_SWITCH } from '../interp/chain.ts';
 import { RECORD_ENTRY, RECORD_HANDLER, RECORD_POSITION } from '../interp/record.ts';
-import { LEAVE_ENTER, LEAVE_JUMP, LEAVE_SWITCH } from '../interp/runtime.ts';
+import { LEAVE_ENTER, LEAVE_JUMP } from '../interp/runtime.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
 import { analyse, type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
 import { Frame, type Points } from './frame.ts';
@@ -292,7 +293,7 @@ class Translator {
 
   private chain_to(rip: number): void {
     this.c.i64(rip).set(this.frame.rip);
-    this.frame.chain(LEAVE_JUMP, this.lower.flags, DIRECT);
+    this.frame.chain(this.frame.links.way(DIRECT), this.lower.flags);
   }
 
   private jump(block: Block, target: Value): void {
@@ -302,9 +303,8 @@ class Translator {
     this.spend(block);
     for (const id of block.returns) this.return_to(id);
     const by_jump = block.insns.at(-1)!.template!.form.row.semantics === 'jmp';
-    // A jump within the region needs no link.
-    const links = this.region.dispatches ? 0 : INDIRECT;
-    frame.chain(by_jump ? LEAVE_SWITCH : LEAVE_JUMP, lower.flags, links);
+    const way = frame.links.way(INDIRECT) | (this.region.dispatches ? WAY_INSIDE : 0);
+    frame.chain(way | (by_jump ? WAY_SWITCH : 0), lower.flags);
   }
 
   /** Goes to a block of the region if RIP is where it begins. */
@@ -334,34 +334,30 @@ class Translator {
     c.get(CPU).op('i64.load', CpuState.rip.offset).set(frame.rip);
     frame.load_registers();
     lower.flags.kind = this.flow.passed ? KIND_PASSED : KIND_DYNAMIC;
-    frame.chain(LEAVE_JUMP, lower.flags, DIRECT);
+    frame.chain(frame.links.way(DIRECT), lower.flags);
   }
 
   /**
-   * What branches out of the region come to, with RIP in its local: if the jump cache knows the address and its record
-   * is an entry, of this region (then back to the loop `again`) or of another, it goes on there.
+   * What branches out of the region come to, with RIP in its local. An indirect jump that likely leads to an entry of this
+   * region looks for it in the jump cache, and goes back to the loop `again` if so.
    */
   private chain(again: Label | null): void {
     const { c, frame } = this;
-    const handler = frame.temporary('i32');
-    const op = frame.temporary('i32');
-    c.get(frame.fuel).i32(0).op('i32.le_s').get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or');
-    frame.leave_chain_if();
-    frame.links.find(op, frame.rip, frame.fuel, () => frame.leave_chain_if());
-    c.get(op).op('i32.load16_u', RECORD_HANDLER).tee(handler);
     if (again !== null) {
-      c.i32(this.place.handler).op('i32.eq').if();
+      const op = frame.temporary('i32');
+      const slot = frame.temporary('i32');
+      const out = c.block();
+      c.get(frame.way).i32(WAY_INSIDE).op('i32.and').op('i32.eqz').br_if(out);
+      look_up(c, VCPU, frame.rip, slot, op, out);
+      c.get(op).op('i32.load16_u', RECORD_HANDLER).i32(this.place.handler).op('i32.ne').br_if(out);
       c.get(frame.fuel).i32(this.longest()).op('i32.le_s');
-      frame.leave_chain_if();
+      c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or').br_if_unlikely(out);
       if (this.flow.passed) frame.pass_flags();
       this.take_state(op);
       c.br(again).end();
-      c.get(handler);
     }
-    c.i32(this.place.first_handler).op('i32.lt_u');
-    frame.leave_chain_if();
     frame.pass_flags();
-    c.get(op).get(CPU).get(VCPU).get(frame.fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
+    c.get(CPU).get(VCPU).get(frame.fuel).get(frame.rip).get(frame.way);
     frame.return_call('chain');
   }
 
@@ -375,9 +371,9 @@ class Translator {
 export interface Place {
   /** Below MAX_REGIONS. */
   readonly number: number;
-  /** What will be the index of its function in the table of handlers, and the first such index of any region. */
+  /** What will be the index of its function in the table of handlers. */
   readonly handler: number;
-  readonly first_handler: number;
+  /** The number of the first of its links. */
   readonly first_link: number;
   /** Whether the accesses of the instruction at an address shall share no window with others. */
   readonly excluded: (rip: number) => boolean;
