@@ -78,11 +78,12 @@ class Structurer {
 
   private loop(component: readonly number[], parent: LoopItem | null): LoopItem {
     const members = new Set(component);
-    const entries = component.filter(
+    let entries = component.filter(
       (id) => this.external.has(id) || this.predecessors[id]!.some((from) => !members.has(from)),
     );
     assert(entries.length > 0, 'a loop that nothing leads to');
-    const header = this.best_header(entries, members);
+    const header = entries.length > 1 ? this.best_header(entries, members) : (entries[0] as number);
+    if (!entries.includes(header)) entries = [...entries, header];
     const loop: LoopItem = { kind: 'loop', header, entries, parent, items: [] };
     if (entries.length > 1)
       for (const entry of entries) {
@@ -94,15 +95,18 @@ class Structurer {
     return loop;
   }
 
-  /** The entry that most branches inside lead to. */
+  /**
+   * The block that most branches from behind it lead to, of those without any the first entry. A block's branch to itself
+   * does not count: it makes a loop of its own, which needs no dispatch if another block is the header.
+   */
   private best_header(entries: readonly number[], members: ReadonlySet<number>): number {
     let best = entries[0] as number;
-    let most = -1;
-    for (const entry of entries) {
-      const count = this.predecessors[entry]!.filter((from) => members.has(from)).length;
+    let most = 0;
+    for (const id of members) {
+      const count = this.predecessors[id]!.filter((from) => from > id && members.has(from)).length;
       if (count > most) {
         most = count;
-        best = entry;
+        best = id;
       }
     }
     return best;
