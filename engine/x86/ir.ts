@@ -576,7 +576,13 @@ export class Ir {
   if(condition: Value, then: () => void, otherwise: () => void = () => {}): void {
     assert(condition.type === 'i32', 'if: the condition is an i32');
     this.use(condition);
-    this.append({ kind: 'if', condition, body: this.nested(then), otherwise: this.nested(otherwise) });
+    this.append({ kind: 'if', condition, body: this.nested(then), otherwise: this.nested(otherwise), unlikely: false });
+  }
+
+  /** The same unless a condition holds that mostly does: the code is kept out of the way. */
+  unless_as_usual(condition: Value, then: () => void): void {
+    const unusual = this.use(this.op('i32.eqz', condition));
+    this.append({ kind: 'if', condition: unusual, body: this.nested(then), otherwise: [], unlikely: true });
   }
 
   /** Runs `build`'s code; `continue_loop(id)` runs it again, its end or `break_loop(id)` leaves. */

@@ -105,7 +105,7 @@ class Printer {
 
   private statement(s: Statement, indent: string): void {
     if (s.kind === 'if') {
-      this.lines.push(`${indent}if ${this.value(s.condition)}`);
+      this.lines.push(`${indent}if ${this.value(s.condition)}${s.unlikely ? ', rarely' : ''}`);
       this.list(s.body, `${indent}  `);
       if (s.otherwise.length > 0) this.lines.push(`${indent}else`);
       this.list(s.otherwise, `${indent}  `);

@@ -35,7 +35,7 @@ export type Statement =
   | { kind: 'lock_end'; size: number; pointer: Value; expected: Value; value: Value }
   | { kind: 'swap_16'; result: Value; pointer: Value }
   | { kind: 'fence' }
-  | { kind: 'if'; condition: Value; body: Statement[]; otherwise: Statement[] }
+  | { kind: 'if'; condition: Value; body: Statement[]; otherwise: Statement[]; unlikely: boolean }
   | { kind: 'loop'; id: number; body: Statement[] }
   | { kind: 'continue' | 'break'; id: number; condition: Value | null }
   | { kind: 'raise'; vector: number; behind: boolean }

@@ -196,6 +196,13 @@ export class Assumptions {
   private fail_if_small(form: number, least: number, failed: Label): void {
     const { c } = this;
     const { words } = SHAPES[form] as Shape;
+    if (form === FORM_SD || form === FORM_SS) {
+      c.get(least).lanes('i32x4.extract_lane', [form === FORM_SD ? 1 : 0]);
+      c.i32(1 << 30)
+        .op('i32.lt_u')
+        .br_if_unlikely(failed);
+      return;
+    }
     c.get(least).get(least).i32(1).op('i32x4.shl').op('v128.or').op('i32x4.bitmask');
     c.i32(words).op('i32.and').i32(words).op('i32.ne').br_if_unlikely(failed);
   }

@@ -163,7 +163,8 @@ export class Lower extends Values {
     if (condition !== undefined) this.statements(condition !== 0 ? s.body : s.otherwise);
     else {
       this.push(s.condition);
-      this.c.if();
+      if (s.unlikely) this.c.if_unlikely();
+      else this.c.if();
       this.statements(s.body);
       if (s.otherwise.length > 0) {
         this.c.else();

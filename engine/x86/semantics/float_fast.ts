@@ -197,7 +197,7 @@ export function fast_arithmetic(ir: Ir, s: Shape, op: number, a: Value, b: Value
   const result = operation(s, op, a, b);
   const right = ir.variable(ir.i32(0));
   ir.if(is_noted(ir), () => ir.set(right, are_common(ir, s, op, a, b, result)));
-  ir.if(ir.op('i32.eqz', ir.get(right)), () => ir.set(right, is_right(ir, s, op, a, b, result)));
+  ir.unless_as_usual(ir.get(right), () => ir.set(right, is_right(ir, s, op, a, b, result)));
   return { result, right: ir.get(right) };
 }
 

@@ -98,7 +98,7 @@ function write_or_help(
   help: () => void,
 ): void {
   const result = ir.variable(bits_of(ir, s, fast.result));
-  ir.if(ir.op('i32.eqz', fast.right), () => {
+  ir.unless_as_usual(fast.right, () => {
     put_shaped(ir, s, operands[0], operands[1]);
     help();
     ir.set(result, result_bits(ir, s));
@@ -157,7 +157,7 @@ function compare_mask(form: number): Semantics {
     const holds = compare_by_predicate(ir, s, predicate, a, b);
     const all_ones = s.packed ? holds : ir.op('i64.extend_i32_s', ir.op('i32.sub', ir.i32(0), holds));
     const result = ir.variable(s.packed || s.double ? all_ones : ir.zero_extend(all_ones, 4));
-    ir.if(ir.op('i32.eqz', s.all(s.and(s.is_plain(a), s.is_plain(b)))), () => {
+    ir.unless_as_usual(s.all(s.and(s.is_plain(a), s.is_plain(b))), () => {
       put_shaped(ir, s, a, b);
       ir.helper_or_raise('sse_compare_mask', predicate, ir.i32(form));
       ir.set(result, result_bits(ir, s));
@@ -198,7 +198,7 @@ function compare_flags(quiet_nans: number, form: number): Semantics {
     const a = s.read(0);
     const equal = ir.op('i32.shl', s.op('eq', a, b), ir.i32(6));
     const result = ir.variable(ir.op('i32.or', s.op('lt', a, b), equal));
-    ir.if(ir.op('i32.eqz', s.and(s.is_plain(a), s.is_plain(b))), () => {
+    ir.unless_as_usual(s.and(s.is_plain(a), s.is_plain(b)), () => {
       put_shaped(ir, s, a, b);
       ir.helper_or_raise('sse_compare_flags', ir.i32(quiet_nans), ir.i32(form));
       ir.set(result, ir.cpu_load('i32.load', SCRATCH + RESULT));
@@ -237,11 +237,15 @@ function integer_to_scalar(double: number): Semantics {
     const s = new Shape(ir, double === 0 ? FORM_SS : FORM_SD);
     const source = ir.read_signed(1);
     const converted = s.op('convert_i64_s', source);
+    if (double !== 0 && size === 4) {
+      ir.write(0, bits_of(ir, s, converted));
+      return;
+    }
     const limit = double === 0 ? EXACT_SINGLE : EXACT_DOUBLE;
     const shifted = ir.op('i64.add', source, ir.i64(limit));
     const right = ir.op('i64.le_u', shifted, ir.i64(2 * limit));
     const result = ir.variable(bits_of(ir, s, converted));
-    ir.if(ir.op('i32.eqz', right), () => {
+    ir.unless_as_usual(right, () => {
       ir.cpu_store('i64.store', SCRATCH + SECOND, source);
       ir.helper_or_raise('sse_from_integer', ir.i32(size * 8), ir.i32(double), ir.i32(1));
       ir.set(result, result_bits(ir, s));
@@ -262,7 +266,7 @@ function scalar_to_integer(double: number, truncate: number): Semantics {
     const settled = truncate === 0 ? is_whole : ir.op('i32.or', is_whole, noted);
     const in_range = s.op('lt', s.op('abs', b), s.constant(size === 4 ? 2 ** 31 : 2 ** 63));
     const result = ir.variable(ir.op(`i64.trunc_sat_${s.name}_s`, b));
-    ir.if(ir.op('i32.eqz', ir.op('i32.and', settled, in_range)), () => {
+    ir.unless_as_usual(ir.op('i32.and', settled, in_range), () => {
       put_shaped(ir, s, null, b);
       const args = [size * 8, double, 1, truncate].map((constant) => ir.i32(constant));
       ir.helper_or_raise('sse_to_integer', ...args);
@@ -278,7 +282,7 @@ function single_to_double(ir: Ir): void {
   const to = new Shape(ir, FORM_SD);
   const b = from.read(1);
   const result = ir.variable(bits_of(ir, to, ir.op('f64.promote_f32', b)));
-  ir.if(ir.op('i32.eqz', from.is_plain(b)), () => {
+  ir.unless_as_usual(from.is_plain(b), () => {
     put_shaped(ir, from, null, b);
     ir.helper_or_raise('sse_convert', ir.i32(0), ir.i32(1));
     ir.set(result, result_bits(ir, to));
@@ -296,7 +300,7 @@ function convert_vector(
     const value = vector(ir, 1);
     const fast = convert(ir, value);
     const result = ir.variable(fast.result);
-    ir.if(ir.op('i32.eqz', fast.right), () => {
+    ir.unless_as_usual(fast.right, () => {
       put_operands(ir, null, value);
       ir.cpu_store('v128.store', SCRATCH + RESULT, ir.v128(0n));
       ir.helper_or_raise(name, ...constants.map((constant) => ir.i32(constant)));
@@ -349,7 +353,7 @@ function double_to_single(ir: Ir): void {
   const b = from.read(1);
   const narrowed = ir.op('f32.demote_f64', b);
   const result = ir.variable(bits_of(ir, to, narrowed));
-  ir.if(ir.op('i32.eqz', narrows_right(ir, from, b, ir.op('f64.promote_f32', narrowed))), () => {
+  ir.unless_as_usual(narrows_right(ir, from, b, ir.op('f64.promote_f32', narrowed)), () => {
     put_shaped(ir, from, null, b);
     ir.helper_or_raise('sse_convert', ir.i32(1), ir.i32(1));
     ir.set(result, result_bits(ir, to));
