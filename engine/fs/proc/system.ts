@@ -56,10 +56,10 @@ export function cpuinfo(): string {
     out += [
       `processor\t: ${i}`,
       'vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 26\nmodel name\t: tvisor x86-64-v2\nstepping\t: 3',
-      'cpu MHz\t\t: 1000.000\ncache size\t: 8192 KB\nphysical id\t: 0',
+      'cpu MHz\t\t: 1000.000\ncache size\t: 64512 KB\nphysical id\t: 0',
       `siblings\t: ${cpu_count()}\ncore id\t\t: ${i}\ncpu cores\t: ${cpu_count()}`,
-      `fpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: 11\nwp\t\t: yes\nflags\t\t: ${CPU_FLAGS}`,
-      'bogomips\t: 2000.00\nclflush size\t: 64\naddress sizes\t: 36 bits physical, 48 bits virtual\n\n',
+      `fpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: 7\nwp\t\t: yes\nflags\t\t: ${CPU_FLAGS}`,
+      'bogomips\t: 2000.00\nclflush size\t: 64\naddress sizes\t: 40 bits physical, 48 bits virtual\n\n',
     ].join('\n');
   }
   return out;

@@ -213,4 +213,16 @@ test('cpuid names a processor of level x86-64-v2 without xsave', () => {
   assert.is(ecx, BigInt(g.rip - 2));
 });
 
+test('cpuid describes the caches of leaf 4 and nothing behind them', () => {
+  const g = new GuestCode();
+  const sizes = [0, 1, 2, 3].map((sub_leaf) => {
+    // mov eax, 4; mov ecx, SUB_LEAF; cpuid; mov r8, rcx
+    assert.is(g.execute(...hex(`b804000000 b90${sub_leaf}000000 0fa2 4989c8`)), EXIT_SYSCALL);
+    const ways = (g.get('rbx') >> 22n) + 1n;
+    const line = (g.get('rbx') & 0xfffn) + 1n;
+    return g.get('rax') === 0n ? 0n : (ways * line * (g.get('r8') + 1n)) >> 10n;
+  });
+  assert.equal(sizes, [64n, 64n, 64512n, 0n]);
+});
+
 test.run();
