@@ -50,8 +50,12 @@ const MAX_CROSSING_PLACES = 4096;
 const MAX_MISSES = 4000;
 const MISSES_SHARE = 8;
 const MAX_MISSING_PLACES = 65536;
-/** So often what runs of a region assume may not hold before it is made again; places that is known of. */
+/**
+ * So often what a run assumes may not hold before its region is made again, and the share of that at which others of the
+ * region lose theirs at once; places that is known of.
+ */
 const MAX_FAILURES = 500;
+const FAILURES_SHARE = 8;
 const MAX_DOUBTED_PLACES = 16384;
 /** Bytes of modules and number of regions at which all are dropped. */
 export const MAX_BYTES = 24 << 20;
@@ -108,11 +112,12 @@ interface Translated {
   /** Size of its module. */
   readonly bytes: number;
   readonly generation: number;
-  /** How often its windows have crossed pages, and assumptions did not hold. */
+  /** How often its windows have crossed pages. */
   crossings: number;
   /** How often the TLB did not have what an instruction wanted, by its address. */
   readonly misses: Map<number, number>;
-  failures: number;
+  /** How often what a run assumes did not hold. */
+  readonly failures: Map<Run, number>;
 }
 
 /** An entry that a page has. */
@@ -339,7 +344,7 @@ export class RegionCache {
       generation,
       crossings: 0,
       misses: new Map(),
-      failures: 0,
+      failures: new Map(),
     };
     this.regions[number] = translated;
     this.points[number] = points;
@@ -449,16 +454,23 @@ export class RegionCache {
     this.make_again(region);
   }
 
-  /** What a run assumes does not hold: the region goes if that is not the first time. */
+  /** What a run assumes does not hold: the region goes if that happens often. */
   private failed(number: number, run: Run): void {
     const region = this.regions[number];
-    if (region === null || region === undefined || ++region.failures < MAX_FAILURES) return;
+    if (region === null || region === undefined) return;
+    const failures = (region.failures.get(run) ?? 0) + 1;
+    region.failures.set(run, failures);
+    if (failures < MAX_FAILURES) return;
     if (this.doubted.size >= MAX_DOUBTED_PLACES) this.doubted.clear();
-    for (const { rip } of run.insns) {
-      const doubted = this.doubted.get(rip) ?? new Set();
-      this.doubted.set(rip, doubted.add(run.assumption));
-    }
+    for (const [other, count] of region.failures) if (count >= MAX_FAILURES / FAILURES_SHARE) this.doubt(other);
     this.make_again(region);
+  }
+
+  private doubt({ insns, assumption }: Run): void {
+    for (const { rip } of insns) {
+      const doubted = this.doubted.get(rip) ?? new Set();
+      this.doubted.set(rip, doubted.add(assumption));
+    }
   }
 
   private make_again(region: Translated): void {
