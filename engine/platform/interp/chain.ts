@@ -46,7 +46,7 @@ export function define_chain(
   find_linked(c, vcpu, fuel, rip, way, op, leave);
   c.get(op).op('i32.load16_u', RECORD_HANDLER).tee(handler).i32(first_region).op('i32.lt_u').br_if(leave);
   c.get(op).get(cpu).get(vcpu).get(fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
-  c.get(handler).return_call_indirect(handler_type);
+  c.i32(0).get(handler).return_call_indirect(handler_type);
   c.end();
   c.get(cpu).get(vcpu).get(fuel).get(rip);
   c.i32((LEAVE_SWITCH << INFO_REASON_SHIFT) | (KIND_KEPT << INFO_KIND_SHIFT));

@@ -13,6 +13,7 @@ import { Ir, type Routine, type Semantics, VECTOR_GP, VECTOR_UD } from '../../x8
 import { CONDITIONS } from '../../x86/row.ts';
 import { semantics_of } from '../../x86/semantics/all.ts';
 import { ROWS } from '../../x86/table.ts';
+import { AHEAD, CPU, dispatch, dispatch_ahead, FUEL, HANDLER_PARAMS, OP, push_rip, retire, VCPU } from './dispatch.ts';
 import { form_of, VARIANT_MEMORY, VARIANT_NO_INDEX, variants_of } from './forms.ts';
 import { fused_conditions, fused_semantics } from './fuse.ts';
 import { type Callees, Lower } from './lower.ts';
@@ -27,23 +28,10 @@ import {
   RECORD_LINK,
   RECORD_POSITION,
   RECORD_SCALE,
-  RECORD_SIZE,
 } from './record.ts';
 import { export_runtime } from './runtime.ts';
 import { FUSED_SECTION, HANDLER_SECTION } from './section.ts';
-import {
-  CPU,
-  define_shared,
-  dispatch,
-  FUEL,
-  HANDLER_PARAMS,
-  import_hooks,
-  OP,
-  push_rip,
-  retire,
-  type Shared,
-  VCPU,
-} from './shared.ts';
+import { define_shared, import_hooks, type Shared } from './shared.ts';
 
 /** 64 KiB pages of the largest machine memory. */
 const MEMORY_PAGES = 65536;
@@ -51,7 +39,7 @@ function define_raise(m: ModuleBuilder, shared: Shared, vector: number): Functio
   const f = m.declare(`raise_${vector}`, HANDLER_PARAMS, ['i32']);
   const c = m.code(f);
   c.get(VCPU).i32(vector).op('i32.store', Vcpu.exception.offset);
-  c.get(OP).get(CPU).get(VCPU).get(FUEL).return_call(shared.exception);
+  c.get(OP).get(CPU).get(VCPU).get(FUEL).get(AHEAD).return_call(shared.exception);
   m.define(f, c);
   return f;
 }
@@ -87,8 +75,7 @@ function define_ea(m: ModuleBuilder, shared: Shared, narrow: boolean): FunctionR
   c.get(OP).op('i64.load', RECORD_DISPLACEMENT).op('i64.add');
   if (narrow) c.i64(0xffff_ffffn).op('i64.and');
   slot(RECORD_FIRST).op('i64.add').op('i64.store', CpuState.ea.offset);
-  c.get(OP).i32(RECORD_SIZE).op('i32.add').set(OP);
-  dispatch(c, shared.handler_type);
+  dispatch_ahead(c, shared.handler_type);
   m.define(f, c);
   return f;
 }

@@ -10,6 +10,22 @@ import type { ValueType } from '../../wasm/opcodes.ts';
 import type { Form, Ir, Leaf, Routine, Value } from '../../x86/ir.ts';
 import type { Statement } from '../../x86/statement.ts';
 import {
+  AHEAD,
+  CPU,
+  dispatch,
+  dispatch_ahead,
+  FUEL,
+  HANDLER_PARAMS,
+  OP,
+  push_ahead,
+  push_boundary,
+  push_is_hot,
+  push_next_rip,
+  push_rip,
+  retire,
+  VCPU,
+} from './dispatch.ts';
+import {
   RECORD_BASE,
   RECORD_DISPLACEMENT,
   RECORD_FIRST,
@@ -21,24 +37,7 @@ import {
   RECORD_SECOND,
   RECORD_SIZE,
 } from './record.ts';
-import {
-  CPU,
-  dispatch,
-  FUEL,
-  OP,
-  push_boundary,
-  push_is_hot,
-  push_next_rip,
-  push_rip,
-  retire,
-  type Shared,
-  TLB_ADDEND,
-  TLB_MASK,
-  TLB_READ,
-  TLB_SHIFT,
-  TLB_WRITE,
-  VCPU,
-} from './shared.ts';
+import { type Shared, TLB_ADDEND, TLB_MASK, TLB_READ, TLB_SHIFT, TLB_WRITE } from './shared.ts';
 
 /** Where helpers and routines are found. */
 export interface Callees {
@@ -91,7 +90,7 @@ export class Lower {
 
   private declare_locals(ir: Ir): void {
     // Routine parameters are the first IR locals: see `generate.ts`.
-    const params = this.options.form === null ? 1 : 4;
+    const params = this.options.form === null ? 1 : HANDLER_PARAMS.length;
     this.base = params;
     const given = this.options.form === null ? this.parameter_count : 0;
     for (const type of ir.locals.slice(given)) this.c.local(type);
@@ -114,12 +113,17 @@ export class Lower {
   }
 
   private next(): void {
-    this.c.get(OP).i32(RECORD_SIZE).op('i32.add').set(OP);
-    dispatch(this.c, this.shared.handler_type);
+    dispatch_ahead(this.c, this.shared.handler_type);
   }
 
   private tail(target: FunctionRef): void {
-    this.c.get(OP).get(CPU).get(VCPU).get(FUEL).return_call(target);
+    this.c.get(OP).get(CPU).get(VCPU).get(FUEL).get(AHEAD).return_call(target);
+  }
+
+  /** The kernel was asked: code may have changed. */
+  private read_ahead(): void {
+    push_ahead(this.c, OP);
+    this.c.set(AHEAD);
   }
 
   // Values
@@ -424,6 +428,7 @@ export class Lower {
     c.tee(pointer).op('i32.eqz').open_if_unlikely();
     this.tail(this.shared.fault);
     c.end();
+    this.read_ahead();
   }
 
   /** Pushes the machine address of guest bytes, leaving by a fault when there is none. */
@@ -538,7 +543,10 @@ export class Lower {
       return;
     }
     this.value(condition);
-    if (this.options.fused === true) c.get(OP).i32(RECORD_SIZE).op('i32.add').set(OP);
+    if (this.options.fused === true) {
+      c.get(OP).i32(RECORD_SIZE).op('i32.add').set(OP);
+      this.read_ahead();
+    }
     retire(c, 1);
     c.if();
     this.taken();

@@ -11,8 +11,9 @@ import { FLAGS_OPERATIONS, flags_of } from '../../x86/flags.ts';
 import type { Ir, Routine, Value } from '../../x86/ir.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_SYSCALL } from '../platform.ts';
 import { define_chain } from './chain.ts';
+import { CPU, FUEL, HANDLER_PARAMS, OP, push_ahead, VCPU } from './dispatch.ts';
 import { RECORD_POSITION } from './record.ts';
-import { CPU, FUEL, HANDLER_PARAMS, OP, type Shared, VCPU } from './shared.ts';
+import type { Shared } from './shared.ts';
 
 /** `leave_region`'s reasons. */
 export const LEAVE_JUMP = 0; // a block boundary: leaves or goes on at RIP
@@ -268,7 +269,9 @@ function define_original(m: ModuleBuilder, shared: Shared, settle: FunctionRef):
   c.get(VCPU).get(VCPU).op('i64.load', Vcpu.region_refusals.offset).i64(1).op('i64.add');
   c.op('i64.store', Vcpu.region_refusals.offset);
   c.get(CPU).get(VCPU).call(settle);
-  c.get(OP).get(CPU).get(VCPU).get(FUEL).get(OP).get(VCPU).call(shared.imports.original);
+  c.get(OP).get(CPU).get(VCPU).get(FUEL);
+  push_ahead(c, OP);
+  c.get(OP).get(VCPU).call(shared.imports.original);
   c.return_call_indirect(shared.handler_type);
   m.define(f, c);
   return f;
@@ -287,7 +290,7 @@ function define_again(m: ModuleBuilder, shared: Shared, original: FunctionRef): 
   c.i32(EXIT_FAULT).return().end();
   c.get(cpu).get(rip).i64(32).op('i64.shr_u').op('i64.store32', CpuState.rip_hi.offset);
   c.get(op).get(cpu).get(vcpu).get(fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
-  c.v128(0n).return_call(original);
+  c.i32(0).v128(0n).return_call(original);
   m.define(f, c);
   return f;
 }

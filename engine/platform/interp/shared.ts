@@ -20,25 +20,29 @@ import {
 } from '../../machine/vcpu.layout.ts';
 import type { Code, FunctionRef } from '../../wasm/code.ts';
 import type { ModuleBuilder } from '../../wasm/module.ts';
-import type { ValueType } from '../../wasm/opcodes.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_FUEL, EXIT_INTERRUPT, EXIT_SYSCALL } from '../platform.ts';
+import {
+  CPU,
+  dispatch,
+  FUEL,
+  HANDLER_PARAMS,
+  OP,
+  push_ahead,
+  push_boundary,
+  push_is_hot,
+  push_next_rip,
+  push_rip,
+  retire,
+  VCPU,
+} from './dispatch.ts';
 import {
   ENTRY_SWITCH,
   RECORD_DISPLACEMENT,
   RECORD_ENTRY,
   RECORD_HANDLER,
-  RECORD_HEAT,
-  RECORD_LENGTH,
   RECORD_POSITION,
   RECORD_RIP,
 } from './record.ts';
-
-/** Parameters of a handler. */
-export const OP = 0;
-export const CPU = 1;
-export const VCPU = 2;
-export const FUEL = 3;
-export const HANDLER_PARAMS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32'];
 
 /** Byte offset in the TLB of an address's entry: page number modulo entries, times entry size. */
 export const TLB_SHIFT = 12 - TLB_ENTRY_SHIFT;
@@ -104,42 +108,6 @@ export function import_hooks(m: ModuleBuilder): Imports {
     point: m.import_function('hooks', 'point', ['i32', 'i32'], ['i32']),
     marked: m.import_function('hooks', 'marked', ['i32', 'i32', 'i32'], []),
   };
-}
-
-/** Tail call of the handler of the record in local OP. */
-export function dispatch(c: Code, handler_type: number): void {
-  c.get(OP).get(CPU).get(VCPU).get(FUEL).get(OP).op('i32.load16_u', RECORD_HANDLER);
-  c.return_call_indirect(handler_type);
-}
-
-/** Counts a branch to the record in `op` and pushes whether it is the one that makes it hot. */
-export function push_is_hot(c: Code, op: number, heat: number): void {
-  c.get(op).get(op).op('i32.load16_u', RECORD_HEAT).i32(1).op('i32.sub').tee(heat).op('i32.store16', RECORD_HEAT);
-  c.get(heat).op('i32.eqz');
-}
-
-/** Pushes the full address of the instruction. */
-export function push_rip(c: Code): void {
-  c.get(CPU).op('i64.load32_u', CpuState.rip_hi.offset).i64(32).op('i64.shl');
-  c.get(OP).op('i64.load32_u', RECORD_RIP).op('i64.or');
-}
-
-/** Pushes the address behind the instruction. */
-export function push_next_rip(c: Code): void {
-  push_rip(c);
-  c.get(OP).op('i64.load8_u', RECORD_LENGTH).op('i64.add');
-}
-
-/** Pushes whether guest code must leave at this boundary, as i32 (non-zero: yes). */
-export function push_boundary(c: Code): void {
-  c.get(FUEL).i32(0).op('i32.le_s').get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or');
-}
-
-/** fuel -= position + `more` (1 when the instruction itself has retired). */
-export function retire(c: Code, more: 0 | 1): void {
-  c.get(FUEL).get(OP).op('i32.load8_u', RECORD_POSITION).op('i32.sub');
-  if (more === 1) c.i32(1).op('i32.sub');
-  c.set(FUEL);
 }
 
 function define_resolve(m: ModuleBuilder, imports: Imports): FunctionRef {
@@ -548,9 +516,10 @@ function define_enter(
   }
   if (name !== 'enter_behind') {
     push_is_hot(c, op, heat);
-    c.open_if().get(op).get(cpu).get(vcpu).get(fuel).return_call(warm).end();
+    c.open_if().get(op).get(cpu).get(vcpu).get(fuel).i32(0).return_call(warm).end();
   }
   c.get(op).get(cpu).get(vcpu).get(fuel);
+  push_ahead(c, op);
   c.get(op).op('i32.load16_u', RECORD_HANDLER).return_call_indirect(handler_type);
   m.define(f, c);
   return f;
@@ -593,6 +562,7 @@ function define_taken(m: ModuleBuilder, imports: Imports, leave: FunctionRef, ju
   c.i32(12).op('i32.shr_u').op('i32.eqz').if();
   c.get(OP).get(VCPU).call(imports.link).tee(next).if();
   c.get(next).get(CPU).get(VCPU).get(FUEL).get(next).op('i32.load8_u', RECORD_POSITION).op('i32.add');
+  push_ahead(c, next);
   c.get(next).op('i32.load16_u', RECORD_HANDLER).return_call_indirect(handler_type);
   c.end();
   c.end();

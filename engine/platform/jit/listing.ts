@@ -9,7 +9,7 @@ import { decode_at, type Region } from './region.ts';
 const PAGE = 4096;
 
 /** Names of a region's parameters, by index (HANDLER_PARAMS). */
-export const REGION_LOCALS: ReadonlyMap<number, string> = new Map(['op', 'cpu', 'vcpu', 'fuel'].entries());
+export const REGION_LOCALS: ReadonlyMap<number, string> = new Map(['op', 'cpu', 'vcpu', 'fuel', 'ahead'].entries());
 
 /** The disassembly of every instruction of a region, in the order of its blocks, while its pages are as they were. */
 export function disassemble_region(region: Region): string[] {

@@ -15,9 +15,9 @@ import { ModuleBuilder } from '../../wasm/module.ts';
 import type { Value } from '../../x86/ir.ts';
 import type { Assumption } from '../../x86/statement.ts';
 import { look_up, WAY_INSIDE, WAY_SWITCH } from '../interp/chain.ts';
+import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/dispatch.ts';
 import { RECORD_ENTRY, RECORD_HANDLER, RECORD_POSITION } from '../interp/record.ts';
 import { LEAVE_ENTER, LEAVE_JUMP } from '../interp/runtime.ts';
-import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/shared.ts';
 import { analyse, type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
 import { Frame, type Points } from './frame.ts';
 import { Imports } from './imports.ts';
@@ -105,7 +105,7 @@ class Translator {
     const fall_back = (): void => {
       // Regions that lead here leave the upper half of RIP as it is.
       c.open_if_unlikely().get(CPU).i32(high_half(region.blocks[0]!.rip)).op('i32.store', CpuState.rip_hi.offset);
-      c.get(OP).get(CPU).get(VCPU).get(FUEL);
+      c.get(OP).get(CPU).get(VCPU).get(FUEL).i32(0);
       frame.return_call('original').end();
     };
     if (region.pages.size > 1) {

@@ -8,7 +8,7 @@ import type { Code } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import { SEGMENT_FS, SEGMENT_GS } from '../../x86/instruction.ts';
 import type { Value, Variable } from '../../x86/ir.ts';
-import { CPU } from '../interp/shared.ts';
+import { CPU } from '../interp/dispatch.ts';
 import { type Constant, constant_of, vector_of } from './constant.ts';
 import type { Frame } from './frame.ts';
 import type { Insn } from './region.ts';
