@@ -140,6 +140,27 @@ export function waits_look(): void {
 }
 
 /**
+ * Leaves every queue but `queue`, for a call that waits for different things in turn: what it does with the one that it
+ * waited for before may wake those who wait there, itself among them.
+ */
+export function wait_nowhere_but(queue: Ptr<'WaitQueue'>): void {
+  let previous = 0 as Ptr<'WaitEntry'>;
+  let entry = Task.wait_head.get(current);
+  while (entry !== 0) {
+    const next = WaitEntry.sibling.get(entry);
+    const at = WaitEntry.queue.get(entry);
+    if (at === queue) previous = entry;
+    else {
+      if (previous === 0) Task.wait_head.set(current, next);
+      else WaitEntry.sibling.set(previous, next);
+      const events = WaitEntry.events.get(entry);
+      if (wait_leave(entry)) wake(at, events);
+    }
+    entry = next;
+  }
+}
+
+/**
  * The call has ended, or `failed`: leaves every queue and disarms the timer. Called by the dispatcher. A wake that this
  * task was chosen for and has not used goes to the next exclusive waiter.
  */

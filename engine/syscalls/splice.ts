@@ -29,7 +29,7 @@ import { file_inode } from '../fs/anon/attributes.ts';
 import { pipe_claim, pipe_read, pipe_settle } from '../fs/anon/pipe.ts';
 import { F64, I32, U32 } from '../heap/memory.ts';
 import { arg_hi, arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
-import { is_waiting, signal_pending } from '../kernel/block.ts';
+import { is_waiting, signal_pending, wait_nowhere_but } from '../kernel/block.ts';
 import { KEPT_OFFSETS, keep_at, kept_at, kept_piece } from '../kernel/call_arguments.ts';
 import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_opened, hold_file } from '../kernel/fd_table.ts';
@@ -203,7 +203,9 @@ function move_through(
 function pause(side: Side, events: number, done: number, nonblocking: boolean): number {
   if (nonblocking) return done > 0 ? done : -EAGAIN;
   Task.syscall_progress.set(current, done);
-  const waited = block(side.fd, side.file, file_operations(side.file), events);
+  const operations = file_operations(side.file);
+  wait_nowhere_but(operations.queue(side.file));
+  const waited = block(side.fd, side.file, operations, events);
   return waited > -0x10000 && done > 0 ? done : waited;
 }
 

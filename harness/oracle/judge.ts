@@ -9,7 +9,7 @@ export function judge(program: Program, outcome: ExecOutcome): Finding | undefin
   if (outcome.panic !== null) return panic_finding(program, outcome.panic);
   if (outcome.status === 'hang') return hang_finding(program, outcome);
   if (outcome.status === 'corrupt') return corruption_finding(outcome.corruption);
-  const lost = outcome.lost_wakeups?.find((wakeup) => is_owed(program, wakeup));
+  const lost = lost_wakeup(program, outcome.lost_wakeups ?? []);
   if (lost !== undefined) return lost_wakeup_finding(program, lost);
   return outcome.leaks.length > 0 ? leak_finding(outcome.leaks) : undefined;
 }
@@ -34,6 +34,12 @@ function is_owed(program: Program, { call, result }: LostWakeup): boolean {
   // connect looks the name of the other end up again, which may be gone by then, and that wakes nobody.
   if (name === 'connect' && result < 0) return false;
   return !RESCANNING.has(name) && !SENDING.has(name) && !UNRELATED.has(result);
+}
+
+/** What ends a call that looks its descriptors up again lets go of a closed file, and that may end others. */
+function lost_wakeup(program: Program, wakeups: readonly LostWakeup[]): LostWakeup | undefined {
+  if (wakeups.some(({ call }) => RESCANNING.has(call_name(program, call)))) return undefined;
+  return wakeups.find((wakeup) => is_owed(program, wakeup));
 }
 
 function lost_wakeup_finding(program: Program, { call, result }: LostWakeup): Finding {
