@@ -164,15 +164,17 @@ export function lock_set(inode: I, flavor: number, owner: number, range: LockRan
   if (type !== F_RDLCK && type !== F_WRLCK && type !== F_UNLCK) return -EINVAL;
   if (type === F_UNLCK && context_of(inode) === 0) return 0;
   const x = ensure_context(inode);
-  // At most one lock is split in two and one is added: reserve both before anything changes.
-  const fresh = locks.alloc();
+  // At most one lock is split in two and one is added: reserve both before anything changes. What is given up whole
+  // needs neither.
+  const fresh = type === F_UNLCK ? (0 as L) : locks.alloc();
   const split = locks.alloc();
   spare_fresh = fresh;
   spare_split = split;
   const p = Inode.lock.at(inode);
   lock(p, INODE_LOCK);
   let result = 0;
-  if (x === 0 || fresh === 0 || split === 0) result = -ENOLCK;
+  if (x === 0 || (type !== F_UNLCK && fresh === 0)) result = -ENOLCK;
+  else if (split === 0 && splits(x, flavor, owner, start, end)) result = -ENOLCK;
   else if (type !== F_UNLCK && first_conflict(x, flavor, owner, type, start, end) !== 0) result = -EAGAIN;
   else if (type !== F_UNLCK && FileLockContext.count.get(x) >= LOCKS_MAX) result = -ENOLCK;
   else {
@@ -186,6 +188,15 @@ export function lock_set(inode: I, flavor: number, owner: number, range: LockRan
   spare_split = 0 as L;
   if (result === 0 && type !== F_WRLCK && x !== 0) wake(FileLockContext.queue.at(x), WAKE_ALL, WAKE_ALL);
   return result;
+}
+
+/** Whether a lock of the owner goes on on both sides of the range. */
+function splits(x: X, flavor: number, owner: number, start: number, end: number): boolean {
+  for (let at = FileLockContext.head.get(x); at !== 0; at = FileLock.next.get(at)) {
+    const mine = FileLock.flavor.get(at) === flavor && FileLock.owner.get(at) === owner;
+    if (mine && FileLock.start.get(at) < start && FileLock.end.get(at) > end) return true;
+  }
+  return false;
 }
 
 let spare_fresh = 0 as L;
