@@ -388,10 +388,13 @@ function preempt_current(index: number): boolean {
   return true;
 }
 
+/** Wakes in a row that may come before a task sleeps: no chance makes so many, only a call that wakes itself. */
+const MAX_EARLY_WAKES = 100_000;
+
 /** Puts the current task to sleep. True: a wake came first and its call has ended after all. */
 function block_current(): boolean {
   const task = current;
-  for (;;) {
+  for (let wakes = 0; wakes < MAX_EARLY_WAKES; wakes++) {
     Task.resume.set(task, RESUME_SYSCALL);
     Task.fail_nth.set(task, faults_countdown);
     Task.voluntary_switches.set(task, Task.voluntary_switches.get(task) + 1);
@@ -403,6 +406,7 @@ function block_current(): boolean {
     enter_again();
     if (syscall_result !== SYSCALL_BLOCKED) return true;
   }
+  panic('a system call wakes itself whenever it waits');
 }
 
 /** Passes a safe point and answers the bits of Vcpu.interrupt; true when this thread is to return. */
