@@ -20,7 +20,14 @@ import { kill_everything, reap_root } from '../../engine/kernel/exit.ts';
 import { KernelRoot } from '../../engine/kernel/kernel.layout.ts';
 import { kernel_root } from '../../engine/kernel/kernel.ts';
 import { enqueue, queued_tasks, wake_task } from '../../engine/kernel/scheduler.ts';
-import { TASK_BLOCKED, TASK_RUNNING, TASK_STATE_MASK, TASK_STOPPED, Task } from '../../engine/kernel/task.layout.ts';
+import {
+  RESUME_SYSCALL,
+  TASK_BLOCKED,
+  TASK_RUNNING,
+  TASK_STATE_MASK,
+  TASK_STOPPED,
+  Task,
+} from '../../engine/kernel/task.layout.ts';
 import { ThreadGroup } from '../../engine/kernel/thread_group.layout.ts';
 import { Vcpu, vcpu_at } from '../../engine/machine/vcpu.layout.ts';
 import {
@@ -166,13 +173,15 @@ class MachineExecutor implements Executor {
     let progress = -1;
     let still = 0;
     for (let turn = 0; turn < MAX_TURNS; turn++) {
+      const sleeps = Vcpu.sleeps.get(vcpu_at(0));
       const why = run_vcpu(0, this.platform, false);
+      const slept = Vcpu.sleeps.get(vcpu_at(0)) !== sleeps;
       if (why === RUN_PANICKED) return { hang: false, panic: this.panicked() };
       if (this.platform.stopped) return { hang: false, panic: null };
       if (KernelRoot.timed_out.load(kernel_root()) !== 0) return { hang: !is_at_work(), panic: null };
       still = this.platform.progress === progress ? still + 1 : 0;
       progress = this.platform.progress;
-      if (why === RUN_IDLE || (still >= IDLE_TURNS && (queued_tasks() === 0 || this.main_rests())))
+      if (why === RUN_IDLE || (still >= IDLE_TURNS && (queued_tasks() === 0 || this.main_rests(slept))))
         if (ends_at_block || !this.go_on()) return { hang: false, panic: null, at_rest: why === RUN_IDLE };
     }
     return { hang: true, panic: null };
@@ -192,17 +201,23 @@ class MachineExecutor implements Executor {
     return true;
   }
 
-  /** Whether the task that makes the calls blocks, or is stopped: timers alone go on, perhaps for ever. */
-  private main_rests(): boolean {
+  /**
+   * Whether the task that makes the calls blocks, or is stopped: timers alone go on, perhaps for ever. A turn may end
+   * each time when somebody has just woken it to look again; it rests then too, if all tasks have slept in the turn.
+   */
+  private main_rests(slept: boolean): boolean {
     const main = this.main_task();
     const state = main === NONE ? TASK_RUNNING : Task.state.load(main) & TASK_STATE_MASK;
-    return state === TASK_BLOCKED || state === TASK_STOPPED;
+    return state === TASK_BLOCKED || state === TASK_STOPPED || (slept && this.blocked_main() !== NONE);
   }
 
-  /** The task that makes the calls, if it blocks. */
+  /** The task that makes the calls, if it blocks, or was woken and has not looked yet whether its call can go on. */
   private blocked_main(): Ptr<'Task'> {
     const main = this.main_task();
-    return main !== NONE && (Task.state.load(main) & TASK_STATE_MASK) === TASK_BLOCKED ? main : NONE;
+    if (main === NONE) return NONE;
+    const state = Task.state.load(main) & TASK_STATE_MASK;
+    const woken = state === TASK_RUNNING && Task.resume.get(main) === RESUME_SYSCALL;
+    return woken || state === TASK_BLOCKED ? main : NONE;
   }
 
   /** The task that makes the calls. */
