@@ -117,6 +117,19 @@ export function set_timeout(ns: number): void {
   if (Task.syscall_deadline.get(current) === 0) set_deadline(Math.min(monotonic_ns() + ns, Number.MAX_SAFE_INTEGER));
 }
 
+/** Sets the call's deadline `ns` from now, in place of the one that it has. */
+export function restart_timeout(ns: number): void {
+  Task.syscall_deadline.set(current, 0);
+  set_timeout(ns);
+}
+
+/** The call has no deadline any more. */
+export function clear_timeout(): void {
+  if (Task.syscall_deadline.get(current) === 0) return;
+  timer_cancel(Task.deadline_timer.at(current));
+  Task.syscall_deadline.set(current, 0);
+}
+
 /** Sleeps until a wake that the handler has arranged itself, the deadline or a signal: BLOCKED or -ERESTARTSYS. */
 export function wait_armed(): number {
   return signal_pending() ? -ERESTARTSYS : commit_wait();
@@ -174,8 +187,5 @@ export function waits_done(failed: boolean): void {
     if (wait_leave(entry, failed)) wake(queue, events);
     entry = next;
   }
-  if (Task.syscall_deadline.get(current) !== 0) {
-    timer_cancel(Task.deadline_timer.at(current));
-    Task.syscall_deadline.set(current, 0);
-  }
+  clear_timeout();
 }

@@ -28,6 +28,7 @@
  *   all with a timeout                     is Task.syscall_deadline from the first entry on
  *   open openat openat2 (of a FIFO)        path and struct open_how: the place is in Task.syscall_phase, the flags and the
  *                                          reserved descriptor in Task.syscall_progress
+ *   read readv (of a terminal)             how it waits is in Task.syscall_phase (fs/tty/tty.ts)
  *   execve execveat clone clone3 vfork     read in the first phase only
  *   rt_sigsuspend rt_sigtimedwait          read in the first phase only
  *   futex futex_waitv                      read in the first phase only: FutexWaiter

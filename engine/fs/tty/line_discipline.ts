@@ -38,9 +38,12 @@ import {
 } from '../../abi/termios.ts';
 import type { Ptr } from '../../base/types.ts';
 import { U8 } from '../../heap/memory.ts';
-import { INPUT_BYTES, Tty } from './tty.layout.ts';
+import { INPUT_BYTES, STOPPED_BY_CALL, STOPPED_BY_CHARACTER, Tty } from './tty.layout.ts';
 
 type T = Ptr<'Tty'>;
+
+/** Those who found no room to type are told when there is this much again. */
+const LOW_ROOM = 128;
 
 const NEWLINE = 10;
 const RETURN = 13;
@@ -161,16 +164,23 @@ function raise(tty: T, byte: number, effects: Effects): boolean {
   else if (is_control(tty, VSUSP, byte)) signo = SIGTSTP;
   if (signo === 0) return false;
   effects.signals.push(signo);
+  if ((Tty.iflag.get(tty) & IXON) !== 0) restart_output(tty);
   if ((Tty.lflag.get(tty) & NOFLSH) === 0) flush_input(tty);
   if ((Tty.lflag.get(tty) & ECHO) !== 0) echo_byte(tty, byte, effects.echo);
   return true;
+}
+
+/** Output goes on after the STOP character, but not after TCOOFF (Linux's start_tty). */
+export function restart_output(tty: T): void {
+  if ((Tty.stopped.get(tty) & STOPPED_BY_CALL) === 0) Tty.stopped.set(tty, 0);
 }
 
 /** START and STOP; whether this was one. */
 function flow(tty: T, byte: number): boolean {
   const start = is_control(tty, VSTART, byte);
   if (!start && !is_control(tty, VSTOP, byte)) return false;
-  Tty.stopped.set(tty, start ? 0 : 1);
+  if (start) restart_output(tty);
+  else Tty.stopped.set(tty, Tty.stopped.get(tty) | STOPPED_BY_CHARACTER);
   return true;
 }
 
@@ -209,6 +219,17 @@ export function input_room(tty: T): number {
   const head = Tty.head.get(tty);
   if ((Tty.lflag.get(tty) & ICANON) !== 0 && Tty.line_end.get(tty) === head) return INPUT_BYTES;
   return INPUT_BYTES - 1 - (Tty.tail.get(tty) - head);
+}
+
+/**
+ * Bytes that may be typed now. Once there was no room, there is none again until LOW_ROOM bytes are free: those who wait
+ * for it are then woken once and not for each byte that a program reads (Linux throttles the other end).
+ */
+export function typing_room(tty: T): number {
+  const room = input_room(tty);
+  if (room === 0) Tty.throttled.set(tty, 1);
+  else if (room >= LOW_ROOM) Tty.throttled.set(tty, 0);
+  return Tty.throttled.get(tty) === 0 ? room : 0;
 }
 
 /** Bytes a read may take now, and where it stops: a whole line, or in raw mode everything. */

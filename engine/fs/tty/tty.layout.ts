@@ -10,6 +10,9 @@ import { layout } from '../../heap/layout.ts';
 import { Lock } from '../../heap/lock.ts';
 
 export const INPUT_BYTES = 4096;
+/** Bits of `Tty.stopped`: the STOP character, and TCOOFF, which only TCOON undoes. */
+export const STOPPED_BY_CHARACTER = 1;
+export const STOPPED_BY_CALL = 2;
 /** Device number of the slave side of pseudo-terminals; their minor is N of /dev/pts/N. */
 export const PTS_MAJOR = 136;
 
@@ -64,11 +67,13 @@ export const Tty = l.done(
     tail: l.u32('guarded by lock'),
     /** Output column, for erasing tabs. */
     column: l.u32('guarded by lock'),
-    /** Output stopped by the STOP character. */
+    /** STOPPED_*: why output is stopped, 0 when it is not. */
     stopped: l.u32('guarded by lock'),
     /** The next character is taken literally. */
     literal: l.u32('guarded by lock'),
     hung_up: l.u32('guarded by lock'),
+    /** Somebody found no room to type: there is none until programs have read LOW_ROOM bytes. */
+    throttled: l.u32('guarded by lock'),
     marks: l.bytes(INPUT_BYTES / 8, 8, 'guarded by lock'),
   },
   664,

@@ -3,7 +3,7 @@
  * tty_ioctl.ts.
  */
 import { EAGAIN, EFAULT, EIO, ENXIO, ESPIPE } from '../../abi/errno.ts';
-import { FMODE_STREAM, O_NOCTTY } from '../../abi/fcntl.ts';
+import { FMODE_STREAM, O_NOCTTY, O_NONBLOCK } from '../../abi/fcntl.ts';
 import { TCSETS, TCSETSF } from '../../abi/ioctl.ts';
 import { POLLERR, POLLHUP, READABLE, WRITABLE } from '../../abi/poll.ts';
 import { dev_minor } from '../../abi/stat.ts';
@@ -36,8 +36,9 @@ import { MACHINE, MachineHeader, ROOT_TTY } from '../../heap/machine.layout.ts';
 import { I32, U8, U16 } from '../../heap/memory.ts';
 import { slab } from '../../heap/slab.ts';
 import { wake } from '../../heap/wait_queue.ts';
-import { deadline_passed, set_timeout } from '../../kernel/block.ts';
+import { clear_timeout, deadline_passed, restart_timeout, set_timeout, signal_pending } from '../../kernel/block.ts';
 import { current } from '../../kernel/current.ts';
+import { Task } from '../../kernel/task.layout.ts';
 import type { IoCursor } from '../../machine/io.ts';
 import { register_character_device } from '../../vfs/device.ts';
 import { File } from '../../vfs/file.layout.ts';
@@ -63,6 +64,7 @@ import {
   readable_bytes,
   receive,
   ring_at,
+  typing_room,
 } from './line_discipline.ts';
 import { PTS_MAJOR, Tty, TtyRoot } from './tty.layout.ts';
 import { tty_ioctl } from './tty_ioctl.ts';
@@ -74,8 +76,10 @@ export const tty_slab = slab(Tty);
 const NS_PER_DECISECOND = 1e8;
 /** Bytes of a write processed at a time. */
 const WRITE_BATCH = 1024;
-/** Those who type are told when there is room for this much again. */
-const LOW_ROOM = 128;
+/** What a read that waits keeps: VTIME and VMIN in the lowest bytes, the mode, that it is there, bytes seen. */
+const RULE_CANONICAL = 1 << 16;
+const RULE = 1 << 17;
+const SEEN_SHIFT = 18;
 
 /** A terminal with Linux's settings for a new one, one reference and 24 by 80 characters; 0: no memory. */
 export function tty_create(): T {
@@ -255,7 +259,7 @@ function note_wanted(tty: T): void {
 /** Bytes that may be typed now without loss. A line too long for the terminal has its end dropped, as on Linux. */
 export function tty_room(tty: T): number {
   lock(Tty.lock.at(tty), TTY_LOCK);
-  const room = input_room(tty);
+  const room = typing_room(tty);
   unlock(Tty.lock.at(tty), TTY_LOCK);
   return room;
 }
@@ -271,7 +275,7 @@ export function tty_input(tty: T, bytes: Uint8Array, from = 0): number {
   lock(Tty.lock.at(tty), TTY_LOCK);
   const room = input_room(tty);
   const stopped = Tty.stopped.get(tty) !== 0;
-  while (taken < bytes.length && input_room(tty) > 0) receive(tty, bytes[taken++] as number, effects);
+  while (taken < bytes.length && typing_room(tty) > 0) receive(tty, bytes[taken++] as number, effects);
   const ready = taken > from && readable_bytes(tty) > 0;
   // A signal's flush or an erased character makes room for others who type; START lets programs write again.
   const writable = input_room(tty) > room || (stopped && Tty.stopped.get(tty) === 0);
@@ -324,44 +328,78 @@ function take_raw(tty: T, io: IoCursor): number {
   return total;
 }
 
-/** Raw mode without enough input: VMIN and VTIME decide (termios(3), "Canonical and noncanonical mode"). */
-function raw_wait(minimum: number, time: number): number {
-  if (minimum > 0) return -EAGAIN;
+/**
+ * How a read waits is decided when it begins (n_tty_read): ICANON, VMIN and VTIME of that moment, which a read that waits
+ * keeps in Task.syscall_phase. Whether it takes lines or bytes is what the terminal's mode is when there are some.
+ */
+function read_rule(tty: T): number {
+  const kept = current === 0 ? 0 : Task.syscall_phase.get(current);
+  if (kept !== 0) return kept;
+  if ((Tty.lflag.get(tty) & ICANON) !== 0) return RULE | RULE_CANONICAL;
+  return RULE | (control(tty, VMIN) << 8) | control(tty, VTIME);
+}
+
+/**
+ * Whether a read takes the `ready` bytes that there are: VMIN of them, or what it asks for; all where it may not wait any
+ * longer, or none has come for VTIME.
+ */
+function is_enough(file: Ptr<'File'>, rule: number, ready: number, wanted: number): boolean {
+  if (ready >= Math.min((rule >> 8) & 0xff, wanted) || (File.flags.get(file) & O_NONBLOCK) !== 0) return true;
+  if (current === 0) return false;
+  if (signal_pending()) return true;
+  const time = rule & 0xff;
+  if (time === 0) return false;
+  if (ready === rule >> SEEN_SHIFT) return deadline_passed();
+  restart_timeout(time * NS_PER_DECISECOND);
+  return false;
+}
+
+/** Without enough input: VMIN and VTIME decide (termios(3), "Canonical and noncanonical mode"). */
+function read_waits(rule: number, ready: number): number {
+  if (current !== 0) Task.syscall_phase.set(current, (rule & ((1 << SEEN_SHIFT) - 1)) | (ready << SEEN_SHIFT));
+  const time = rule & 0xff;
+  if ((rule & (RULE_CANONICAL | 0xff00)) !== 0) {
+    // VTIME counts from a byte on; another reader may have taken that.
+    if (ready === 0 && current !== 0) clear_timeout();
+    return -EAGAIN;
+  }
   if (time === 0) return 0;
   set_timeout(time * NS_PER_DECISECOND);
   return deadline_passed() ? 0 : -EAGAIN;
 }
 
+/** Whether the call has just begun: where a job stands is asked once, and not when its call has waited. */
+function begins(): boolean {
+  return current === 0 || Task.syscall_entries.get(current) === 0;
+}
+
 function read(file: Ptr<'File'>, io: IoCursor): number {
   const tty = object_of(file);
   if (io.wanted() === 0) return 0;
-  const allowed = check_read(tty);
+  const allowed = begins() ? check_read(tty) : 0;
   if (allowed !== 0) return allowed;
   note_wanted(tty);
   lock(Tty.lock.at(tty), TTY_LOCK);
   const canonical = (Tty.lflag.get(tty) & ICANON) !== 0;
-  const minimum = control(tty, VMIN);
-  const time = control(tty, VTIME);
+  const rule = read_rule(tty);
   const ready = readable_bytes(tty);
   const hung_up = Tty.hung_up.get(tty) !== 0;
-  const room = input_room(tty);
+  const throttled = Tty.throttled.get(tty) !== 0;
   let n = -1;
-  const wanted = io.wanted();
-  if (canonical && ready > 0) n = take_line(tty, io);
-  else if (!canonical && ready > 0 && ready >= Math.min(minimum, wanted)) n = take_raw(tty, io);
+  if (ready > 0 && is_enough(file, rule, ready, io.wanted())) n = canonical ? take_line(tty, io) : take_raw(tty, io);
   if (n === 0 && io.missing > 0 && ready > 0) n = -EFAULT;
-  const drained = room < LOW_ROOM && input_room(tty) >= LOW_ROOM;
+  const drained = throttled && typing_room(tty) > 0;
   unlock(Tty.lock.at(tty), TTY_LOCK);
   if (drained) wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
   if (n !== -1) return n;
   if (hung_up) return 0;
-  return canonical ? -EAGAIN : raw_wait(minimum, time);
+  return read_waits(rule, ready);
 }
 
 function write(file: Ptr<'File'>, io: IoCursor): number {
   const tty = object_of(file);
   if (io.wanted() === 0) return 0;
-  const allowed = (Tty.lflag.get(tty) & TOSTOP) === 0 ? 0 : check_write(tty);
+  const allowed = (Tty.lflag.get(tty) & TOSTOP) !== 0 && begins() ? check_write(tty) : 0;
   if (allowed !== 0) return allowed;
   if (Tty.hung_up.get(tty) !== 0) return -EIO;
   const output = Tty.output.get(tty);
@@ -388,7 +426,9 @@ function poll(file: Ptr<'File'>): number {
   note_wanted(tty);
   let events = 0;
   lock(Tty.lock.at(tty), TTY_LOCK);
-  if (readable_bytes(tty) > 0) events |= READABLE;
+  // Without VTIME, VMIN bytes are what can be read (input_available_p).
+  const raw = (Tty.lflag.get(tty) & ICANON) === 0 && control(tty, VTIME) === 0;
+  if (readable_bytes(tty) >= (raw ? Math.max(1, control(tty, VMIN)) : 1)) events |= READABLE;
   if (Tty.hung_up.get(tty) !== 0) events |= READABLE | POLLHUP | POLLERR;
   const stopped = Tty.stopped.get(tty) !== 0;
   unlock(Tty.lock.at(tty), TTY_LOCK);

@@ -21,7 +21,7 @@ import {
 } from '../../abi/ioctl.ts';
 import { READABLE, WRITABLE } from '../../abi/poll.ts';
 import { SIGWINCH } from '../../abi/signal.ts';
-import { ICANON, TERMIOS_CC, TERMIOS_SIZE } from '../../abi/termios.ts';
+import { ICANON, IXON, TERMIOS_CC, TERMIOS_SIZE } from '../../abi/termios.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_copy, bytes_equal } from '../../heap/bytes.ts';
 import { lock, unlock } from '../../heap/lock.ts';
@@ -41,8 +41,8 @@ import {
   signal_foreground,
   take_terminal,
 } from './job_control.ts';
-import { flush_input, readable_bytes } from './line_discipline.ts';
-import { Tty } from './tty.layout.ts';
+import { flush_input, readable_bytes, restart_output } from './line_discipline.ts';
+import { STOPPED_BY_CALL, Tty } from './tty.layout.ts';
 
 type T = Ptr<'Tty'>;
 
@@ -79,6 +79,7 @@ function set_termios(tty: T, argument: number, flush: boolean): number {
   lock(Tty.lock.at(tty), TTY_LOCK);
   const lflag = U32[(at >> 2) + 3] as number;
   const changed_mode = ((lflag ^ Tty.lflag.get(tty)) & ICANON) !== 0;
+  const had_flow = Tty.iflag.get(tty);
   Tty.iflag.set(tty, U32[at >> 2] as number);
   Tty.oflag.set(tty, U32[(at >> 2) + 1] as number);
   Tty.cflag.set(tty, U32[(at >> 2) + 2] as number);
@@ -87,10 +88,11 @@ function set_termios(tty: T, argument: number, flush: boolean): number {
   bytes_copy(Tty.cc.at(tty), at + TERMIOS_CC, Tty.cc.size);
   // What was typed before a change of mode can be read after it.
   if (changed_mode) Tty.line_end.set(tty, Tty.tail.get(tty));
+  if ((had_flow & ~Tty.iflag.get(tty) & IXON) !== 0) restart_output(tty);
   if (flush) flush_input(tty);
   unlock(Tty.lock.at(tty), TTY_LOCK);
-  if (changed_mode) wake(Pipe.queue.at(Tty.output.get(tty)), READABLE);
-  if (flush) wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
+  // Whatever changed may decide for readers, writers and pollers (n_tty_set_termios).
+  wake(Pipe.queue.at(Tty.output.get(tty)), READABLE | WRITABLE, Number.MAX_SAFE_INTEGER);
   return 0;
 }
 
@@ -143,11 +145,14 @@ function flush(tty: T, queue: number): number {
 function flow_control(tty: T, action: number): number {
   const allowed = check_write(tty);
   if (allowed !== 0) return allowed;
-  if (action === TCOOFF) Tty.stopped.set(tty, 1);
-  else if (action === TCOON) {
-    Tty.stopped.set(tty, 0);
-    wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
-  }
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  const stopped = Tty.stopped.get(tty);
+  // TCOON undoes TCOOFF, and not what the STOP character alone has done.
+  const goes_on = action === TCOON && (stopped & STOPPED_BY_CALL) !== 0;
+  if (action === TCOOFF) Tty.stopped.set(tty, stopped | STOPPED_BY_CALL);
+  else if (goes_on) Tty.stopped.set(tty, 0);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  if (goes_on) wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
   return action > 3 ? -EINVAL : 0;
 }
 

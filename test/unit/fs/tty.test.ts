@@ -175,6 +175,7 @@ test('a full terminal takes nothing, rings nobody, and tells when a flush makes 
   const full = bell_count();
   for (let i = 0; i < 12; i++) assert.is(read(), 'AAAAAAAAA\n');
   assert.is(bell_count(), full);
+  assert.is(host_terminal_input(terminal, line), 0);
   assert.is(read(), 'AAAAAAAAA\n');
   assert.is(bell_count(), full + 1);
 });
