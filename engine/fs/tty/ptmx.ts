@@ -8,6 +8,7 @@ import { EAGAIN, EFAULT, EINVAL, EIO, ENODEV, ENOMEM, ESPIPE } from '../../abi/e
 import { FMODE_STREAM, O_CLOEXEC } from '../../abi/fcntl.ts';
 import {
   FIONREAD,
+  TCXONC,
   TIOCGPGRP,
   TIOCGPTLCK,
   TIOCGPTN,
@@ -24,7 +25,10 @@ import { SIGINT, SIGQUIT, SIGTSTP } from '../../abi/signal.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_write } from '../../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
+import { lock, unlock } from '../../heap/lock.ts';
+import { TTY_LOCK } from '../../heap/lock_order.ts';
 import { I32, U8 } from '../../heap/memory.ts';
+import { wake } from '../../heap/wait_queue.ts';
 import { Credentials } from '../../kernel/credentials.layout.ts';
 import { current, current_vcpu } from '../../kernel/current.ts';
 import { fd_install } from '../../kernel/fd_table.ts';
@@ -44,7 +48,7 @@ import { pipe_hold_end } from '../anon/pipe_bytes.ts';
 import { signal_foreground } from './job_control.ts';
 import { Tty } from './tty.layout.ts';
 import { tty_create, tty_hang_up, tty_input, tty_publish, tty_put, tty_room } from './tty.ts';
-import { tty_ioctl } from './tty_ioctl.ts';
+import { TCOOFF, TCOON, tty_ioctl } from './tty_ioctl.ts';
 
 type T = Ptr<'Tty'>;
 
@@ -74,6 +78,7 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
 function write(file: Ptr<'File'>, io: IoCursor): number {
   const tty = object_of(file);
   if (io.wanted() === 0) return 0;
+  if (Tty.typing_stopped.get(tty) !== 0) return -EAGAIN;
   const total = Math.min(io.wanted(), TYPE_BATCH);
   // A batch is copied whole (iterate_tty_write).
   if (io.remaining < total) return -EFAULT;
@@ -89,7 +94,7 @@ function poll(file: Ptr<'File'>): number {
   const tty = object_of(file);
   let events = 0;
   if (pipe_used(Tty.output.get(tty)) > 0) events |= READABLE;
-  if (tty_room(tty) > 0) events |= WRITABLE;
+  if (Tty.typing_stopped.get(tty) === 0 && tty_room(tty) > 0) events |= WRITABLE;
   if (is_left(tty)) events |= POLLHUP;
   return events;
 }
@@ -121,6 +126,17 @@ function open_peer(tty: T, flags: number): number {
   return fd;
 }
 
+/** TCXONC: the master's own output is what it types. */
+function flow_control(tty: T, action: number): number {
+  if (action > 3) return -EINVAL;
+  if (action !== TCOOFF && action !== TCOON) return 0;
+  lock(Tty.lock.at(tty), TTY_LOCK);
+  Tty.typing_stopped.set(tty, action === TCOOFF ? 1 : 0);
+  unlock(Tty.lock.at(tty), TTY_LOCK);
+  if (action === TCOON) wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
+  return 0;
+}
+
 function ioctl(file: Ptr<'File'>, command: number, argument: number): number {
   const tty = object_of(file);
   switch (command >>> 0) {
@@ -142,6 +158,8 @@ function ioctl(file: Ptr<'File'>, command: number, argument: number): number {
       return put_number(argument, Tty.session.get(tty));
     case FIONREAD:
       return put_number(argument, pipe_used(Tty.output.get(tty)));
+    case TCXONC:
+      return flow_control(tty, argument);
     case TIOCPKT:
     case TIOCSCTTY:
     case TIOCNOTTY:

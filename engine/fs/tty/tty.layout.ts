@@ -69,6 +69,8 @@ export const Tty = l.done(
     column: l.u32('guarded by lock'),
     /** STOPPED_*: why output is stopped, 0 when it is not. */
     stopped: l.u32('guarded by lock'),
+    /** TCOOFF at the master: it cannot type. */
+    typing_stopped: l.u32('guarded by lock'),
     /** The next character is taken literally. */
     literal: l.u32('guarded by lock'),
     hung_up: l.u32('guarded by lock'),

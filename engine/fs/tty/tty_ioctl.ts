@@ -51,8 +51,8 @@ const WINSIZE_SIZE = 8;
 const TCIFLUSH = 0;
 const TCIOFLUSH = 2;
 /** Actions of TCXONC. */
-const TCOOFF = 0;
-const TCOON = 1;
+export const TCOOFF = 0;
+export const TCOON = 1;
 
 function scratch_area(): number {
   return Vcpu.scratch.at(current_vcpu);

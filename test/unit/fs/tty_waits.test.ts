@@ -3,7 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { O_NONBLOCK, O_RDWR } from '../../../engine/abi/fcntl.ts';
 import { TCGETS, TCSETS, TCXONC } from '../../../engine/abi/ioctl.ts';
-import { POLLIN } from '../../../engine/abi/poll.ts';
+import { POLLIN, POLLOUT } from '../../../engine/abi/poll.ts';
+import { make_dev, S_IFCHR } from '../../../engine/abi/stat.ts';
 import { ICANON, ISIG, IXON, TOSTOP, VMIN, VTIME } from '../../../engine/abi/termios.ts';
 import type { Ptr } from '../../../engine/base/types.ts';
 import {
@@ -12,6 +13,7 @@ import {
   host_terminal_create,
   host_terminal_input,
 } from '../../../engine/fs/hostio/terminal.ts';
+import { PTMX_MAJOR, PTMX_MINOR } from '../../../engine/fs/tty/ptmx.ts';
 import { Tty } from '../../../engine/fs/tty/tty.layout.ts';
 import { tty_open } from '../../../engine/fs/tty/tty.ts';
 import { tty_ioctl } from '../../../engine/fs/tty/tty_ioctl.ts';
@@ -210,6 +212,26 @@ test('who found no room to type finds some when there is enough, not before', ()
     assert.is(call('read', 0, buffer, 1), 1);
   }
   assert.is(host_terminal_input(terminal, new Uint8Array(200).fill(65)), 128);
+});
+
+test('TCOOFF at the master stops what it types, and not what programs write', () => {
+  setup();
+  k.space.mknod('/ptmx', S_IFCHR | 0o666, make_dev(PTMX_MAJOR, PTMX_MINOR));
+  const master = k.space.open('/ptmx', O_RDWR) as Ptr<'File'>;
+  const pair = File.object.get(master) as Ptr<'Tty'>;
+  assert.is(fd_install(k.files, master, 0), 1);
+  assert.is(fd_install(k.files, tty_open(pair, O_RDWR), 0), 2);
+  const writable = (): boolean => (file_operations(master).poll(master) & POLLOUT) !== 0;
+  assert.is(call('ioctl', 1, TCXONC, 4), -22);
+  assert.is(call('ioctl', 1, TCXONC, TCOOFF), 0);
+  assert.not(writable());
+  assert.is(call('write', 2, poke(buffer, 'x\n'), 2), 2);
+  assert.is(call('write', 1, poke(buffer, 'x\n'), 2), ASLEEP);
+  assert.is(tty_ioctl(pair, TCXONC, TCOON), 0);
+  assert.not(is_awake());
+  assert.is(file_operations(master).ioctl?.(master, TCXONC, TCOON), 0);
+  assert.is(is_awake() ? resume() : ASLEEP, 2);
+  assert.ok(writable());
 });
 
 test.run();
