@@ -286,7 +286,8 @@ function receive_stream(socket: S, io: IoCursor, flags: number): number {
       SocketMessage.offset.set(message, offset + n);
       if (n === left) remove_head(socket, message);
     }
-    if (carries) break;
+    // What is left of the message is still in front of the next one.
+    if (carries || n < left) break;
     message = pass_mark(socket, next, peek, done);
   }
   return done;

@@ -10,6 +10,7 @@
  * hangs.
  */
 import { performance } from 'node:perf_hooks';
+import { O_NONBLOCK } from '../../engine/abi/fcntl.ts';
 import { KCOV } from '../../engine/base/instrumented.ts';
 import { forget_transients } from '../../engine/base/transients.ts';
 import type { Ptr } from '../../engine/base/types.ts';
@@ -17,6 +18,7 @@ import { bound_alone, bound_memory } from '../../engine/heap/memory.ts';
 import { bind_slabs } from '../../engine/heap/slab.ts';
 import { set_current } from '../../engine/kernel/current.ts';
 import { kill_everything, reap_root } from '../../engine/kernel/exit.ts';
+import { files_lookup, files_next } from '../../engine/kernel/fd_table.ts';
 import { KernelRoot } from '../../engine/kernel/kernel.layout.ts';
 import { kernel_root } from '../../engine/kernel/kernel.ts';
 import { enqueue, queued_tasks, wake_task } from '../../engine/kernel/scheduler.ts';
@@ -41,6 +43,8 @@ import { panic_cause } from '../../engine/sentry/panic.ts';
 import { RUN_IDLE, RUN_PANICKED, run_vcpu } from '../../engine/sentry/run.ts';
 import { Shadow } from '../../engine/snapshot/shadow.ts';
 import { seed_random } from '../../engine/time/clock.ts';
+import { File } from '../../engine/vfs/file.layout.ts';
+import { file_put } from '../../engine/vfs/file.ts';
 import { coverage_map } from './block_map.ts';
 import { boot_exec_machine, type ExecutorConfig, make_exec_process, unmount_directory } from './boot.ts';
 import type { ExecOptions, ExecOutcome, Executor, Leak, LostWakeup, PanicInfo } from './executor.ts';
@@ -68,6 +72,16 @@ interface Ran {
 /** Whether most of the fuel went into long calls: a transfer of gigabytes takes its time, and ends in time. */
 function is_at_work(): boolean {
   return KernelRoot.worked.get(kernel_root()) > FUEL / 2;
+}
+
+/** Takes O_NONBLOCK from all files: a call that slept already does not end for it, unless something else wakes it. */
+function let_block(files: Ptr<'Files'>): void {
+  for (let fd = files_next(files, 0); fd >= 0; fd = files_next(files, fd + 1)) {
+    const file = files_lookup(files, fd);
+    if (file === 0) continue;
+    File.flags.set(file, File.flags.get(file) & ~O_NONBLOCK);
+    file_put(file);
+  }
 }
 
 /** An executor with a machine of its own. Throws where its memory cannot be had. */
@@ -242,6 +256,7 @@ class MachineExecutor implements Executor {
         if ((Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED) {
           // A fault that the sleep came before would be no end of the call's own.
           Task.fail_nth.set(task, 0);
+          let_block(Task.files.get(task));
           wake_task(task);
         }
     if (run_vcpu(0, this.platform, false) === RUN_PANICKED) return { hang: false, panic: this.panicked() };
