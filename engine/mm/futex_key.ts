@@ -5,6 +5,7 @@
  */
 import { EFAULT } from '../abi/errno.ts';
 import type { Ptr } from '../base/types.ts';
+import { TASK_SIZE } from '../machine/page_table.layout.ts';
 import { ACCESS_READ } from '../machine/vcpu.layout.ts';
 import { mm_fault } from './fault.ts';
 import { VM_MAYSHARE, VM_SHARED, Vma } from './mm.layout.ts';
@@ -25,6 +26,8 @@ export class FutexKey {
  * long as the waiter's address space maps it.
  */
 export function futex_key(mm: Ptr<'Mm'>, uaddr: number, shared: boolean, key: FutexKey): number {
+  // As access_ok looks at what is shorter than a page: by its first byte, and one address too far.
+  if (uaddr > TASK_SIZE) return -EFAULT;
   key.object = mm;
   key.offset = uaddr;
   if (!shared) return 0;

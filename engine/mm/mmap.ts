@@ -113,7 +113,7 @@ export function do_mmap(
   let vm_flags = file === 0 ? anonymous_flags(prot, flags) : file_flags(file, prot, flags);
   if (vm_flags < 0) return first_error(mm, address, length, flags, vm_flags);
   const mapping = backing_of(file, vm_flags, offset, length);
-  if (mapping < 0) return mapping;
+  if (mapping < 0) return first_error(mm, address, length, flags, mapping);
   const sealed = mapping !== 0 && (Mapping.seals.get(mapping as Ptr<'Mapping'>) & WRITE_SEALS) !== 0;
   // mprotect must not make a shared view of a sealed memfd writable.
   if (sealed && (vm_flags & VM_MAYSHARE) !== 0) vm_flags &= ~(VM_MAYWRITE | VM_SHARED);

@@ -81,25 +81,29 @@ function keep_range(): boolean {
   return true;
 }
 
-/** Whether a range begins or ends behind what an offset can be (flock64_to_posix_lock). */
-function is_beyond(start: number, length: number): boolean {
-  const largest = 2 ** 63;
-  if (start < largest / 2 && length < largest / 2) return false;
-  // Sums of doubles would be rounded up to it.
-  return start >= largest || BigInt(start) + BigInt(Math.max(length, 0)) > 2n ** 63n;
+/** The largest offset, and what there is of a range in it (flock64_to_posix_lock): doubles do not tell it from 2^63. */
+const OFFSET_MAX = 2n ** 63n - 1n;
+
+function exact64(at: number): bigint {
+  return (BigInt(I32[(at >> 2) + 1] as number) << 32n) | BigInt(U32[at >> 2] as number);
+}
+
+/** Whether the range in the scratch area, from `base` on, begins or ends behind what an offset can be. */
+function is_beyond(base: number, scratch: number): boolean {
+  const start = BigInt(base) + exact64(scratch + 8);
+  const length = exact64(scratch + 16);
+  return start > OFFSET_MAX || (length > 0n && start + length - 1n > OFFSET_MAX);
 }
 
 /** Decodes the struct flock in the scratch area: 0, -EINVAL, -EOVERFLOW. */
 function decode(file: Ptr<'File'>, scratch: number): number {
   const whence = U16[(scratch + 2) >> 1] as number;
-  let start = word64(scratch + 8);
+  if (whence > 2) return -EINVAL;
+  const base = whence === 0 ? 0 : whence === 1 ? File.position.get(file) : inode_size(file);
   const length = word64(scratch + 16);
-  if (whence === 1) start += File.position.get(file);
-  else if (whence === 2) start += inode_size(file);
-  else if (whence !== 0) return -EINVAL;
-  if (is_beyond(start, length)) return -EOVERFLOW;
+  if (is_beyond(base, scratch)) return -EOVERFLOW;
   // Bytes that a double cannot number are one.
-  start = Math.min(start, LOCK_END);
+  const start = Math.min(base + word64(scratch + 8), LOCK_END);
   range.type = U16[scratch >> 1] as number;
   range.start = length < 0 ? start + length : start;
   range.end = length === 0 ? LOCK_END : length < 0 ? start - 1 : Math.min(start + length - 1, LOCK_END);

@@ -66,6 +66,7 @@ import {
   AT_POSITION,
   block,
   block_transfer,
+  broken_pipe,
   charge_piece,
   import_iovec,
   io,
@@ -179,7 +180,7 @@ function move_through(
     if (n <= 0) return done > 0 ? done : n;
     const m = write_out(to, done, frames, n);
     if (!keep) consume(from, Math.max(m, 0));
-    if (m === -EPIPE) send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
+    if (m === -EPIPE) broken_pipe(to.file);
     if (m === -EAGAIN) {
       const filled = is_pipe(to.file) && done > 0;
       return pause(to, POLLOUT, done, filled || nonblocking || is_nonblocking(to.file));

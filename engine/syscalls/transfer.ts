@@ -178,7 +178,7 @@ function chunk_of(file: Ptr<'File'>): number {
 }
 
 /** A write to what nobody reads any more: SIGPIPE, except where messages keep their bounds (send(2)). */
-function broken_pipe(file: Ptr<'File'>): void {
+export function broken_pipe(file: Ptr<'File'>): void {
   if (File.kind.get(file) === FILE_KIND_SOCKET && is_packet(socket_of(file))) return;
   send_to_task(current, SIGPIPE, siginfo_user(SIGPIPE));
 }
