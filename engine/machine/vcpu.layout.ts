@@ -147,7 +147,7 @@ export const Vcpu = l.done(
     /** Sleeps for want of a task, and what they lasted: ns on the machine's clock. */
     sleeps: l.f64('owner'),
     idle_ns: l.f64('owner'),
-    /** Why a memory access of translated code gave up: REGION_* of interp/runtime.ts. */
+    /** Why a memory access of translated code gave up: REGION_* of interp/leave.ts. */
     region_exit: l.u32('owner'),
     /** Which of a region's points it gave up at; RIP there, once looked up. */
     region_point: l.u32('owner'),
@@ -157,7 +157,7 @@ export const Vcpu = l.done(
     flags_a: l.u64('owner'),
     flags_b: l.u64('owner'),
     flags_carry: l.u64('owner'),
-    /** Regions left, by reason: a word for each LEAVE_* of interp/runtime.ts, in their order; counted by generated code. */
+    /** Regions left, by reason: a word for each LEAVE_* of interp/leave.ts, in their order; counted by generated code. */
     region_jumps: l.u64('owner'),
     region_slow: l.u64('owner'),
     region_exceptions: l.u64('owner'),

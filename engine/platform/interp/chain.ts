@@ -19,8 +19,8 @@ import {
 } from '../../machine/vcpu.layout.ts';
 import type { Code, FunctionRef, Label } from '../../wasm/code.ts';
 import type { ModuleBuilder } from '../../wasm/module.ts';
+import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_KEPT, LEAVE_JUMP, LEAVE_SWITCH } from './leave.ts';
 import { RECORD_HANDLER, RECORD_POSITION } from './record.ts';
-import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_KEPT, LEAVE_JUMP, LEAVE_SWITCH } from './runtime.ts';
 
 /** A way out as one word: by an indirect jump; into its own region, likely; how many links; the number of the first. */
 export const WAY_SWITCH = 1;

@@ -10,7 +10,7 @@ import type { Code, Label } from '../../wasm/code.ts';
 import { FORM_PD, FORM_PS, FORM_SD, FORM_SS } from '../../x86/sse/exact.ts';
 import type { AssumedOf, Known } from '../../x86/statement.ts';
 import { CPU } from '../interp/dispatch.ts';
-import { REGION_AGAIN, REGION_ASSUMED } from '../interp/runtime.ts';
+import { REGION_AGAIN, REGION_ASSUMED } from '../interp/leave.ts';
 import type { FlagState } from './flag_state.ts';
 import type { Frame } from './frame.ts';
 import type { Insn } from './region.ts';

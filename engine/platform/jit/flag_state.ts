@@ -21,7 +21,7 @@ import {
 } from '../../x86/flags.ts';
 import { type FlagName, Ir, type Value } from '../../x86/ir.ts';
 import { CPU } from '../interp/dispatch.ts';
-import { flags_kind, KIND_KEPT, KIND_LOCAL } from '../interp/runtime.ts';
+import { flags_kind, KIND_KEPT, KIND_LOCAL } from '../interp/leave.ts';
 import { KIND_DEAD, KIND_DYNAMIC, KIND_PASSED, KIND_RAW } from './flow.ts';
 import type { Frame } from './frame.ts';
 

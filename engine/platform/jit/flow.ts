@@ -4,7 +4,7 @@
  */
 import { FLAGS_RAW, FLAGS_SAR, FLAGS_SHL } from '../../x86/flags.ts';
 import type { Statement } from '../../x86/statement.ts';
-import { flags_kind } from '../interp/runtime.ts';
+import { flags_kind } from '../interp/leave.ts';
 import { constant_of } from './constant.ts';
 import { find_registers, type Registers } from './live_registers.ts';
 import { type Block, type Insn, is_branch, is_return, type Region, successors_of } from './region.ts';

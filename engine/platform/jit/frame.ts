@@ -7,7 +7,7 @@ import type { Code, Label } from '../../wasm/code.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
 import type { Routine } from '../../x86/ir.ts';
 import { CPU, VCPU } from '../interp/dispatch.ts';
-import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_KEPT, LEAVE_SLOW, REGION_MISSED } from '../interp/runtime.ts';
+import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_KEPT, LEAVE_SLOW, REGION_MISSED } from '../interp/leave.ts';
 import type { FlagState } from './flag_state.ts';
 import { type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
 import type { Imports } from './imports.ts';

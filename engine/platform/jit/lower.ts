@@ -12,7 +12,7 @@ import { SEGMENT_FS } from '../../x86/instruction.ts';
 import type { Value } from '../../x86/ir.ts';
 import type { Statement } from '../../x86/statement.ts';
 import { CPU, VCPU } from '../interp/dispatch.ts';
-import { ACCESS_POINT_SHIFT, ACCESS_SIZE_SHIFT, LEAVE_EXCEPTION, WINDOW_READS } from '../interp/runtime.ts';
+import { ACCESS_POINT_SHIFT, ACCESS_SIZE_SHIFT, LEAVE_EXCEPTION, WINDOW_READS } from '../interp/leave.ts';
 import { TLB_ADDEND, TLB_MASK, TLB_READ, TLB_SHIFT, TLB_WRITE } from '../interp/shared.ts';
 import { Assumptions } from './assumptions.ts';
 import { FlagState } from './flag_state.ts';

@@ -10,7 +10,6 @@ import { U8, U16, U32 } from '../../heap/memory.ts';
 import { MAX_LINKS, MAX_REGIONS, REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { Assumption } from '../../x86/statement.ts';
 import type { CodeCache, CodePage } from '../interp/cache.ts';
-import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
 import {
   INFO_RETIRED_MASK,
   REGION_AGAIN,
@@ -18,7 +17,8 @@ import {
   REGION_CROSSED,
   REGION_FAULT,
   REGION_MISSED,
-} from '../interp/runtime.ts';
+} from '../interp/leave.ts';
+import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../interp/record.ts';
 import type { PlatformStatistics } from '../platform.ts';
 import type { Points } from './frame.ts';
 import { REGION_LINKS } from './links.ts';
