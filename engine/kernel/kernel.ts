@@ -1,5 +1,5 @@
 /**
- * The machine's kernel root: boot, limits, end.
+ * The machine's kernel root: boot, limits, events.
  */
 import { assert } from '../base/assert.ts';
 import type { Ptr } from '../base/types.ts';
@@ -8,10 +8,8 @@ import { TASKLIST_LOCK } from '../heap/lock_order.ts';
 import { MACHINE, MachineHeader, ROOT_KERNEL } from '../heap/machine.layout.ts';
 import { I32, U8 } from '../heap/memory.ts';
 import { slab } from '../heap/slab.ts';
-import { INTERRUPT_RESCHEDULE } from '../machine/vcpu.layout.ts';
 import { TIMER_MACHINE_LIMIT, timer_arm } from '../time/timer.ts';
-import { KernelRoot, MACHINE_RUNS } from './kernel.layout.ts';
-import { interrupt_all } from './scheduler.ts';
+import { KernelRoot } from './kernel.layout.ts';
 
 export const kernel_roots = slab(KernelRoot);
 
@@ -60,18 +58,6 @@ export function set_host_name(name: string): void {
   const root = kernel_root();
   for (let i = 0; i < name.length; i++) U8[KernelRoot.hostname.at(root) + i] = name.charCodeAt(i);
   KernelRoot.hostname_length.set(root, name.length);
-}
-
-/** Whether the machine has ended, and why: MACHINE_*. */
-export function machine_ended(): number {
-  return KernelRoot.ended.load(kernel_root());
-}
-
-/** Ends the machine unless it has ended: vCPUs leave their loops at the next safe point. */
-export function end_machine(why: number): void {
-  KernelRoot.ended.cas(kernel_root(), MACHINE_RUNS, why);
-  interrupt_all(INTERRUPT_RESCHEDULE);
-  announce_machine_event();
 }
 
 /** Tells hosts that wait on `event_count` that a root process or the machine has ended. */

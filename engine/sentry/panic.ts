@@ -10,7 +10,7 @@ import { U8, U64 } from '../heap/memory.ts';
 import { slab_reports } from '../heap/slab.ts';
 import { current } from '../kernel/current.ts';
 import { MACHINE_PANICKED } from '../kernel/kernel.layout.ts';
-import { end_machine } from '../kernel/kernel.ts';
+import { end_machine } from '../kernel/machine_end.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { task_comm } from '../kernel/task.ts';
 import { CpuState, R8, R9, R10, RDI, RDX, RSI, RSP } from '../machine/cpu.layout.ts';

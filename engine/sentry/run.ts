@@ -23,8 +23,9 @@ import { exit_task, kill_everything, task_dropped } from '../kernel/exit.ts';
 import { kcov_enter_machine, kcov_pause, kcov_resume } from '../kernel/kcov.ts';
 import { kcov_deliver } from '../kernel/kcov_trace.ts';
 import { KernelRoot, MACHINE_RUNS, Scheduler } from '../kernel/kernel.layout.ts';
-import { kernel_root, machine_ended } from '../kernel/kernel.ts';
+import { kernel_root } from '../kernel/kernel.ts';
 import { SLICE_WORK, take_work } from '../kernel/long_call.ts';
+import { machine_ended } from '../kernel/machine_end.ts';
 import {
   commit_state,
   enqueue,

@@ -9,6 +9,7 @@ import { functions_of, imports_of, type Source, sources, strip_comments } from '
 
 const engine = sources('engine');
 const all = sources('engine', 'harness', 'bench', 'bin', 'test');
+const by_path = new Map(all.map((source) => [source.path, source]));
 
 /** Layer of each folder of engine/ (ARCHITECTURE.md, "Layers"). */
 const LAYERS: Readonly<Record<string, number>> = {
@@ -93,6 +94,25 @@ test('a folder imports only from itself and lower layers', () => {
     }
   }
   report(violations);
+});
+
+/** Notes the cycles of imports at run time that begin with `path`, which leads to `source`. */
+function find_cycles(source: Source, path: Source[], seen: Set<Source>, found: string[]): void {
+  const at = path.indexOf(source);
+  if (at >= 0) found.push([...path.slice(at), source].map((file) => file.path).join(' -> '));
+  if (seen.has(source)) return;
+  seen.add(source);
+  for (const { specifier, type_only } of imports_of(source)) {
+    const target = type_only ? undefined : by_path.get(target_of(source, specifier));
+    if (target !== undefined) find_cycles(target, [...path, source], seen, found);
+  }
+}
+
+test('no files import each other in a cycle', () => {
+  const seen = new Set<Source>();
+  const found: string[] = [];
+  for (const source of all) find_cycles(source, [], seen, found);
+  report(found);
 });
 
 test('layouts import only base, abi, heap and other layouts', () => {

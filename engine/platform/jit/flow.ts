@@ -7,7 +7,8 @@ import type { Statement } from '../../x86/statement.ts';
 import { flags_kind } from '../interp/leave.ts';
 import { constant_of } from './constant.ts';
 import { find_registers, type Registers } from './live_registers.ts';
-import { type Block, type Insn, is_branch, is_return, type Region, successors_of } from './region.ts';
+import { type Block, type Insn, is_branch, type Region, successors_of } from './region.ts';
+import { is_return } from './returns.ts';
 import { is_flags_field, type Template, touches_flags } from './template.ts';
 
 /** Flags are in the kind local: it differs by the way that led here. */

@@ -397,11 +397,6 @@ export function successors_of(block: Block): number[] {
   return out;
 }
 
-/** Whether a block ends with a return. */
-export function is_return(block: Block): boolean {
-  return block.insns.at(-1)?.template?.form.row.semantics === 'ret';
-}
-
 /** Whether the instruction is a translated branch. */
 export function is_branch(insn: Insn): boolean {
   return insn.template !== null && (insn.template.form.row.attributes & ATTR_BRANCH) !== 0;

@@ -3,10 +3,15 @@
  * and from the function that the region begins with behind the call that was there when it was made. A return compares
  * with these addresses before it looks its target up.
  */
-import { type Block, is_return } from './region.ts';
+import type { Block } from './region.ts';
 
 /** Addresses that a return compares with at most. */
 const MAX_RETURNS = 2;
+
+/** Whether a block ends with a return. */
+export function is_return(block: Block): boolean {
+  return block.insns.at(-1)?.template?.form.row.semantics === 'ret';
+}
 
 function is_call(block: Block): boolean {
   return block.insns.at(-1)?.template?.form.row.semantics === 'call';
