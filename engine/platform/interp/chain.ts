@@ -10,15 +10,10 @@
  *
  * A link has the fields of an entry of the jump cache and is valid under the same conditions.
  */
-import {
-  JUMP_CACHE_ENTRIES,
-  JUMP_CACHE_ENTRY_SHIFT,
-  JUMP_CACHE_OFFSET,
-  LINKS_OFFSET,
-  Vcpu,
-} from '../../machine/vcpu.layout.ts';
+import { JUMP_CACHE_ENTRY_SHIFT, LINKS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
 import type { Code, FunctionRef, Label } from '../../wasm/code.ts';
 import type { ModuleBuilder } from '../../wasm/module.ts';
+import { look_up } from './jump_cache.ts';
 import { INFO_KIND_SHIFT, INFO_REASON_SHIFT, KIND_KEPT, LEAVE_JUMP, LEAVE_SWITCH } from './leave.ts';
 import { RECORD_HANDLER, RECORD_POSITION } from './record.ts';
 
@@ -93,20 +88,4 @@ function find_linked(c: Code, vcpu: number, fuel: number, rip: number, way: numb
   c.get(slot).get(op).op('i32.store', 8);
   c.get(slot).get(vcpu).op('i32.load', Vcpu.code_tag.offset).op('i32.store', 12).end();
   c.end();
-}
-
-/** Puts the record of the address `rip` into `op`, by the jump cache; branches to `leave` without one. */
-export function look_up(c: Code, vcpu: number, rip: number, slot: number, op: number, leave: Label): void {
-  c.get(rip).get(rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
-  c.get(vcpu).op('i32.load', Vcpu.code_salt.offset).op('i32.xor');
-  c.i32(JUMP_CACHE_ENTRIES - 1)
-    .op('i32.and')
-    .i32(JUMP_CACHE_ENTRY_SHIFT)
-    .op('i32.shl');
-  c.get(vcpu).op('i32.add').tee(slot).op('i64.load', JUMP_CACHE_OFFSET).get(rip).op('i64.ne').br_if_unlikely(leave);
-  c.get(slot).op('i32.load', JUMP_CACHE_OFFSET + 12);
-  c.get(vcpu).op('i32.load', Vcpu.code_tag.offset).op('i32.ne').br_if_unlikely(leave);
-  c.get(slot)
-    .op('i32.load', JUMP_CACHE_OFFSET + 8)
-    .set(op);
 }

@@ -8,9 +8,6 @@ import { FRAME_CODE, FrameInfo } from '../../machine/frame.layout.ts';
 import { PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, TASK_SIZE } from '../../machine/page_table.layout.ts';
 import {
   ACCESS_WRITE,
-  JUMP_CACHE_ENTRIES,
-  JUMP_CACHE_ENTRY_SHIFT,
-  JUMP_CACHE_OFFSET,
   TLB_ENTRIES,
   TLB_ENTRY_SHIFT,
   TLB_LOG_LIMIT,
@@ -35,6 +32,7 @@ import {
   retire,
   VCPU,
 } from './dispatch.ts';
+import { look_up } from './jump_cache.ts';
 import {
   ENTRY_SWITCH,
   RECORD_DISPLACEMENT,
@@ -484,18 +482,10 @@ function define_enter(
   const slot = c.local('i32');
   const op = c.local('i32');
   const heat = c.local('i32');
-  c.get(rip).get(rip).i64(12).op('i64.shr_u').op('i64.xor').op('i32.wrap_i64');
-  c.get(vcpu).op('i32.load', Vcpu.code_salt.offset).op('i32.xor');
-  c.i32(JUMP_CACHE_ENTRIES - 1).op('i32.and');
-  c.i32(JUMP_CACHE_ENTRY_SHIFT).op('i32.shl').get(vcpu).op('i32.add').set(slot);
-  c.get(slot).op('i64.load', JUMP_CACHE_OFFSET).get(rip).op('i64.xor');
-  c.get(slot).op('i32.load', JUMP_CACHE_OFFSET + 12);
-  c.get(vcpu).op('i32.load', Vcpu.code_tag.offset).op('i32.xor').op('i64.extend_i32_u');
-  c.op('i64.or').op('i64.eqz').if();
-  c.get(slot)
-    .op('i32.load', JUMP_CACHE_OFFSET + 8)
-    .set(op);
-  c.else();
+  const found = c.block();
+  const missed = c.block();
+  look_up(c, vcpu, rip, slot, op, missed);
+  c.br(found).end();
   c.get(cpu).get(vcpu).get(rip).op('i32.wrap_i64').get(rip).i64(32).op('i64.shr_u').op('i32.wrap_i64');
   c.call(imports.decode).tee(op).op('i32.eqz').if();
   // JavaScript's number for an address beyond user space is not exact.
