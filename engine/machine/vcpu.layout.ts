@@ -9,7 +9,7 @@
  *             the TLB
  *   +0x21410  TLB banks: what the TLB held of address spaces that this vCPU has left (machine/tlb.ts)
  *   +0x30000  jump cache: JUMP_CACHE_ENTRIES entries of 16 bytes
- *   +0x130000 links of translated regions: MAX_LINKS entries like those of the jump cache (platform/jit/links.ts)
+ *   +0x130000 links of translated regions: MAX_LINKS entries like those of the jump cache (platform/interp/chain.ts)
  *   +0x1b0000 a word for each translated region: the code tag under which its pages were last found in place
  *   +0x1b8000 arena of decoded code, up to MachineHeader.vcpu_stride
  *
