@@ -224,7 +224,7 @@ export class Frame {
     this.missed = this.c.block();
   }
 
-  /** Begins the body, whose common way out `chain_at` marks. */
+  /** Begins the body: `chain` leads to its end. */
   open_body(): void {
     this.chained = this.c.block();
   }
@@ -309,17 +309,6 @@ export class Frame {
     return last + 1;
   }
 
-  /** Gives up at a point if what is on the stack, whether the TLB lacks a page, is not zero. */
-  give_up_if_missed(point: number): void {
-    if (this.missed_point < 0) this.missed_point = this.c.local('i32');
-    this.c
-      .open_if_unlikely()
-      .i32(point)
-      .set(this.missed_point)
-      .br(this.missed as Label)
-      .end();
-  }
-
   /** The same for the beginning of a run. */
   run_point(run: Run, retired: number, flags: FlagState): number {
     const point = this.point(run.first.rip, retired, flags);
@@ -332,6 +321,20 @@ export class Frame {
     this.c.get(VCPU).i32(reason).op('i32.store', Vcpu.region_exit.offset);
     this.c.get(VCPU).i32(point).op('i32.store', Vcpu.region_point.offset);
     this.c.br(this.given_up as Label);
+  }
+
+  /**
+   * Gives up at a point if what is on the stack, whether the TLB lacks a page, is not zero. The stores for that are in one
+   * place for all of them, behind the body: accesses are many, and each then has only a constant and a branch.
+   */
+  give_up_if_missed(point: number): void {
+    if (this.missed_point < 0) this.missed_point = this.c.local('i32');
+    this.c
+      .open_if_unlikely()
+      .i32(point)
+      .set(this.missed_point)
+      .br(this.missed as Label)
+      .end();
   }
 
   /** Gives up if what is on the stack is zero. */
