@@ -61,9 +61,9 @@ function do_open(dirfd: number, address: number, flags: number, mode: number, re
   }
   if (file === 0) {
     context.resolve = resolve;
-    const astray = starts_astray();
+    const cached = (resolve & RESOLVE_CACHED) !== 0 && !starts_astray();
     file = vfs_open(context, path, flags, mode & ~current_umask());
-    if ((resolve & RESOLVE_CACHED) !== 0 && !astray && is_not_cached(file, flags, resolve)) file = -EAGAIN;
+    if (cached && is_not_cached(file, flags, resolve)) file = -EAGAIN;
   }
   drop_path(path);
   return give_descriptor(fd, file, flags);
