@@ -32,7 +32,8 @@ export type Step =
   | { readonly kind: 'access'; readonly insn: Insn; readonly statement: Access; readonly at: Numbered }
   | { readonly kind: 'new'; readonly version: number };
 
-function is_access(s: Statement): s is Access {
+/** Whether a statement gets at guest memory by an address. */
+export function is_access(s: Statement): s is Access {
   return s.kind === 'load' || s.kind === 'store' || s.kind === 'resolve';
 }
 

@@ -93,6 +93,16 @@ export class Values {
     return bound?.kind === 'gpr' && bound.op === 'i64.load' ? this.frame.gpr(bound.reg) : -1;
   }
 
+  /** A temporary that holds the value, or the register's local. */
+  protected in_local(v: Value): number {
+    const known = this.local_of(v);
+    if (known >= 0) return known;
+    const local = this.temporary(v.type);
+    this.push(v);
+    this.c.set(local);
+    return local;
+  }
+
   /** A pure value is stored where it was made if it is used more than once. */
   protected let(v: Value): void {
     if (v.uses < 2 || this.constant(v) !== undefined || vector_of(v, this.insn) !== undefined) return;
