@@ -1,7 +1,8 @@
 /**
  * Fused pairs: a comparison, or arithmetic on registers, and the conditional branch behind it in one handler, which
- * saves a dispatch; a comparison's condition is read off its operands. Both records stay: the fused handler belongs to the first and finds target, link and
- * position in the second, so code may still enter between the two. Flags are written all the same.
+ * saves a dispatch; a comparison's condition is read off its operands. Both records stay: the fused handler belongs to
+ * the first and finds target, link and position in the second, so code may still enter between the two. Flags are
+ * written all the same.
  */
 import { condition, flags_logic, flags_sub } from '../../x86/flags.ts';
 import type { Row } from '../../x86/instruction.ts';

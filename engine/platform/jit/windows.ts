@@ -7,9 +7,9 @@
  * left, and if that happens often, made again without the window. What a loop goes through step by step has none from the
  * start, since it comes to such a boundary sooner or later.
  *
- * Addresses are told apart by value numbers (numbering.ts). A window is known where every way has looked it up since its version came about. What is mapped
- * behind it cannot change meanwhile: regions are left where the vCPU is interrupted, and by each access that called the
- * kernel (`access` in interp/runtime.ts).
+ * Addresses are told apart by value numbers (numbering.ts). A window is known where every way has looked it up since
+ * its version came about. What is mapped behind it cannot change meanwhile: regions are left where the vCPU is
+ * interrupted, and by each access that called the kernel (`access` in interp/runtime.ts).
  */
 import type { Statement } from '../../x86/statement.ts';
 import { ABSOLUTE, type Access, Numbering, type Step } from './numbering.ts';
