@@ -44,19 +44,15 @@ const MAX_CROSSINGS = 4000;
 const MAX_CROSSING_PLACES = 4096;
 /**
  * So often the TLB may lack the page of an access before its region is made again with a call of the runtime there,
- * which costs a fifth of a way out and back, and in V8's optimising compiler as much time as a dozen instructions; and
- * the share of that at which others of the region get theirs at once.
+ * which costs a fifth of a way out and back, and in V8's optimising compiler as much time as a dozen instructions.
  */
 const MAX_MISSES = 4000;
-const MISSES_SHARE = 8;
 const MAX_MISSING_PLACES = 65536;
-/**
- * So often what a run assumes may not hold before its region is made again, and the share of that at which others of the
- * region lose theirs at once; places that is known of.
- */
+/** So often what a run assumes may not hold before its region is made again; places that is known of. */
 const MAX_FAILURES = 500;
-const FAILURES_SHARE = 8;
 const MAX_DOUBTED_PLACES = 16384;
+/** The share of either at which what else the region has of the kind is treated alike when it is made again. */
+const OFTEN_SHARE = 8;
 /** Bytes of modules and number of regions at which all are dropped. */
 export const MAX_BYTES = 24 << 20;
 export const REGIONS = Math.min(2000, MAX_REGIONS);
@@ -135,6 +131,14 @@ function key_of(frame: number, virtual_page: number): string {
 function new_counters(): RegionCounters {
   const zero = (): WebAssembly.Global => new WebAssembly.Global({ value: 'i64', mutable: true }, 0n);
   return { entries: zero(), instructions: zero() };
+}
+
+/** Counts one more of `key`; once they are `limit`, all that have come to a share of that, else none. */
+function often<Key>(counts: Map<Key, number>, key: Key, limit: number): Key[] {
+  const count = (counts.get(key) ?? 0) + 1;
+  counts.set(key, count);
+  if (count < limit) return [];
+  return [...counts].filter(([, other]) => other >= limit / OFTEN_SHARE).map(([counted]) => counted);
 }
 
 export class RegionCache {
@@ -229,7 +233,7 @@ export class RegionCache {
     this.install(region, generation);
   }
 
-  /** Whether PE is set, as far as anybody has looked: then rounding makes no difference. */
+  /** Tells whether PE was set when MXCSR was last looked at: where it is, rounding makes no difference. */
   note_inexact(set: boolean): void {
     this.assumption = set ? 'noted' : 'exact';
   }
@@ -446,11 +450,10 @@ export class RegionCache {
   private missed(number: number, rip: number): void {
     const region = this.regions[number];
     if (region === null || region === undefined) return;
-    const misses = (region.misses.get(rip) ?? 0) + 1;
-    region.misses.set(rip, misses);
-    if (misses < this.max_misses) return;
+    const places = often(region.misses, rip, this.max_misses);
+    if (places.length === 0) return;
     if (this.missing.size >= MAX_MISSING_PLACES) this.missing.clear();
-    for (const [place, count] of region.misses) if (count >= this.max_misses / MISSES_SHARE) this.missing.add(place);
+    for (const place of places) this.missing.add(place);
     this.make_again(region);
   }
 
@@ -458,11 +461,10 @@ export class RegionCache {
   private failed(number: number, run: Run): void {
     const region = this.regions[number];
     if (region === null || region === undefined) return;
-    const failures = (region.failures.get(run) ?? 0) + 1;
-    region.failures.set(run, failures);
-    if (failures < MAX_FAILURES) return;
+    const runs = often(region.failures, run, MAX_FAILURES);
+    if (runs.length === 0) return;
     if (this.doubted.size >= MAX_DOUBTED_PLACES) this.doubted.clear();
-    for (const [other, count] of region.failures) if (count >= MAX_FAILURES / FAILURES_SHARE) this.doubt(other);
+    for (const other of runs) this.doubt(other);
     this.make_again(region);
   }
 
