@@ -196,7 +196,6 @@ const TABLES = [
   'engine/x86/row.ts',
   'engine/x86/table.ts',
   'engine/platform/jit/flag_state.ts',
-  'engine/platform/jit/template.ts',
 ];
 
 test('collections of a module are registered caches (base/caches.ts) or tables', () => {

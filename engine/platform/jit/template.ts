@@ -195,12 +195,22 @@ function operands_of(s: Statement): readonly Value[] {
   return out;
 }
 
-const templates = new Map<number, Template | null>();
-/** The same of SSE arithmetic, by what it is assumed of. */
-const assuming: Readonly<Record<Exclude<Assumption, 'none'>, Map<number, Template | null>>> = {
+/** Templates that have been made, by what is assumed, then by key; with an assumption, null where it changes nothing. */
+const templates: Readonly<Record<Assumption, Map<number, Template | null>>> = {
+  none: new Map(),
   noted: new Map(),
   exact: new Map(),
 };
+
+/** What is remembered of a form under an assumption, made where there is nothing yet. */
+function remembered(assumption: Assumption, key: number, made: () => Template | null): Template | null {
+  let template = templates[assumption].get(key);
+  if (template === undefined) {
+    template = made();
+    templates[assumption].set(key, template);
+  }
+  return template;
+}
 
 function key_of(row: Row, variant: number): number {
   return row.id * VARIANTS + variant;
@@ -254,24 +264,15 @@ const BRANCHES: ReadonlySet<string> = new Set([
 
 /** The template of a form; null where the interpreter runs it. */
 export function template_of(row: Row, variant: number): Template | null {
-  const key = key_of(row, variant);
-  let template = templates.get(key);
-  if (template === undefined) {
-    template = make(row, variant, 'none');
-    templates.set(key, template);
-  }
-  return template;
+  return remembered('none', key_of(row, variant), () => make(row, variant, 'none'));
 }
 
 /** The same form under an assumption; null where that changes nothing. */
 export function assuming_template(template: Template, assumption: Exclude<Assumption, 'none'>): Template | null {
   const { key, form } = template;
-  let assumed = assuming[assumption].get(key);
-  if (assumed === undefined) {
+  return remembered(assumption, key, () => {
     const made = ASSUMES.test(form.row.semantics) ? make(form.row, key % VARIANTS, assumption) : null;
     // Where it does not hold the instruction counts as not begun, whatever it leaves by.
-    assumed = made && { ...made, may_leave: true };
-    assuming[assumption].set(key, assumed);
-  }
-  return assumed;
+    return made && { ...made, may_leave: true };
+  });
 }
