@@ -5,6 +5,7 @@ import { U32 } from '../../../../engine/heap/memory.ts';
 import { CpuState } from '../../../../engine/machine/cpu.layout.ts';
 import { Vcpu } from '../../../../engine/machine/vcpu.layout.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_SYSCALL } from '../../../../engine/platform/platform.ts';
+import { VECTOR_GP } from '../../../../engine/x86/ir.ts';
 import { CODE, DATA, GuestCode, hex } from '../../../support/guest_code.ts';
 
 const EAGER = { heat: 1, eager: true };
@@ -82,30 +83,24 @@ test('every operation leaves what it leaves in MXCSR, alone and behind another o
       }
 });
 
-test('an access in a run faults at its own instruction, with the arithmetic before it done', () => {
-  const g = new GuestCode(1, EAGER);
-  CpuState.mxcsr.set(g.cpu, MASKED | PE);
-  set_double(g, 0, 3);
-  set_double(g, 1, 5);
-  g.set('rdi', BigInt(DATA + 4096));
-  // mulsd xmm0, xmm1; lea rax, [rdi+8]; addsd xmm1, [rdi]
-  assert.is(g.execute(...hex('f20f59c1 488d4708 f20f580f')), EXIT_FAULT);
-  assert.is(g.rip, CODE + 8);
-  assert.is(get_double(g, 0), 15);
-  assert.is(g.get('rax'), BigInt(DATA + 4104));
-  assert.is(Vcpu.fault_address.get(g.vcpu), DATA + 4096);
-});
-
-test('packed arithmetic with memory that is not aligned raises #GP at its own instruction', () => {
-  const g = new GuestCode(1, EAGER);
-  CpuState.mxcsr.set(g.cpu, MASKED | PE);
-  set_double(g, 0, 3);
-  set_double(g, 1, 5);
-  g.set('rdi', BigInt(DATA + 8));
-  // mulsd xmm0, xmm1; addpd xmm1, [rdi]
-  assert.is(g.execute(...hex('f20f59c1 660f580f')), EXIT_EXCEPTION);
-  assert.is(g.rip, CODE + 4);
-  assert.is(get_double(g, 0), 15);
+test('an instruction in a run faults or raises #GP at its own place, with what is before it done', () => {
+  for (const [access, at, exit, field, value] of [
+    // addsd xmm1, [rdi]; addpd xmm1, [rdi], which must be aligned
+    ['f20f580f', DATA + 4096, EXIT_FAULT, Vcpu.fault_address, DATA + 4096],
+    ['660f580f', DATA + 8, EXIT_EXCEPTION, Vcpu.exception, VECTOR_GP],
+  ] as const) {
+    const g = new GuestCode(1, EAGER);
+    CpuState.mxcsr.set(g.cpu, MASKED | PE);
+    set_double(g, 0, 3);
+    set_double(g, 1, 5);
+    g.set('rdi', BigInt(at));
+    // mulsd xmm0, xmm1; lea rax, [rdi+8]; ...
+    assert.is(g.execute(...hex(`f20f59c1 488d4708 ${access}`)), exit);
+    assert.is(g.rip, CODE + 8);
+    assert.is(get_double(g, 0), 15);
+    assert.is(g.get('rax'), BigInt(at + 8));
+    assert.is(field.get(g.vcpu), value);
+  }
 });
 
 test('a result that is written over, or divides, is looked at itself', () => {
