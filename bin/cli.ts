@@ -14,14 +14,7 @@ import { debug_help_text, do_help_text, help_text, syscalls_text, version_text }
 import { symbolize_command, symbolize_help_text } from '../engine/runtime/cmd/symbolize.ts';
 import { TvisorError } from '../engine/runtime/errors.ts';
 import { DEBUG_FLAGS, DO_FLAGS, split_line } from '../engine/runtime/flag.ts';
-
-/** package.json lies two folders above dist/bin and dist/bundle, three above dist/bundle/kcov. */
-function version(): string {
-  const own = createRequire(import.meta.url);
-  const places = ['../../package.json', '../../../package.json'].map((place) => new URL(place, import.meta.url));
-  const found = places.find((url) => existsSync(url)) ?? (places[0] as URL);
-  return (own(fileURLToPath(found)) as { version: string }).version;
-}
+import { package_version } from './version.ts';
 
 function print_help(topic: string | undefined): number {
   if (topic === undefined) process.stdout.write(help_text());
@@ -43,7 +36,7 @@ function parse(argv: readonly string[]): () => number | Promise<number> {
   if (name === undefined || name === '--help' || name === '-h') return () => print_help(undefined);
   if (name === '--version' || name === '-v')
     return () => {
-      process.stdout.write(version_text(version()));
+      process.stdout.write(version_text(package_version()));
       return 0;
     };
   if (name === 'symbolize')
