@@ -319,6 +319,13 @@ function take_line(tty: T, io: IoCursor): number {
   return n;
 }
 
+/** Lines for a read that may have begun without them, and then wants `least` bytes: a line, and more until it has them. */
+function take_lines(tty: T, io: IoCursor, least: number): number {
+  let n = take_line(tty, io);
+  while (n < least && io.remaining > 0 && readable_bytes(tty) > 0) n += take_line(tty, io);
+  return n;
+}
+
 function take_raw(tty: T, io: IoCursor): number {
   const head = Tty.head.get(tty);
   const total = Math.min(io.remaining, Tty.tail.get(tty) - head);
@@ -386,7 +393,8 @@ function read(file: Ptr<'File'>, io: IoCursor): number {
   const hung_up = Tty.hung_up.get(tty) !== 0;
   const throttled = Tty.throttled.get(tty) !== 0;
   let n = -1;
-  if (ready > 0 && is_enough(file, rule, ready, io.wanted())) n = canonical ? take_line(tty, io) : take_raw(tty, io);
+  if (ready > 0 && (hung_up || is_enough(file, rule, ready, io.wanted())))
+    n = canonical ? take_lines(tty, io, (rule >> 8) & 0xff) : take_raw(tty, io);
   if (n === 0 && io.missing > 0 && ready > 0) n = -EFAULT;
   const drained = throttled && typing_room(tty) > 0;
   unlock(Tty.lock.at(tty), TTY_LOCK);
