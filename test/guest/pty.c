@@ -1,5 +1,6 @@
 /*
- * A pseudo-terminal under load: more is typed and shown than it holds, its keys, jobs and numbers in /proc.
+ * A pseudo-terminal under load: more is typed and shown than it holds, its keys, flushes and flow control at both ends,
+ * jobs and numbers in /proc.
  * `pty leader [settings]` runs the jobs alone, on the terminal that standard input is, which it sets when asked to.
  */
 #define _GNU_SOURCE
@@ -211,6 +212,82 @@ static void jobs(void) {
     close_pair();
 }
 
+static const char *error_of(int result) { return result < 0 ? strerrorname_np(errno) : "0"; }
+
+/* What can be read now, control characters as ^ and a letter. */
+static void show(const char *what, int fd) {
+    char buf[64];
+    ssize_t n = poll(&(struct pollfd){fd, POLLIN, 0}, 1, 50) > 0 ? read(fd, buf, sizeof buf) : 0;
+    printf(" %s", what);
+    for (ssize_t i = 0; i < n; i++) printf(buf[i] < 32 ? " ^%c" : " %c", buf[i] < 32 ? buf[i] + 64 : buf[i]);
+}
+
+static void flush_at(const char *what, int at_master) {
+    for (int queue = TCIFLUSH; queue <= TCIOFLUSH + 1; queue++) {
+        open_pair(0);
+        write(slave, "shown", 5), write(master, "typed\n", 6);
+        poll(&(struct pollfd){master, POLLIN, 0}, 1, -1), poll(&(struct pollfd){slave, POLLIN, 0}, 1, -1);
+        printf("flush at %s %d: %s,", what, queue, error_of(ioctl(at_master ? master : slave, TCFLSH, queue)));
+        show("shown", master), show("typed", slave);
+        printf("\n");
+        close_pair();
+    }
+}
+
+/* STOP and START characters, also where the terminal has others or output is stopped. */
+static void send_flow(const char *what, int at_master) {
+    for (int action = TCIOFF; action <= TCION + 1; action++) {
+        struct termios t;
+        open_pair(0);
+        tcgetattr(slave, &t);
+        t.c_iflag &= ~IXON;
+        tcsetattr(slave, TCSANOW, &t);
+        for (int stop = 'S'; stop >= 0; stop -= 'S') {
+            t.c_cc[VSTOP] = t.c_cc[VSTART] = stop;
+            tcsetattr(slave, TCSANOW, &t);
+            printf("flow at %s %d: %s,", what, action, error_of(ioctl(at_master ? master : slave, TCXONC, action)));
+            write(master, "x\n", 2);
+            show("shown", master), show("typed", slave);
+            printf("\n");
+        }
+        ioctl(at_master ? master : slave, TCXONC, TCOOFF);
+        printf("stopped: %s,", error_of(ioctl(at_master ? master : slave, TCXONC, action)));
+        show("shown", master), show("typed", slave);
+        printf("\n");
+        close_pair();
+    }
+}
+
+/* A read that waits for VMIN bytes while the terminal is hung up, or its mode changes. */
+static void read_below_minimum(const char *what, int minimum, int hang_up) {
+    struct termios raw, lines;
+    open_pair(0);
+    tcgetattr(slave, &lines);
+    raw = lines;
+    cfmakeraw(&raw), raw.c_cc[VMIN] = minimum;
+    tcsetattr(slave, TCSANOW, &raw);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        char buf[64];
+        close(master);
+        int n = read(slave, buf, sizeof buf);
+        printf("%s: %d", what, n);
+        if (hang_up) printf(", then %zd", read(slave, buf, sizeof buf));
+        printf("\n");
+        fflush(stdout);
+        _exit(0);
+    }
+    write(master, "abc", 3);
+    usleep(50000);
+    if (!hang_up) {
+        tcsetattr(slave, TCSANOW, &lines);
+        write(master, "de\nfgh\nijkl\nm", 13);
+    } else close_pair();
+    waitpid(child, NULL, 0);
+    if (!hang_up) close_pair();
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "leader")) {
         struct termios t;
@@ -227,6 +304,12 @@ int main(int argc, char **argv) {
     stream("shown, small reads, polled", 1, 0, 100, 1);
     read_what_blocks();
     stop_and_start();
+    for (int at_master = 0; at_master < 2; at_master++) {
+        flush_at(at_master ? "master" : "slave", at_master);
+        send_flow(at_master ? "master" : "slave", at_master);
+    }
+    read_below_minimum("hung up", 5, 1);
+    read_below_minimum("lines now", 12, 0);
     jobs();
     return 0;
 }

@@ -2,12 +2,13 @@
  * Masters of pseudo-terminals (pty(7), ptmx(4)): opening /dev/ptmx makes a terminal, whose slave side is
  * /dev/pts/N. The master reads what programs show there, and what it writes is typed.
  *
- * Packet mode (TIOCPKT) is not supported: -EINVAL.
+ * Packet mode (TIOCPKT) is not supported: -EINVAL. TCFLSH drops all that is shown and not read, on Linux 4 KiB of it.
  */
 import { EAGAIN, EFAULT, EINVAL, EIO, ENODEV, ENOMEM, ESPIPE } from '../../abi/errno.ts';
 import { FMODE_STREAM, O_CLOEXEC } from '../../abi/fcntl.ts';
 import {
   FIONREAD,
+  TCFLSH,
   TCXONC,
   TIOCGPGRP,
   TIOCGPTLCK,
@@ -22,6 +23,7 @@ import {
 } from '../../abi/ioctl.ts';
 import { POLLHUP, READABLE, WRITABLE } from '../../abi/poll.ts';
 import { SIGINT, SIGQUIT, SIGTSTP } from '../../abi/signal.ts';
+import { DEFAULT_CC, VSTART, VSTOP } from '../../abi/termios.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_write } from '../../heap/bytes.ts';
 import { heap_page_alloc, heap_page_free } from '../../heap/heap_pages.ts';
@@ -43,12 +45,11 @@ import { vfs_open } from '../../vfs/open.ts';
 import { PathContext } from '../../vfs/path.ts';
 import { Pipe } from '../anon/pipe.layout.ts';
 import { pipe_put, pipe_read, pipe_used } from '../anon/pipe.ts';
-import { pipe_hold_end } from '../anon/pipe_bytes.ts';
-
+import { pipe_hold_end, pipe_take } from '../anon/pipe_bytes.ts';
 import { signal_foreground } from './job_control.ts';
 import { Tty } from './tty.layout.ts';
 import { tty_create, tty_hang_up, tty_input, tty_publish, tty_put, tty_room } from './tty.ts';
-import { TCOOFF, TCOON, tty_ioctl } from './tty_ioctl.ts';
+import { TCIOFF, TCIOFLUSH, TCION, TCOFLUSH, TCOOFF, TCOON, tty_ioctl } from './tty_ioctl.ts';
 
 type T = Ptr<'Tty'>;
 
@@ -126,10 +127,22 @@ function open_peer(tty: T, flags: number): number {
   return fd;
 }
 
-/** TCXONC: the master's own output is what it types. */
+/** TCFLSH: the master's own input is what is shown. */
+function flush(tty: T, queue: number): number {
+  if (queue > TCIOFLUSH) return -EINVAL;
+  const output = Tty.output.get(tty);
+  if (queue !== TCOFLUSH) pipe_take(output, new Uint8Array(pipe_used(output)));
+  return 0;
+}
+
+/** TCXONC: the master's own output is what it types. Its own STOP and START characters are those of a new terminal. */
 function flow_control(tty: T, action: number): number {
-  if (action > 3) return -EINVAL;
-  if (action !== TCOOFF && action !== TCOON) return 0;
+  if (action > TCION) return -EINVAL;
+  if (action >= TCIOFF) {
+    const sent = DEFAULT_CC[action === TCIOFF ? VSTOP : VSTART] as number;
+    if (Tty.typing_stopped.get(tty) === 0) tty_input(tty, Uint8Array.of(sent));
+    return 0;
+  }
   lock(Tty.lock.at(tty), TTY_LOCK);
   Tty.typing_stopped.set(tty, action === TCOOFF ? 1 : 0);
   unlock(Tty.lock.at(tty), TTY_LOCK);
@@ -158,6 +171,8 @@ function ioctl(file: Ptr<'File'>, command: number, argument: number): number {
       return put_number(argument, Tty.session.get(tty));
     case FIONREAD:
       return put_number(argument, pipe_used(Tty.output.get(tty)));
+    case TCFLSH:
+      return flush(tty, argument);
     case TCXONC:
       return flow_control(tty, argument);
     case TIOCPKT:

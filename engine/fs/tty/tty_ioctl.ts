@@ -1,4 +1,6 @@
-/** Commands of terminals (ioctl_tty(2)). */
+/**
+ * Commands of terminals (ioctl_tty(2)). Input cannot be simulated: TIOCSTI is unknown (-ENOTTY).
+ */
 import { EFAULT, EINVAL, ENOTTY } from '../../abi/errno.ts';
 import {
   FIONREAD,
@@ -21,7 +23,7 @@ import {
 } from '../../abi/ioctl.ts';
 import { READABLE, WRITABLE } from '../../abi/poll.ts';
 import { SIGWINCH } from '../../abi/signal.ts';
-import { ICANON, IXON, TERMIOS_CC, TERMIOS_SIZE } from '../../abi/termios.ts';
+import { ICANON, IXON, TERMIOS_CC, TERMIOS_SIZE, VSTART, VSTOP } from '../../abi/termios.ts';
 import type { Ptr } from '../../base/types.ts';
 import { bytes_copy, bytes_equal } from '../../heap/bytes.ts';
 import { lock, unlock } from '../../heap/lock.ts';
@@ -33,6 +35,7 @@ import { Vcpu } from '../../machine/vcpu.layout.ts';
 import { copy_in, copy_out, put_user_u32 } from '../../mm/uaccess.ts';
 import { Pipe } from '../anon/pipe.layout.ts';
 import { pipe_used } from '../anon/pipe.ts';
+import { pipe_push } from '../anon/pipe_bytes.ts';
 import {
   check_write,
   drop_terminal,
@@ -41,18 +44,20 @@ import {
   signal_foreground,
   take_terminal,
 } from './job_control.ts';
-import { flush_input, readable_bytes, restart_output } from './line_discipline.ts';
+import { control, flush_input, readable_bytes, restart_output } from './line_discipline.ts';
 import { STOPPED_BY_CALL, Tty } from './tty.layout.ts';
 
 type T = Ptr<'Tty'>;
 
 const WINSIZE_SIZE = 8;
-/** Queues of TCFLSH. */
-const TCIFLUSH = 0;
-const TCIOFLUSH = 2;
+/** Queues of TCFLSH. What was written has come to the other end at once: there is nothing in TCOFLUSH's. */
+export const TCOFLUSH = 1;
+export const TCIOFLUSH = 2;
 /** Actions of TCXONC. */
 export const TCOOFF = 0;
 export const TCOON = 1;
+export const TCIOFF = 2;
+export const TCION = 3;
 
 function scratch_area(): number {
   return Vcpu.scratch.at(current_vcpu);
@@ -133,7 +138,7 @@ function flush(tty: T, queue: number): number {
   const allowed = check_write(tty);
   if (allowed !== 0) return allowed;
   if (queue > TCIOFLUSH) return -EINVAL;
-  if (queue === TCIFLUSH || queue === TCIOFLUSH) {
+  if (queue !== TCOFLUSH) {
     lock(Tty.lock.at(tty), TTY_LOCK);
     flush_input(tty);
     unlock(Tty.lock.at(tty), TTY_LOCK);
@@ -142,18 +147,23 @@ function flush(tty: T, queue: number): number {
   return 0;
 }
 
+/** TCXONC: stops what is shown, or shows the other end the STOP or START character, which only TCOOFF keeps back. */
 function flow_control(tty: T, action: number): number {
   const allowed = check_write(tty);
   if (allowed !== 0) return allowed;
+  if (action > TCION) return -EINVAL;
   lock(Tty.lock.at(tty), TTY_LOCK);
   const stopped = Tty.stopped.get(tty);
   // TCOON undoes TCOOFF, and not what the STOP character alone has done.
   const goes_on = action === TCOON && (stopped & STOPPED_BY_CALL) !== 0;
   if (action === TCOOFF) Tty.stopped.set(tty, stopped | STOPPED_BY_CALL);
   else if (goes_on) Tty.stopped.set(tty, 0);
+  const sent =
+    action < TCIOFF || (stopped & STOPPED_BY_CALL) !== 0 ? 0 : control(tty, action === TCIOFF ? VSTOP : VSTART);
   unlock(Tty.lock.at(tty), TTY_LOCK);
   if (goes_on) wake(Pipe.queue.at(Tty.output.get(tty)), WRITABLE);
-  return action > 3 ? -EINVAL : 0;
+  if (sent !== 0) pipe_push(Tty.output.get(tty), Uint8Array.of(sent));
+  return 0;
 }
 
 /** Carries out a command: its result, or -ENOTTY for one that terminals do not know. */
