@@ -17,11 +17,9 @@ import {
   EPROTOTYPE,
   ESPIPE,
 } from '../abi/errno.ts';
-import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { POLLPRI, READABLE, WRITABLE } from '../abi/poll.ts';
 import { SIGURG } from '../abi/signal.ts';
 import {
-  MSG_DONTWAIT,
   MSG_OOB,
   MSG_PEEK,
   MSG_TRUNC,
@@ -250,15 +248,25 @@ export function socket_receive(socket: S, io: IoCursor, flags: number): number {
   return n;
 }
 
-/** What a receiver finds in an empty queue. A datagram socket has no end to be told of: only waiting ends. */
-function nothing_queued(socket: S, flags: number): number {
+/** What a receiver finds in an empty queue. A datagram socket has no end to be told of. */
+function nothing_queued(socket: S): number {
   const error = take_error(socket);
   if (error !== 0) return error;
-  if ((UnixSocket.shutdown.get(socket) & RECEIVE_SHUTDOWN) === 0) return -EAGAIN;
-  if (UnixSocket.type.get(socket) !== SOCK_DGRAM) return 0;
-  const file = UnixSocket.file.get(socket);
-  const nonblocking = (flags & MSG_DONTWAIT) !== 0 || (file !== 0 && (File.flags.get(file) & O_NONBLOCK) !== 0);
-  return nonblocking ? -EAGAIN : 0;
+  const ended = (UnixSocket.shutdown.get(socket) & RECEIVE_SHUTDOWN) !== 0;
+  return ended && UnixSocket.type.get(socket) !== SOCK_DGRAM ? 0 : -EAGAIN;
+}
+
+/**
+ * Whether there is nothing to wait for in the queue of a datagram socket: where others would wait, its receiver gets
+ * nothing (__skb_wait_for_more_packets).
+ */
+export function datagrams_ended(socket: S): boolean {
+  lock_sockets();
+  const type = UnixSocket.type.get(socket);
+  const shut = (UnixSocket.shutdown.get(socket) & RECEIVE_SHUTDOWN) !== 0;
+  const ended = type === SOCK_DGRAM && shut && UnixSocket.head.get(socket) === 0;
+  unlock_sockets();
+  return ended;
 }
 
 /** Bytes of one or more messages: up to one that carries descriptors, or comes from somebody else. */
@@ -266,7 +274,7 @@ function receive_stream(socket: S, io: IoCursor, flags: number): number {
   if (UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -EINVAL;
   const peek = (flags & MSG_PEEK) !== 0;
   let message = pass_mark(socket, UnixSocket.head.get(socket), peek, 0);
-  if (message === 0) return nothing_queued(socket, flags);
+  if (message === 0) return nothing_queued(socket);
   note_sender(message);
   let done = 0;
   while (message !== 0 && io.wanted() > 0) {
@@ -377,7 +385,7 @@ function receive_packet(socket: S, io: IoCursor, flags: number): number {
   const type = UnixSocket.type.get(socket);
   if (type === SOCK_SEQPACKET && UnixSocket.state.get(socket) !== SOCKET_CONNECTED) return -ENOTCONN;
   const message = UnixSocket.head.get(socket);
-  if (message === 0) return nothing_queued(socket, flags);
+  if (message === 0) return nothing_queued(socket);
   note_sender(message);
   const length = SocketMessage.length.get(message);
   const n = Math.min(length, io.wanted());

@@ -250,11 +250,13 @@ function find_for_waitid(): number {
   let kind = arg_i32(0);
   let id = arg_i32(1);
   let nonblocking = false;
+  // A call that sleeps does not hear of O_NONBLOCK any more.
+  const began = Task.syscall_entries.get(current) === 0;
   if (kind < P_ALL || kind > P_PIDFD) return -EINVAL;
   if ((kind === P_PID && id <= 0) || (kind === P_PGID && id < 0) || (kind === P_PIDFD && id < 0)) return -EINVAL;
   if (kind === P_PGID && id === 0) id = current_pgid();
   if (kind === P_PIDFD) {
-    nonblocking = pidfd_is_nonblocking(id) && (options & WNOHANG) === 0;
+    nonblocking = began && pidfd_is_nonblocking(id) && (options & WNOHANG) === 0;
     const pid = pidfd_lookup(id);
     if (pid < 0) return pid;
     id = Pid.number.get(pid as Ptr<'Pid'>);

@@ -19,7 +19,7 @@ import {
   EXDEV,
   PREEMPTED,
 } from '../abi/errno.ts';
-import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_NONBLOCK } from '../abi/fcntl.ts';
+import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND } from '../abi/fcntl.ts';
 import { IN_ACCESS } from '../abi/inotify.ts';
 import { POLLERR, POLLIN, POLLOUT } from '../abi/poll.ts';
 import { SIGPIPE } from '../abi/signal.ts';
@@ -41,6 +41,7 @@ import { frame_alloc_uninitialized, frame_put } from '../machine/frames.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { MAX_RW_COUNT } from '../mm/iov.ts';
 import { copy_in, put_user_u64 } from '../mm/uaccess.ts';
+import { is_packet, socket_of } from '../socket/unix.ts';
 import { File } from '../vfs/file.layout.ts';
 import {
   FILE_KIND_DIRECTORY,
@@ -64,6 +65,7 @@ import { Inode } from '../vfs/vfs.layout.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 import {
   AT_POSITION,
+  began_nonblocking,
   block,
   block_transfer,
   broken_pipe,
@@ -173,17 +175,17 @@ function move_through(
     // What is no pipe says at the write that it has no room: there may be nothing to write at all.
     if (is_pipe(to.file) && (file_operations(to.file).poll(to.file) & (POLLOUT | POLLERR)) === 0)
       // A pipe is filled once (splice(2) may return less than was asked for).
-      return pause(to, POLLOUT, done, done > 0 || nonblocking || is_nonblocking(to.file));
+      return pause(to, POLLOUT, done, done > 0 || nonblocking);
     const n = look(from, done, frames, Math.min(count - done, frames.length * FRAME_BYTES), keep);
-    if (n === -EAGAIN) return pause(from, POLLIN, done, done > 0 || nonblocking || is_nonblocking(from.file));
+    if (n === -EAGAIN) return pause(from, POLLIN, done, done > 0 || must_not_wait(from.file, nonblocking));
     if (n === 0 && done === 0) return check_readers(to.file);
     if (n <= 0) return done > 0 ? done : n;
     const m = write_out(to, done, frames, n);
     if (!keep) consume(from, Math.max(m, 0));
     if (m === -EPIPE) broken_pipe(to.file);
     if (m === -EAGAIN) {
-      const filled = is_pipe(to.file) && done > 0;
-      return pause(to, POLLOUT, done, filled || nonblocking || is_nonblocking(to.file));
+      const refused = is_pipe(to.file) ? done > 0 || nonblocking : is_nonblocking(to.file);
+      return pause(to, POLLOUT, done, refused);
     }
     if (m < 0) return done > 0 ? done : m;
     done += m;
@@ -198,6 +200,17 @@ function move_through(
     }
   }
   return done;
+}
+
+/**
+ * Whether a read of a move is not to wait. What has no operation of its own for that is read as its owner says, whatever
+ * the call says (Linux's copy_splice_read); so is what is no pipe written.
+ */
+function must_not_wait(from: F, nonblocking: boolean): boolean {
+  if (is_pipe(from)) return nonblocking;
+  const kind = File.kind.get(from);
+  const heeds = kind === FILE_KIND_HOST_STREAM || (kind === FILE_KIND_SOCKET && !is_packet(socket_of(from)));
+  return (nonblocking && heeds) || is_nonblocking(from);
 }
 
 /** Nothing moves now: what was moved, -EAGAIN, or a wait that keeps the progress. */
@@ -282,7 +295,12 @@ function send(offset: number): number {
   if (!is_pipe(to.file)) {
     if ((File.flags.get(to.file) & O_APPEND) !== 0 || PASSING_KINDS.has(File.kind.get(from.file))) return -EINVAL;
   } else if (is_pipe(from.file) && arg_u64(3) > 0) return check_readers(to.file) || -EINVAL;
-  return move_checked(from, to, arg_u64(3), false);
+  return move_checked(from, to, arg_u64(3), pipe_began_nonblocking(to.file));
+}
+
+/** Whether the file is a pipe whose owner had asked not to be blocked when the call began. */
+function pipe_began_nonblocking(file: F): boolean {
+  return is_pipe(file) && began_nonblocking(file);
 }
 
 function sys_sendfile(): number {
@@ -298,6 +316,11 @@ function sys_sendfile(): number {
 
 /** Results from here down are not a call's but the dispatcher's (abi/errno.ts). */
 const INTERNAL_RESULTS = -0x10000;
+
+/** Whether a move was not to wait for its pipes when it began: each one's O_NONBLOCK is about both (Linux's do_splice). */
+function must_not_wait_for_pipes(flags: number, from: F, to: F): boolean {
+  return (flags & SPLICE_F_NONBLOCK) !== 0 || pipe_began_nonblocking(from) || pipe_began_nonblocking(to);
+}
 
 function sys_splice(): number {
   const in_address = arg_u64(1);
@@ -316,7 +339,7 @@ function sys_splice(): number {
   if (!is_open_for(in_file, FMODE_READ) || !is_open_for(out_file, FMODE_WRITE)) return -EBADF;
   const checked = check_ends(from, to);
   if (checked !== 0) return checked;
-  const nonblocking = (flags & SPLICE_F_NONBLOCK) !== 0;
+  const nonblocking = must_not_wait_for_pipes(flags, in_file, out_file);
   const moved = is_pipe(in_file)
     ? move(from, to, Math.min(arg_u64(4), MAX_RW_COUNT), nonblocking, false)
     : move_checked(from, to, arg_u64(4), nonblocking);
@@ -345,7 +368,7 @@ function sys_tee(): number {
   if (!is_open_for(from.file, FMODE_READ) || !is_open_for(to.file, FMODE_WRITE)) return -EBADF;
   if (!is_pipe(from.file) || !is_pipe(to.file) || File.object.get(from.file) === File.object.get(to.file))
     return -EINVAL;
-  return move(from, to, Math.min(arg_u64(2), MAX_RW_COUNT), (flags & SPLICE_F_NONBLOCK) !== 0, true);
+  return move(from, to, Math.min(arg_u64(2), MAX_RW_COUNT), must_not_wait_for_pipes(flags, from.file, to.file), true);
 }
 
 function sys_vmsplice(): number {
@@ -358,7 +381,8 @@ function sys_vmsplice(): number {
   if (imported < 0) return imported;
   if (transfer_length() === 0) return 0;
   if (!is_pipe(file)) return -EBADF;
-  const nonblocking = (flags & SPLICE_F_NONBLOCK) !== 0 || (File.flags.get(file) & O_NONBLOCK) !== 0;
+  // It does not look at O_NONBLOCK.
+  const nonblocking = (flags & SPLICE_F_NONBLOCK) !== 0;
   if (!is_open_for(file, FMODE_WRITE)) return read_transfer(fd, file, AT_POSITION, nonblocking);
   // It waits for room once, then gives what fits (Linux's vmsplice_to_pipe).
   const given = write_transfer(fd, file, AT_POSITION, true);

@@ -367,7 +367,8 @@ export function write_transfer(
   const chunk = chunk_of(file);
   if (buffers > GATHER_BUFFERS && total > 0 && total <= GATHER_BYTES && File.kind.get(file) === FILE_KIND_PIPE)
     return gathered_transfer(fd, file, nonblocking);
-  let done = Task.syscall_progress.get(current);
+  const start = Task.syscall_progress.get(current);
+  let done = start;
   for (;;) {
     if (pin_from(done, Math.min(chunk, total - done), false) < 0 && total > 0 && !may_say_else(file, done))
       return done > 0 ? done : -EFAULT;
@@ -382,7 +383,8 @@ export function write_transfer(
       return answer;
     }
     if (n === -EPIPE && !quiet) broken_pipe(file);
-    if (n !== -EAGAIN || nonblocking) return done > 0 ? done : n;
+    const refused = nonblocking || (done > start && pipe_refuses(file));
+    if (n !== -EAGAIN || refused) return done > 0 ? done : n;
     Task.syscall_progress.set(current, done);
     const kept = is_copied_first(file) ? keep_text() : 0;
     if (kept < 0) return kept;
@@ -420,14 +422,23 @@ export function writable_file(fd: number): number {
   return file === 0 || (File.mode.get(file) & FMODE_WRITE) === 0 ? -EBADF : file;
 }
 
+/** Whether a write that has filled a pipe is not to wait for more room: it looks again each time (Linux's pipe_write). */
+function pipe_refuses(file: Ptr<'File'>): boolean {
+  return File.kind.get(file) === FILE_KIND_PIPE && (File.flags.get(file) & O_NONBLOCK) !== 0;
+}
+
+/** Whether the file's owner had asked not to be blocked when the call began, which has not slept if it is so. */
+export function began_nonblocking(file: Ptr<'File'>): boolean {
+  return (File.flags.get(file) & O_NONBLOCK) !== 0 && Task.syscall_entries.get(current) === 0;
+}
+
 /**
  * Whether the file's owner asked not to be blocked. Most files are asked once, when a call begins: a call that sleeps
- * already does not hear of it. Pipes, terminals and inotify are asked each time (Linux's pipe_read, n_tty_read,
- * inotify_read).
+ * already does not hear of it. Terminals and inotify are asked each time (Linux's n_tty_read, inotify_read).
  */
 export function is_nonblocking(file: Ptr<'File'>): boolean {
   if ((File.flags.get(file) & O_NONBLOCK) === 0) return false;
-  if (Task.syscall_entries.get(current) === 0) return true;
+  if (began_nonblocking(file)) return true;
   const kind = File.kind.get(file);
-  return kind === FILE_KIND_PIPE || kind === FILE_KIND_TTY || kind === FILE_KIND_INOTIFY;
+  return kind === FILE_KIND_TTY || kind === FILE_KIND_PTMX || kind === FILE_KIND_INOTIFY;
 }
