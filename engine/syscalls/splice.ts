@@ -19,14 +19,22 @@ import {
   EXDEV,
   PREEMPTED,
 } from '../abi/errno.ts';
-import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND } from '../abi/fcntl.ts';
+import { FMODE_READ, FMODE_STREAM, FMODE_WRITE, O_APPEND, O_DIRECT } from '../abi/fcntl.ts';
 import { IN_ACCESS } from '../abi/inotify.ts';
 import { POLLERR, POLLIN, POLLOUT } from '../abi/poll.ts';
 import { SIGPIPE } from '../abi/signal.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import type { FrameAddr, Ptr } from '../base/types.ts';
 import { file_inode } from '../fs/anon/attributes.ts';
-import { pipe_claim, pipe_read, pipe_settle } from '../fs/anon/pipe.ts';
+import {
+  pipe_append,
+  pipe_claim,
+  pipe_free_pages,
+  pipe_pages,
+  pipe_pieces,
+  pipe_read,
+  pipe_settle,
+} from '../fs/anon/pipe.ts';
 import { F64, I32, U32 } from '../heap/memory.ts';
 import { arg_hi, arg_i32, arg_lo, arg_u64 } from '../kernel/args.ts';
 import { is_waiting, signal_pending, wait_nowhere_but } from '../kernel/block.ts';
@@ -54,6 +62,7 @@ import {
   FILE_KIND_PIDFD,
   FILE_KIND_PIPE,
   FILE_KIND_PTMX,
+  FILE_KIND_REGULAR,
   FILE_KIND_SIGNALFD,
   FILE_KIND_SOCKET,
   FILE_KIND_TIMERFD,
@@ -73,10 +82,10 @@ import {
   import_iovec,
   io,
   is_nonblocking,
+  pin_from,
   read_transfer,
   step,
   transfer_length,
-  write_transfer,
 } from './transfer.ts';
 
 type F = Ptr<'File'>;
@@ -89,6 +98,8 @@ const SPLICE_F_NONBLOCK = 2;
 const SPLICE_F_ALL = 15;
 const FRAME_BYTES = 4096;
 const BOUNCE_FRAMES = 16;
+/** Bytes pinned at a time for a pipe. */
+const GIVEN_BYTES = 0x1_0000;
 
 /** One side of a move: the descriptor, its file, and the offset (AT_POSITION: the file's own). */
 interface Side {
@@ -101,21 +112,55 @@ function is_pipe(file: F): boolean {
   return File.kind.get(file) === FILE_KIND_PIPE;
 }
 
-/** Points the cursor at the first `length` bytes of the frames. */
+function pipe_of(file: F): Ptr<'Pipe'> {
+  return File.object.get(file) as Ptr<'Pipe'>;
+}
+
+/** How many bytes go into each of the frames: those of one page each, which takes a page of a pipe of its own. */
+const pieces: number[] = [];
+/** Whether a pipe that takes these pieces may later add bytes to the last one: a page of a pipe moves as it is. */
+let last_grows = false;
+
+/** Cuts what follows the first `done` bytes into pieces for `count` frames: `wanted` bytes at most. Answers how many. */
+function cut(from: Side, done: number, count: number, wanted: number): number {
+  pieces.length = 0;
+  last_grows = is_pipe(from.file) && pipe_pieces(pipe_of(from.file), pieces, count, wanted);
+  let total = 0;
+  for (const length of pieces) total += length;
+  if (total > 0) return total;
+  // A file's own pages move; what others read goes to new ones.
+  const is_regular = File.kind.get(from.file) === FILE_KIND_REGULAR;
+  const at = from.offset === AT_POSITION ? File.position.get(from.file) : from.offset + done;
+  for (
+    let page = FRAME_BYTES - (is_regular ? at % FRAME_BYTES : 0);
+    pieces.length < count && total < wanted;
+    page = FRAME_BYTES
+  ) {
+    const length = Math.min(page, wanted - total);
+    pieces.push(length);
+    total += length;
+  }
+  return total;
+}
+
+/** Points the cursor at the first `length` bytes of the pieces in the frames. */
 function aim(frames: readonly number[], length: number): void {
   io.reset();
-  for (let i = 0; i * FRAME_BYTES < length; i++)
-    io.push(frames[i] as number, Math.min(FRAME_BYTES, length - i * FRAME_BYTES));
+  for (let i = 0, left = length; left > 0; i++) {
+    const n = Math.min(pieces[i] as number, left);
+    io.push(frames[i] as number, n);
+    left -= n;
+  }
 }
 
 /**
  * Reads up to `length` bytes without taking them: from a pipe's head, which `consume` settles unless they are kept,
  * or from a file at an offset.
  */
-function look(from: Side, done: number, frames: readonly number[], length: number, keep: boolean): number {
+function look(from: Side, frames: readonly number[], length: number, done: number, keep: boolean): number {
   aim(frames, length);
   if (is_pipe(from.file)) {
-    const pipe = File.object.get(from.file) as Ptr<'Pipe'>;
+    const pipe = pipe_of(from.file);
     return keep ? pipe_read(pipe, io, false) : pipe_claim(pipe, io);
   }
   const at = from.offset === AT_POSITION ? File.position.get(from.file) : from.offset + done;
@@ -126,13 +171,17 @@ function look(from: Side, done: number, frames: readonly number[], length: numbe
 
 /** Takes what the other side accepted. */
 function consume(from: Side, length: number): void {
-  if (is_pipe(from.file)) pipe_settle(File.object.get(from.file) as Ptr<'Pipe'>, length);
+  if (is_pipe(from.file)) pipe_settle(pipe_of(from.file), length);
   else if (from.offset === AT_POSITION) File.position.set(from.file, File.position.get(from.file) + length);
 }
 
 function write_out(to: Side, done: number, frames: readonly number[], length: number): number {
   if (!is_pipe(to.file) && NO_SPLICE_TO.has(File.kind.get(to.file))) return -EINVAL;
   aim(frames, length);
+  if (is_pipe(to.file)) {
+    const packets = (File.flags.get(to.file) & O_DIRECT) !== 0;
+    return pipe_append(pipe_of(to.file), io, packets, !last_grows);
+  }
   const offset = to.offset === AT_POSITION ? AT_POSITION : to.offset + done;
   return step(file_operations(to.file), to.file, offset, true);
 }
@@ -140,7 +189,9 @@ function write_out(to: Side, done: number, frames: readonly number[], length: nu
 /** Moves up to `count` bytes: how many, -errno, or what `block` answers. `keep` leaves them where they were (tee). */
 function move(from: Side, to: Side, count: number, nonblocking: boolean, keep: boolean): number {
   const frames: number[] = [];
-  while (frames.length < Math.min(BOUNCE_FRAMES, Math.ceil(count / FRAME_BYTES))) {
+  // A file's bytes may begin within a page.
+  const most = is_pipe(from.file) ? Math.min(count, pipe_pages(pipe_of(from.file)) || 1) : count / FRAME_BYTES + 1;
+  while (frames.length < Math.min(BOUNCE_FRAMES, Math.ceil(most))) {
     const frame = frame_alloc_uninitialized();
     if (frame === 0) break;
     frames.push(frame);
@@ -176,7 +227,10 @@ function move_through(
     if (is_pipe(to.file) && (file_operations(to.file).poll(to.file) & (POLLOUT | POLLERR)) === 0)
       // A pipe is filled once (splice(2) may return less than was asked for).
       return pause(to, POLLOUT, done, done > 0 || nonblocking);
-    const n = look(from, done, frames, Math.min(count - done, frames.length * FRAME_BYTES), keep);
+    // What is read from where it cannot be read again has to find room.
+    const room = is_pipe(to.file) ? pipe_free_pages(pipe_of(to.file)) : frames.length;
+    const length = cut(from, done, Math.min(frames.length, Math.max(room, 1)), count - done);
+    const n = look(from, frames, length, done, keep);
     if (n === -EAGAIN) return pause(from, POLLIN, done, done > 0 || must_not_wait(from.file, nonblocking));
     if (n === 0 && done === 0) return check_readers(to.file);
     if (n <= 0) return done > 0 ? done : n;
@@ -371,6 +425,19 @@ function sys_tee(): number {
   return move(from, to, Math.min(arg_u64(2), MAX_RW_COUNT), must_not_wait_for_pipes(flags, from.file, to.file), true);
 }
 
+/** Gives a pipe the pages of the transfer described, as far as they can be accessed and fit: bytes or -errno. */
+function give_pages(file: F): number {
+  let done = 0;
+  while (done < transfer_length()) {
+    const pinned = pin_from(done, GIVEN_BYTES, false);
+    if (pinned < 0 && done > 0) break;
+    const given = pipe_append(pipe_of(file), io, (File.flags.get(file) & O_DIRECT) !== 0, true);
+    if (given < 0) return done > 0 ? done : given;
+    done += given;
+  }
+  return done;
+}
+
 function sys_vmsplice(): number {
   const fd = arg_i32(0);
   const flags = arg_lo(3);
@@ -385,7 +452,8 @@ function sys_vmsplice(): number {
   const nonblocking = (flags & SPLICE_F_NONBLOCK) !== 0;
   if (!is_open_for(file, FMODE_WRITE)) return read_transfer(fd, file, AT_POSITION, nonblocking);
   // It waits for room once, then gives what fits (Linux's vmsplice_to_pipe).
-  const given = write_transfer(fd, file, AT_POSITION, true);
+  const given = give_pages(file);
+  if (given === -EPIPE) broken_pipe(file);
   return given !== -EAGAIN || nonblocking ? given : block_transfer(fd, file, file_operations(file), POLLOUT);
 }
 

@@ -38,6 +38,8 @@ export const Pipe = l.done(
     /** Rise with each opening of an end: an open of a FIFO waits for the other's. */
     reader_opens: l.u32('guarded by lock'),
     writer_opens: l.u32('guarded by lock'),
+    /** 1: nothing is added to the last page in use, since its bytes were not written but moved there. */
+    sealed: l.u32('guarded by lock'),
     /** A splice is passing bytes on that are still in the ring: 1 while nobody else may read. */
     claimed: l.u32('guarded by lock'),
     /** Pages in use that are packets (pipe(2), O_DIRECT), and a bit for each. */

@@ -31,9 +31,11 @@ import { iput } from '../../vfs/inode.ts';
 import { Inode } from '../../vfs/vfs.layout.ts';
 import { PIPE_DEFAULT_PAGES, Pipe } from './pipe.layout.ts';
 import {
+  ring_append,
   ring_consume,
   ring_copy,
   ring_full,
+  ring_pieces,
   ring_put,
   ring_take_packet,
   ring_whole_slots,
@@ -176,6 +178,50 @@ export function pipe_write(pipe: Ptr<'Pipe'>, io: IoCursor, packet = false): num
   unlock(Pipe.lock.at(pipe), ANON_LOCK);
   if (n > 0) wake(Pipe.queue.at(pipe), READABLE);
   return n;
+}
+
+/**
+ * Takes the bytes of splice(2) and its kin, each piece of a page in a page of its own (Linux's add_to_pipe): bytes, or as
+ * `pipe_write`. `packet`: each page is one. `sealed`: later writes add nothing to the last.
+ */
+export function pipe_append(pipe: Ptr<'Pipe'>, io: IoCursor, packet: boolean, sealed: boolean): number {
+  lock(Pipe.lock.at(pipe), ANON_LOCK);
+  let n = -EPIPE;
+  if (Pipe.readers.get(pipe) !== 0) {
+    n = ring_append(pipe, io, packet);
+    if (n > 0) Pipe.sealed.set(pipe, sealed ? 1 : 0);
+    else n = ring_full(pipe) ? -EAGAIN : io.missing > 0 ? -EFAULT : -ENOMEM;
+  }
+  unlock(Pipe.lock.at(pipe), ANON_LOCK);
+  if (n > 0) wake(Pipe.queue.at(pipe), READABLE);
+  return n;
+}
+
+/** Pages in use. */
+export function pipe_pages(pipe: Ptr<'Pipe'>): number {
+  lock(Pipe.lock.at(pipe), ANON_LOCK);
+  const slots = Pipe.slots.get(pipe);
+  unlock(Pipe.lock.at(pipe), ANON_LOCK);
+  return slots;
+}
+
+/** Pages that can still be taken into use. */
+export function pipe_free_pages(pipe: Ptr<'Pipe'>): number {
+  lock(Pipe.lock.at(pipe), ANON_LOCK);
+  const free = Pipe.page_count.get(pipe) - Pipe.slots.get(pipe);
+  unlock(Pipe.lock.at(pipe), ANON_LOCK);
+  return free;
+}
+
+/**
+ * How many bytes the pages in use hold, from the first on: up to `most` of them, and `wanted` bytes. Answers whether bytes
+ * can be added to the last of those pages, were it the last in use.
+ */
+export function pipe_pieces(pipe: Ptr<'Pipe'>, pieces: number[], most: number, wanted: number): boolean {
+  lock(Pipe.lock.at(pipe), ANON_LOCK);
+  const grows = ring_pieces(pipe, pieces, most, wanted);
+  unlock(Pipe.lock.at(pipe), ANON_LOCK);
+  return grows;
 }
 
 /** Cuts a write to the whole pages of the ring that can be filled from memory that can be accessed. */

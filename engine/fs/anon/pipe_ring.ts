@@ -55,10 +55,10 @@ export function make_packet_slot(pipe: Ptr<'Pipe'>, i: number): void {
   Pipe.packet_count.set(pipe, Pipe.packet_count.get(pipe) + 1);
 }
 
-/** Room behind the last byte, in the last page in use; a packet has none. */
+/** Room behind the last byte, in the last page in use; a packet has none, nor has what was moved there. */
 export function tail_room(pipe: Ptr<'Pipe'>): number {
   const slots = Pipe.slots.get(pipe);
-  return slots === 0 || is_packet_slot(pipe, slots - 1)
+  return slots === 0 || Pipe.sealed.get(pipe) !== 0 || is_packet_slot(pipe, slots - 1)
     ? 0
     : PAGE_SIZE - slot_bytes(U32[slot_word(pipe, slots - 1)] as number);
 }
@@ -81,6 +81,7 @@ export function add_slot(pipe: Ptr<'Pipe'>, length: number): number {
   if (page === 0) return 0;
   U32[at] = page + length - 1;
   Pipe.slots.set(pipe, slots + 1);
+  Pipe.sealed.set(pipe, 0);
   Pipe.used.set(pipe, Pipe.used.get(pipe) + length);
   return page;
 }
@@ -107,6 +108,34 @@ export function ring_put(pipe: Ptr<'Pipe'>, io: IoCursor, packet: boolean): numb
     left -= n;
   }
   return total - left;
+}
+
+/** Takes pages into use for what the cursor holds, each piece of a page in one of its own: bytes. */
+export function ring_append(pipe: Ptr<'Pipe'>, io: IoCursor, packet: boolean): number {
+  const before = io.done;
+  while (io.remaining > 0 && !ring_full(pipe)) {
+    const n = Math.min(io.piece_length(), PAGE_SIZE - (io.piece_address() & LENGTH_MASK));
+    const page = add_slot(pipe, n);
+    if (page === 0) break;
+    if (packet) make_packet_slot(pipe, Pipe.slots.get(pipe) - 1);
+    io.drain_to(page, n);
+  }
+  return io.done - before;
+}
+
+/** See `pipe_pieces`. */
+export function ring_pieces(pipe: Ptr<'Pipe'>, pieces: number[], most: number, wanted: number): boolean {
+  const slots = Math.min(Pipe.slots.get(pipe), most);
+  let left = wanted;
+  let grows = false;
+  for (let i = 0; i < slots && left > 0; i++) {
+    const bytes = slot_bytes(U32[slot_word(pipe, i)] as number) - (i === 0 ? Pipe.offset.get(pipe) : 0);
+    const sealed = i === Pipe.slots.get(pipe) - 1 && Pipe.sealed.get(pipe) !== 0;
+    grows = bytes <= left && !sealed;
+    pieces.push(Math.min(bytes, left));
+    left -= bytes;
+  }
+  return grows;
 }
 
 /** Copies out up to `io.remaining` bytes, at most `limit`, and leaves them in the ring: bytes. */
