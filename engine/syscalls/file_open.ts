@@ -1,7 +1,7 @@
 /**
  * open(2), openat(2), openat2(2), creat(2).
  */
-import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV } from '../abi/errno.ts';
+import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, EXDEV } from '../abi/errno.ts';
 import {
   AT_FDCWD,
   O_ACCMODE,
@@ -34,8 +34,6 @@ import { copy_in, get_user_u8 } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { FILE_KIND_REGULAR } from '../vfs/file.ts';
 import { open_dentry, vfs_open } from '../vfs/open.ts';
-import { is_directory } from '../vfs/path.ts';
-import { Dentry } from '../vfs/vfs.layout.ts';
 import { begin_path, context, current_umask, drop_path, take_path } from './file_paths.ts';
 import { full, partial, type SyscallRow } from './row.ts';
 
@@ -61,9 +59,8 @@ function do_open(dirfd: number, address: number, flags: number, mode: number, re
   }
   if (file === 0) {
     context.resolve = resolve;
-    const cached = (resolve & RESOLVE_CACHED) !== 0 && !starts_astray();
     file = vfs_open(context, path, flags, mode & ~current_umask());
-    if (cached && is_not_cached(file, flags, resolve)) file = -EAGAIN;
+    if ((resolve & RESOLVE_CACHED) !== 0 && is_not_cached(file, resolve)) file = -EAGAIN;
   }
   drop_path(path);
   return give_descriptor(fd, file, flags);
@@ -90,18 +87,10 @@ function give_descriptor(fd: number, file: number, flags: number): number {
 }
 
 /** Whether a walk of cached names alone stops there, and does not say that the file is absent: absent names are not cached. */
-function is_not_cached(error: number, flags: number, resolve: number): boolean {
+function is_not_cached(error: number, resolve: number): boolean {
   // Nor does it look closer at a mount that it may not cross.
   if (error === -EXDEV) return (resolve & RESOLVE_NO_XDEV) !== 0;
-  return error === -ENOENT || error === -ENAMETOOLONG || (error === -ENOTDIR && (flags & O_DIRECTORY) === 0);
-}
-
-/** Whether a path starts at a descriptor that is no directory: that is seen before anything is looked up (path_init). */
-function starts_astray(): boolean {
-  const start = context.start;
-  if (start === 0) return false;
-  const dentry = File.dentry.get(start);
-  return dentry === 0 || !is_directory(Dentry.inode.get(dentry));
+  return error === -ENOENT || error === -ENAMETOOLONG;
 }
 
 /** Whether flags go together, which is looked at before the path: nothing creates a directory; O_TMPFILE is three bits. */

@@ -176,7 +176,7 @@ export class Walker {
       const error = is_directory(Dentry.inode.get(this.at.dentry))
         ? inode_permission(Dentry.inode.get(this.at.dentry), MAY_EXEC, this.credentials)
         : -ENOTDIR;
-      if (error !== 0) return error;
+      if (error !== 0) return this.found(error);
       const name = at;
       while (U8[at] !== SLASH && U8[at] !== 0) at++;
       const length = at - name;
@@ -212,9 +212,14 @@ export class Walker {
     if (is_symlink(inode)) return this.follow(dentry);
     if (!is_directory(inode)) {
       dput(dentry);
-      return -ENOTDIR;
+      return this.found(-ENOTDIR);
     }
     return this.enter(dentry);
+  }
+
+  /** An error on the way. A walk of cached names alone is not sure of it, and cannot begin another (try_to_unlazy). */
+  private found(error: number): number {
+    return (this.resolve & RESOLVE_CACHED) !== 0 ? -EAGAIN : error;
   }
 
   /** Moves into `dentry` (whose reference is taken over) and what is mounted on it. 0 or -EXDEV. */
@@ -244,7 +249,7 @@ export class Walker {
     const { at, root } = this;
     for (;;) {
       if (at.dentry === root.dentry && at.mount === root.mount)
-        return (this.resolve & RESOLVE_BENEATH) !== 0 ? -EXDEV : 0;
+        return (this.resolve & RESOLVE_BENEATH) !== 0 ? this.found(-EXDEV) : 0;
       if (at.dentry !== Mount.root.get(at.mount)) break;
       if (!mount_parent(at.mount, this.up)) return 0;
       if ((this.resolve & RESOLVE_NO_XDEV) !== 0) {
