@@ -10,7 +10,7 @@
  * used is an error there, and not a signal. Where filling fails the program stops: the call would otherwise read
  * what nobody has looked through (allow.ts). A child sleeps and exits, as on the `program` platform.
  */
-import type { CallValue, ProgramCall } from '../../engine/platform/program/calls.ts';
+import { type CallValue, child_ms, makes_child, type ProgramCall } from '../../engine/platform/program/calls.ts';
 import type { MemoryRange } from '../exec/executor.ts';
 import { DATA_BASE, DATA_SIZE } from '../prog/model.ts';
 import { Assembler, type Label, label, R8, R9, R10, RAX, RDI, RDX, RSI } from './assembler.ts';
@@ -45,12 +45,9 @@ const NR_OPENAT = 257;
 const NR_PRLIMIT64 = 302;
 const NR_PROCESS_VM_READV = 310;
 const NR_PROCESS_VM_WRITEV = 311;
-/** fork, vfork, clone: 0 is the child's. */
-const MAKES_CHILD: ReadonlySet<number> = new Set([56, 57, 58]);
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_NAME = 15;
-const CHILD_MS = 20;
 const MAP_SHARED_FIXED = 0x11;
 const MAP_PRIVATE_ANONYMOUS_FIXED = 0x32;
 /** Resource and limit, soft and hard: see setrlimit(2). Descriptors: as every task of a machine has. */
@@ -94,7 +91,8 @@ class Compiler {
   private readonly iov = this.data.reserve(32);
   private readonly number = this.data.reserve(8);
   private readonly arguments = this.data.reserve(48);
-  private readonly child = this.label();
+  /** Where the children that a call makes go on. */
+  private readonly children = new Map<number, Label>();
   private readonly failed = this.label();
   private readonly stopped = this.label();
   private log_size = LOG_HEADER;
@@ -113,9 +111,11 @@ class Compiler {
     this.system_call(NR_EXIT_GROUP, 0);
     this.code.place(this.failed);
     this.system_call(NR_EXIT_GROUP, 100);
-    this.code.place(this.child);
-    this.system_call(NR_POLL, 0, 0, CHILD_MS);
-    this.system_call(NR_EXIT, 0);
+    for (const [i, child] of this.children) {
+      this.code.place(child);
+      this.system_call(NR_POLL, 0, 0, child_ms(this.calls, i));
+      this.system_call(NR_EXIT, 0);
+    }
     const image = elf_image(this.code.finish(this.labels), this.data.bytes());
     return { image, log_size: this.log_size, calls: places };
   }
@@ -206,7 +206,12 @@ class Compiler {
     }
     code.set(RAX, call.number);
     code.syscall();
-    if (MAKES_CHILD.has(call.number)) code.jump_if_equal(0, this.child);
+    if (makes_child(call.number)) {
+      // 0 is the child's.
+      const child = this.label();
+      this.children.set(index, child);
+      code.jump_if_equal(0, child);
+    }
     code.store(LOG_BASE + place.at + CALL_RESULT);
     this.keep_results(call);
     this.capture(index, place.memory);

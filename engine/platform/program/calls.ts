@@ -67,3 +67,21 @@ export interface ProgramCall {
   /** Which reservation of memory fails in it, 0 none. */
   readonly fail_nth: number;
 }
+
+/** How long a child lives, in ms: long enough to meet other calls. */
+const CHILD_MS = 20;
+/** How much longer than the one made before it, so that children end in their order on a host's clock too. */
+const CHILD_STEP_MS = 10;
+
+/** Whether a call makes a child that does not go on with the program: clone, fork, vfork, clone3. */
+export function makes_child(number: number): boolean {
+  return (number >= 56 && number <= 58) || number === 435;
+}
+
+/** How long the child lives that call `index` makes, in ms; that of what no call made, as the first one's. */
+export function child_ms(calls: readonly ProgramCall[], index: number): number {
+  let ms = CHILD_MS;
+  for (let i = 0; i < Math.min(index, calls.length); i++)
+    if (makes_child((calls[i] as ProgramCall).number)) ms += CHILD_STEP_MS;
+  return ms;
+}

@@ -14,8 +14,8 @@
  *
  *   PART_MAIN    makes the calls one by one
  *   PART_WORKER  made for one call, or left behind in one that blocks; afterwards it waits to be killed
- *   PART_CHILD   a child by fork or clone, or a task that called execve: sleeps a while, then exits. There is no
- *                CPU here that could run code
+ *   PART_CHILD   a child by fork or clone, or a task that called execve: sleeps a while, then exits; R13 says how
+ *                long, so that children end in the order they were made. There is no CPU here that could run code
  *
  * A RIP anywhere else is a signal handler: a function that does nothing but return by rt_sigreturn. Copies to memory
  * that is not there are left out, as in syzkaller's executor.
@@ -36,7 +36,7 @@ import {
   type PlatformHooks,
   type PlatformStatistics,
 } from '../platform.ts';
-import { type CallValue, compute_value, type LoadedNumber, type ProgramCall } from './calls.ts';
+import { type CallValue, child_ms, compute_value, type LoadedNumber, type ProgramCall } from './calls.ts';
 import { ProgramState } from './program.layout.ts';
 
 export const PROGRAM_TEXT = 0x40_0000;
@@ -52,6 +52,7 @@ const WAITED = OTHER_TEXT + 10;
 const OTHER_END = OTHER_TEXT + 16;
 
 const R9 = 9;
+const R13 = 13;
 const R14 = 14;
 const R15 = 15;
 const PART_MAIN = 0;
@@ -63,8 +64,6 @@ const NR_RT_SIGRETURN = 15;
 const NR_PAUSE = 34;
 const NR_EXIT = 60;
 const NR_EXIT_GROUP = 231;
-/** How long a child lives, in ms of virtual time: long enough to meet other calls. */
-const CHILD_MS = 20;
 
 /** What one call costs of a slice's fuel: instructions that a program would take to prepare it. */
 const CALL_FUEL = 1000;
@@ -178,6 +177,8 @@ export class ProgramPlatform implements Platform {
       if (get_register(cpu, R14) !== cpu) {
         set_register(cpu, R14, cpu, 0);
         set_register(cpu, R15, PART_CHILD, 0);
+        const made_by = (CpuState.rip.get(cpu) - PROGRAM_TEXT) / CALL_BYTES;
+        set_register(cpu, R13, child_ms(this.calls, made_by < this.calls.length ? made_by | 0 : 0), 0);
         CpuState.rip.set(cpu, CHILD_SLEEPS);
       }
       const rip = CpuState.rip.get(cpu);
@@ -290,7 +291,7 @@ export class ProgramPlatform implements Platform {
     if (rip === CHILD_SLEEPS) {
       this.progress++;
       set_register(cpu, RSI, 0, 0);
-      set_register(cpu, RDX, CHILD_MS, 0);
+      set_register(cpu, RDX, get_register(cpu, R13), 0);
       return this.call(cpu, NR_POLL, CHILD_SLEEPS, 0);
     }
     if (rip === CHILD_EXITS) return this.call(cpu, NR_EXIT, CHILD_EXITS, 0);
