@@ -66,10 +66,25 @@ export function d_name(d: D): number {
   return long !== 0 ? long : Dentry.inline_name.at(d);
 }
 
-function name_hash(parent: D, name: number, length: number): number {
-  let hash = parent >>> 3;
-  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ (U8[name + i] as number), 0x01000193);
+/** Begins the hash of a name in a directory. */
+export function hash_begin(parent: D): number {
+  return parent >>> 3;
+}
+
+/** Goes on with the next byte. */
+export function hash_byte(hash: number, byte: number): number {
+  return Math.imul(hash ^ byte, 0x01000193);
+}
+
+/** The hash, once the name has ended. */
+export function hash_end(hash: number): number {
   return (hash ^ (hash >>> 15)) >>> 0;
+}
+
+function name_hash(parent: D, name: number, length: number): number {
+  let hash = hash_begin(parent);
+  for (let i = 0; i < length; i++) hash = hash_byte(hash, U8[name + i] as number);
+  return hash_end(hash);
 }
 
 /** Address of the bucket head of a hash value. */
@@ -185,7 +200,11 @@ export function d_lookup(parent: D, name: number, length: number): D {
 
 /** The same without a reference: the dcache lock is held, and the dentry stays while it is. */
 export function d_find(parent: D, name: number, length: number): D {
-  const hash = name_hash(parent, name, length);
+  return d_find_hashed(parent, name, length, name_hash(parent, name, length));
+}
+
+/** The same for a caller that has made the name's hash. */
+export function d_find_hashed(parent: D, name: number, length: number, hash: number): D {
   let d = U32[bucket_of(hash) >> 2] as D;
   while (d !== 0) {
     if (Dentry.hash.get(d) === hash && is_named(d, parent, name, length)) break;

@@ -54,6 +54,7 @@ import {
   path_walk,
   walker,
 } from './path.ts';
+import { NOT_PLAIN, walk_cached } from './path_cached.ts';
 import { module_path_ref } from './path_ref.ts';
 import {
   inode_permission,
@@ -78,6 +79,10 @@ export function vfs_open(context: PathContext, path: number, flags: number, mode
   if ((flags & O_PATH) !== 0) return open_path(context, path, flags);
   if ((flags & O_TMPFILE_BIT) !== 0) return open_tmpfile(context, path, flags, mode);
   if ((flags & O_CREAT) !== 0 && (flags & O_DIRECTORY) !== 0) return -EINVAL;
+  const makes = (flags & O_CREAT) !== 0;
+  const plain = makes && (flags & O_EXCL) !== 0 ? NOT_PLAIN : walk_cached(context, path, false, target);
+  if (plain === 0) return finish_open(context.credentials, flags, false);
+  if (plain === -ENOENT && !makes) return plain;
   let created = false;
   was_created = false;
   let result = walker.begin(context, path, 0);

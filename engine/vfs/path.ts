@@ -33,7 +33,7 @@ import { File } from './file.layout.ts';
 import { fs_cwd, fs_root } from './fs_context.ts';
 import { inode_operations, iput } from './inode.ts';
 import { mntput, mount_on, mount_parent } from './mount.ts';
-import { skip_directories } from './path_cached.ts';
+import { NOT_PLAIN, skip_directories, walk_cached } from './path_cached.ts';
 import { PathRef } from './path_ref.ts';
 import { inode_permission, MAY_EXEC } from './permission.ts';
 import { vfs_root } from './root.ts';
@@ -403,6 +403,8 @@ export function look_up_locked(parent: D, name: number, length: number): number 
 
 /** Resolves a path into `out`, with references. 0 or -errno. */
 export function path_walk(context: PathContext, path: number, flags: number, out: PathRef): number {
+  const plain = walk_cached(context, path, (flags & LOOKUP_DIRECTORY) !== 0, out);
+  if (plain !== NOT_PLAIN) return plain;
   let result = walker.begin(context, path, flags);
   if (result === 0) result = walk_to_end(flags);
   if (result === 0) out.set(walker.at.mount, walker.at.dentry);
