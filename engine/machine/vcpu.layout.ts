@@ -70,6 +70,9 @@ export const ACCESS_READ = 0;
 export const ACCESS_WRITE = 1;
 export const ACCESS_EXEC = 2;
 
+/** Bytes of a short path, with its NUL. */
+export const SHORT_PATH = 256;
+
 const l = layout('Vcpu');
 export const Vcpu = l.done(
   {
@@ -110,6 +113,9 @@ export const Vcpu = l.done(
     /** 0 none, else the futex word this thread sleeps on when idle. */
     doorbell: l.atomic(),
     scratch: l.bytes(256, 16, 'owner'),
+    /** The path that the call in progress was given, if it is short; 1 while it is in use. */
+    path: l.bytes(SHORT_PATH, 16, 'owner'),
+    path_taken: l.u32('owner'),
     /** A structure on its way to or from user memory: system-call arguments, signal frames. */
     stage: l.bytes(1088, 16, 'owner'),
     /** Entries of MachineHeader.code_ring this vCPU has acted on. */

@@ -1,7 +1,8 @@
 /**
  * What the calls on paths share: the path string in kernel memory, and on whose behalf it is resolved.
  *
- * Paths are copied into heap pages before anything else happens, as Linux's getname does.
+ * Paths are copied before anything else happens, as Linux's getname does: a short one into the vCPU's record, a long one,
+ * or the second of a call, into a heap page.
  */
 import { EBADF, ENAMETOOLONG, ENOENT, ENOMEM } from '../abi/errno.ts';
 import { AT_FDCWD } from '../abi/fcntl.ts';
@@ -9,9 +10,10 @@ import { PATH_MAX } from '../abi/path.ts';
 import type { Ptr } from '../base/types.ts';
 import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { U8 } from '../heap/memory.ts';
-import { current } from '../kernel/current.ts';
+import { current, current_vcpu } from '../kernel/current.ts';
 import { fd_file } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
+import { SHORT_PATH, Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_in_string } from '../mm/uaccess.ts';
 import { File } from '../vfs/file.layout.ts';
 import { PathContext, path_walk } from '../vfs/path.ts';
@@ -26,23 +28,33 @@ register_current_credentials(() => Task.credentials.get(current));
 /** The context of the call in progress; filled by `begin_path`. */
 export const context = new PathContext();
 
-/**
- * Copies a path from the guest into a heap page, which the caller frees. The page, or -errno: -ENOENT for
- * an empty path unless `allow_empty`.
- */
+/** Copies a path from the guest: where it is, until `drop_path`, or -errno: -ENOENT for an empty one unless `allow_empty`. */
 export function take_path(address: number, allow_empty = false): number {
+  const vcpu = current_vcpu;
+  if (Vcpu.path_taken.get(vcpu) !== 0) return take_long_path(address, allow_empty);
+  const path = Vcpu.path.at(vcpu);
+  const length = copy_in_string(address, path, SHORT_PATH);
+  if (length === -ENAMETOOLONG) return take_long_path(address, allow_empty);
+  if (length < 0) return length;
+  if (length === 0 && !allow_empty) return -ENOENT;
+  Vcpu.path_taken.set(vcpu, 1);
+  return path;
+}
+
+function take_long_path(address: number, allow_empty: boolean): number {
   const page = heap_page_alloc();
   if (page === 0) return -ENOMEM;
   const length = copy_in_string(address, page, PATH_MAX);
   const result = length === 0 && !allow_empty ? -ENOENT : length;
   if (result >= 0) return page;
   heap_page_free(page);
-  return result === -ENAMETOOLONG ? -ENAMETOOLONG : result;
+  return result;
 }
 
-/** Frees the page of `take_path`. */
-export function drop_path(page: number): void {
-  heap_page_free(page);
+/** Gives back what `take_path` answered, in the same entry of the call. */
+export function drop_path(path: number): void {
+  if (path === Vcpu.path.at(current_vcpu)) Vcpu.path_taken.set(current_vcpu, 0);
+  else heap_page_free(path);
 }
 
 /** The open directory a path starts at: 0 for the current directory or an absolute path; or -EBADF. */
