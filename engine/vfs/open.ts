@@ -34,12 +34,11 @@ import { O_TMPFILE_BIT } from '../abi/path.ts';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
 import { vfs_truncate } from './attributes.ts';
-import { d_alloc, dget, dput } from './dcache.ts';
+import { d_alloc, dput } from './dcache.ts';
 import { special_open } from './device.ts';
 import { File } from './file.layout.ts';
 import { FILE_KIND_DIRECTORY, FILE_KIND_PATH, FILE_KIND_REGULAR, file_alloc, file_put } from './file.ts';
 import { inode_operations, iput } from './inode.ts';
-import { mntget } from './mount.ts';
 import { create_locked, inherit_owner, may_create, new_owner } from './namei.ts';
 import { notify_create, notify_dentry } from './notify.ts';
 import {
@@ -55,7 +54,7 @@ import {
   walker,
 } from './path.ts';
 import { NOT_PLAIN, walk_cached } from './path_cached.ts';
-import { module_path_ref } from './path_ref.ts';
+import { module_path_ref, type PathRef } from './path_ref.ts';
 import {
   inode_permission,
   is_read_only,
@@ -179,8 +178,7 @@ function finish_open(credentials: Ptr<'Credentials'>, flags: number, created: bo
     return -EINVAL;
   }
   const kind = mode === S_IFDIR ? FILE_KIND_DIRECTORY : FILE_KIND_REGULAR;
-  const file = open_dentry(target.mount, target.dentry, kind, flags);
-  target.put();
+  const file = open_place(target, kind, flags);
   if (file < 0) return file;
   if ((flags & O_TRUNC) !== 0 && mode === S_IFREG && !created) {
     // Opened for reading only, the file is cut all the same, under the rules of writing (handle_truncate).
@@ -223,12 +221,25 @@ function check_access(inode: Ptr<'Inode'>, credentials: Ptr<'Credentials'>, flag
  * The file system's `open`, or the device, may change the kind. Returns the file or -errno.
  */
 export function open_dentry(mount: Ptr<'Mount'>, dentry: D, kind: number, flags: number): number {
+  opened.set(mount, dentry);
+  return open_place(opened, kind, flags);
+}
+
+const opened = module_path_ref();
+
+/** As `open_dentry`, taking over the references of `place`. */
+function open_place(place: PathRef, kind: number, flags: number): number {
   const file = file_alloc(kind, flags & ~(O_CREAT | O_EXCL | O_TRUNC));
-  if (file === 0) return -ENFILE;
+  if (file === 0) {
+    place.put();
+    return -ENFILE;
+  }
+  const { dentry } = place;
   const inode = Dentry.inode.get(dentry);
-  File.mount.set(file, mntget(mount));
-  File.dentry.set(file, dget(dentry));
+  File.mount.set(file, place.mount);
+  File.dentry.set(file, dentry);
   File.inode.set(file, inode);
+  place.forget();
   if (kind === FILE_KIND_PATH) {
     File.mode.set(file, 0);
     File.flags.set(file, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW));
@@ -330,9 +341,7 @@ function open_path(context: PathContext, path: number, flags: number): number {
     target.put();
     return -ENOTDIR;
   }
-  const file = open_dentry(target.mount, target.dentry, FILE_KIND_PATH, flags);
-  target.put();
-  return file;
+  return open_place(target, FILE_KIND_PATH, flags);
 }
 
 /** O_TMPFILE: an unnamed file in a directory (open(2)). */
