@@ -68,24 +68,21 @@ export function put64(address: number, value: number): void {
 /** Lays out struct stat from `status` and hands it to the guest. */
 function put_stat(address: number): number {
   const at = Vcpu.scratch.at(current_vcpu);
-  put64(at, encode_dev(status.dev));
+  const word = at >> 2;
+  bytes_zero(at, STAT_SIZE);
+  U32[word] = encode_dev(status.dev);
   put64(at + 8, status.ino);
-  put64(at + 16, status.nlink);
-  U32[(at + 24) >> 2] = status.mode;
-  U32[(at + 28) >> 2] = status.uid;
-  U32[(at + 32) >> 2] = status.gid;
-  U32[(at + 36) >> 2] = 0;
-  put64(at + 40, encode_dev(status.rdev));
+  U32[word + 4] = status.nlink;
+  U32[word + 6] = status.mode;
+  U32[word + 7] = status.uid;
+  U32[word + 8] = status.gid;
+  U32[word + 10] = encode_dev(status.rdev);
   put64(at + 48, status.size);
-  put64(at + 56, status.block_size);
+  U32[word + 14] = status.block_size;
   put64(at + 64, status.blocks);
-  put64(at + 72, status.atime);
-  put64(at + 80, status.atime_ns);
-  put64(at + 88, status.mtime);
-  put64(at + 96, status.mtime_ns);
-  put64(at + 104, status.ctime);
-  put64(at + 112, status.ctime_ns);
-  bytes_zero(at + 120, STAT_SIZE - 120);
+  put_time(at + 72, status.atime, status.atime_ns);
+  put_time(at + 88, status.mtime, status.mtime_ns);
+  put_time(at + 104, status.ctime, status.ctime_ns);
   return copy_out(address, at, STAT_SIZE);
 }
 
