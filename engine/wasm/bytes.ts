@@ -34,6 +34,13 @@ export class Bytes {
     return this.u8(value);
   }
 
+  /** The same in so many bytes, enough for the value. */
+  padded_u32(value: number, bytes: number): this {
+    value >>>= 0;
+    for (let i = 1; i < bytes; i++, value >>>= 7) this.u8((value & 0x7f) | 0x80);
+    return this.u8(value);
+  }
+
   /** Signed LEB128 of a 32-bit integer. */
   s32(value: number): this {
     value |= 0;

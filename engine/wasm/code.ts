@@ -19,11 +19,27 @@ export interface FunctionRef {
   readonly index: number;
   readonly name: string;
   readonly type: number;
+  /** Its index is known when the module is built: imports may come after it. */
+  readonly late?: boolean;
+}
+
+/** An index that is filled in when the module is built takes the longest encoding. */
+const LATE_BYTES = 5;
+
+/** A call of a late function: where its index is in the body. */
+export interface LateCall {
+  readonly at: number;
+  readonly target: FunctionRef;
 }
 
 /** A branch target: an open block, loop or if. */
 export interface Label {
   readonly depth: number;
+}
+
+/** Writes the index of a late call's target, now that it is known, into a finished body. */
+export function finish_late_call(body: Uint8Array, { at, target }: LateCall): void {
+  body.set(new Bytes().padded_u32(target.index, LATE_BYTES).bytes(), at);
 }
 
 export class Code {
@@ -38,6 +54,7 @@ export class Code {
   private set_index = -1;
   /** Branches of which it is known that they are rarely taken: where each begins in `out`. */
   private readonly unlikely: number[] = [];
+  private readonly late: LateCall[] = [];
 
   constructor(params: readonly ValueType[]) {
     this.params = params;
@@ -224,11 +241,17 @@ export class Code {
   }
 
   call(target: FunctionRef): this {
-    this.out.u8(0x10).u32(target.index);
-    return this;
+    return this.call_op(0x10, target);
   }
   return_call(target: FunctionRef): this {
-    this.out.u8(0x12).u32(target.index);
+    return this.call_op(0x12, target);
+  }
+  private call_op(opcode: number, target: FunctionRef): this {
+    this.out.u8(opcode);
+    if (target.late === true) {
+      this.late.push({ at: this.out.length, target });
+      this.out.padded_u32(0, LATE_BYTES);
+    } else this.out.u32(target.index);
     return this;
   }
   call_indirect(type: number): this {
@@ -246,6 +269,12 @@ export class Code {
     return this.unlikely;
   }
 
+  /** Behind `finish`: the calls whose targets' indices are still to be written. */
+  get late_calls(): readonly LateCall[] {
+    assert(this.closed, 'offsets are known when the body is finished');
+    return this.late;
+  }
+
   /** The encoded body: local declarations, instructions, end. */
   finish(): Uint8Array {
     assert(this.labels.length === 0, `${this.labels.length} blocks are not closed`);
@@ -261,6 +290,7 @@ export class Code {
     result.u32(runs.length);
     for (const [count, type] of runs) result.u32(count).u8(TYPE_BYTE[type]);
     for (const [i, at] of this.unlikely.entries()) this.unlikely[i] = at + result.length;
+    for (const [i, { at, target }] of this.late.entries()) this.late[i] = { at: at + result.length, target };
     result.raw(this.out.bytes()).u8(0x0b);
     return result.bytes().slice();
   }

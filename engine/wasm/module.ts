@@ -2,16 +2,27 @@
  * A WebAssembly module under construction: types, imports, functions, one table, exports, custom sections.
  * Source of the encoding: WebAssembly core specification 2.0, section 5.5.
  *
- * Imports come first, then functions are declared (so that they can call each other) and defined later.
+ * Imports come first, then functions are declared (so that they can call each other) and defined later. Late functions
+ * may be declared before: their indices are known once all imports are.
  */
 import { assert } from '../base/assert.ts';
 import { Bytes } from './bytes.ts';
-import { Code, type FunctionRef, TYPE_BYTE } from './code.ts';
+import { Code, type FunctionRef, finish_late_call, type LateCall, TYPE_BYTE } from './code.ts';
 import type { ValueType } from './opcodes.ts';
 
 export interface FunctionType {
   readonly params: readonly ValueType[];
   readonly results: readonly ValueType[];
+}
+
+/** A function of the module's own. */
+interface OwnFunction {
+  readonly type: number;
+  readonly name: string;
+  readonly late: boolean;
+  body: Uint8Array | null;
+  unlikely: readonly number[];
+  late_calls: readonly LateCall[];
 }
 
 const EXPORT_FUNCTION = 0;
@@ -24,8 +35,7 @@ export class ModuleBuilder {
   private import_count = 0;
   private imported_functions = 0;
   private imported_globals = 0;
-  private readonly functions: { type: number; name: string; body: Uint8Array | null; unlikely: readonly number[] }[] =
-    [];
+  private readonly functions: OwnFunction[] = [];
   private readonly exports = new Bytes();
   private export_count = 0;
   private table: { elements: FunctionRef[]; size: number } | null = null;
@@ -47,9 +57,12 @@ export class ModuleBuilder {
     return this.types[index] as FunctionType;
   }
 
-  /** Imports a function; all imports precede the first declaration. */
+  /** Imports a function; all imports precede the first declaration of one that is not late. */
   import_function(module: string, name: string, params: readonly ValueType[], results: readonly ValueType[]) {
-    assert(this.functions.length === 0, 'imports come before functions');
+    assert(
+      this.functions.every(({ late }) => late),
+      'imports come before functions',
+    );
     const type = this.type(params, results);
     this.imports.name(module).name(name).u8(0).u32(type);
     this.import_count++;
@@ -72,8 +85,24 @@ export class ModuleBuilder {
   /** Declares a function; its body comes with `define`. */
   declare(name: string, params: readonly ValueType[], results: readonly ValueType[]): FunctionRef {
     const type = this.type(params, results);
-    this.functions.push({ type, name, body: null, unlikely: [] });
+    this.functions.push({ type, name, late: false, body: null, unlikely: [], late_calls: [] });
     return { index: this.imported_functions + this.functions.length - 1, name, type };
+  }
+
+  /** Declares a function that imports may follow. Whoever asks for its index before the last of them gets another one. */
+  declare_late(name: string, params: readonly ValueType[], results: readonly ValueType[]): FunctionRef {
+    const type = this.type(params, results);
+    const number = this.functions.length;
+    this.functions.push({ type, name, late: true, body: null, unlikely: [], late_calls: [] });
+    const imports = (): number => this.imported_functions;
+    return {
+      get index() {
+        return imports() + number;
+      },
+      name,
+      type,
+      late: true,
+    };
   }
 
   /** A body builder for a declared function. */
@@ -84,6 +113,7 @@ export class ModuleBuilder {
   define(target: FunctionRef, code: Code): void {
     this.define_bytes(target, code.finish());
     this.slot(target).unlikely = code.unlikely_branches;
+    this.slot(target).late_calls = code.late_calls;
   }
 
   private slot(target: FunctionRef) {
@@ -169,6 +199,7 @@ export class ModuleBuilder {
     const bodies = new Bytes().u32(this.functions.length);
     for (const item of this.functions) {
       assert(item.body !== null, `${item.name} is declared but not defined`);
+      for (const call of item.late_calls) finish_late_call(item.body, call);
       declarations.u32(item.type);
       bodies.u32(item.body.length).raw(item.body);
     }

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Code } from '../../../engine/wasm/code.ts';
+import type { Code, FunctionRef } from '../../../engine/wasm/code.ts';
 import { ModuleBuilder } from '../../../engine/wasm/module.ts';
 import { all_wasm_ops, type ValueType } from '../../../engine/wasm/opcodes.ts';
 
@@ -51,6 +51,27 @@ test('every operation of the table validates with its declared types', () => {
   m.build();
   new WebAssembly.Module(m.build());
   assert.ok(all_wasm_ops().length > 400);
+});
+
+test('late functions call each other and what is imported after them', () => {
+  const m = new ModuleBuilder();
+  const names = ['even', 'odd'];
+  const [even, odd] = names.map((name) => m.declare_late(name, ['i32'], ['i32'])) as [FunctionRef, FunctionRef];
+  const answer = m.import_function('env', 'answer', ['i32'], ['i32']);
+  for (const [f, other] of [
+    [even, odd],
+    [odd, even],
+  ] as const) {
+    const c = m.code(f);
+    c.get(0).op('i32.eqz').open_if().i32(names.indexOf(f.name)).call(answer).return().end();
+    c.get(0).i32(1).op('i32.sub').return_call(other);
+    m.define(f, c);
+  }
+  m.export_function('even', even);
+  const env = { answer: (n: number) => n + 40 };
+  const call = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env }).exports.even as Call;
+  assert.is(call(1000), 40);
+  assert.is(call(1001), 41);
 });
 
 test('constants of every size and sign come back', () => {
