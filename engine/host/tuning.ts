@@ -37,13 +37,11 @@ const V8_TIERING_BUDGET = Number(process.versions.v8.split('.')[0]) <= LAST_V8_W
 const REGION_BUDGET_A_BYTE = 20_000;
 const LARGEST_BUDGET = 2_000_000_000;
 
-/**
- * Compiles the module of a region of translated code. Each way out of a function costs the budget its whole size, so
- * V8 optimized a region of 400 instructions, for 30 ms, when it had run a hundred times: up to a fifth of the time
- * of programs of some seconds. With a budget by its size it has run some thousand times.
- */
-export function compile_region(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
-  const budget = Math.min(Math.max(bytes.length * REGION_BUDGET_A_BYTE, V8_TIERING_BUDGET), LARGEST_BUDGET);
+/** Regions in a unit are known to be hot: V8 begins to optimize them when they have run some dozen times. */
+const UNIT_BUDGET = 200_000;
+
+/** Compiles with so many bytes of a function's code that run before it is optimized. */
+function compile(bytes: Uint8Array<ArrayBuffer>, budget: number): WebAssembly.Module {
   // A module takes the flag's value when it is made. Where it stays, threads that start find their code cache void.
   setFlagsFromString(`--wasm-tiering-budget=${budget}`);
   try {
@@ -51,4 +49,14 @@ export function compile_region(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Modu
   } finally {
     setFlagsFromString(`--wasm-tiering-budget=${V8_TIERING_BUDGET}`);
   }
+}
+
+/**
+ * Compiles the module of a region, or of a unit of them. Each way out of a function costs the budget its whole size, so
+ * V8 optimized a region of 400 instructions, for 30 ms, when it had run a hundred times: up to a fifth of the time
+ * of programs of some seconds. With a budget by its size it has run some thousand times.
+ */
+export function compile_region(bytes: Uint8Array<ArrayBuffer>, is_unit: boolean): WebAssembly.Module {
+  if (is_unit) return compile(bytes, UNIT_BUDGET);
+  return compile(bytes, Math.min(Math.max(bytes.length * REGION_BUDGET_A_BYTE, V8_TIERING_BUDGET), LARGEST_BUDGET));
 }

@@ -11,7 +11,9 @@
  *   +0x30000  jump cache: JUMP_CACHE_ENTRIES entries of 16 bytes
  *   +0x130000 links of translated regions: MAX_LINKS entries like those of the jump cache (platform/interp/chain.ts)
  *   +0x1b0000 a word for each translated region: the code tag under which its pages were last found in place
- *   +0x1b8000 arena of decoded code, up to MachineHeader.vcpu_stride
+ *   +0x1b8000 a half-word for each handler: the slot of a region, which says where it is in which unit
+ *             (platform/jit/units.ts), or 0xffff
+ *   +0x1c0000 arena of decoded code, up to MachineHeader.vcpu_stride
  *
  * TLB entry, indexed by virtual page number modulo TLB_ENTRIES:
  *   +0  i64 read tag    page address when reads may go straight through, else TLB_INVALID
@@ -48,7 +50,10 @@ export const LINKS_OFFSET = 0x13_0000;
 export const MAX_LINKS = 32768;
 export const REGION_TAGS_OFFSET = 0x1b_0000;
 export const MAX_REGIONS = 8192;
-export const ARENA_OFFSET = 0x1b_8000;
+export const SLOTS_OFFSET = 0x1b_8000;
+/** The interpreter's, and those of regions. */
+export const MAX_HANDLERS = 16384;
+export const ARENA_OFFSET = 0x1c_0000;
 
 /** Bits of `interrupt`: why guest code must leave at the next block boundary. */
 export const INTERRUPT_FLUSH_TLB = 1;
@@ -171,10 +176,13 @@ export const Vcpu = l.done(
     region_switches: l.u64('owner'),
     /** Entries of regions that the interpreter's handler took over: little fuel left, or pages mapped otherwise. */
     region_refusals: l.u64('owner'),
-    /** Regions made, guest instructions in them, and bytes of their modules. */
+    /** Regions made, guest instructions in them, bytes of their modules and units', and units made. */
     regions_made: l.f64('owner'),
     region_instructions: l.f64('owner'),
     region_bytes: l.f64('owner'),
+    units_made: l.f64('owner'),
+    /** Ways from region to region until one is shown to platform/jit/units.ts. */
+    chain_countdown: l.u32('owner'),
     /** 1 while a region is being made: for samplers, which read it at any moment. */
     translating: l.u32('owner'),
     /** Work of long system calls that no clock has in it yet, ns: kernel/long_call.ts. */

@@ -12,6 +12,9 @@ import type { Platform, PlatformHooks } from './platform.ts';
  */
 export type PlatformName = 'interp' | 'jit' | 'jit-eager';
 
+/** Units are made soon, but not so often that nothing else is done. */
+const EAGER: JitOptions = { heat: 1, eager: true, units: { period: 61, samples: 16, cost: 2000 } };
+
 export const PLATFORMS: readonly PlatformName[] = ['interp', 'jit', 'jit-eager'];
 
 /**
@@ -27,6 +30,6 @@ export function create_platform(
   compile: NonNullable<JitOptions['compile']>,
 ): Platform {
   if (name === 'interp') return create_interpreter(module, memory, hooks);
-  const options = { ...(name === 'jit' ? DEFAULT_JIT_OPTIONS : { heat: 1, eager: true }), compile };
+  const options = { ...(name === 'jit' ? DEFAULT_JIT_OPTIONS : EAGER), compile };
   return create_jit(module, memory, hooks, observer === null ? options : { ...options, observer });
 }

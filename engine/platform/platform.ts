@@ -47,8 +47,12 @@ export interface PlatformStatistics {
   readonly code_drops: number;
   /** Pages of code that are decoded from. */
   readonly code_pages: number;
-  /** Translated regions that may be entered, bytes of their modules, and places for such in the table of functions. */
+  /**
+   * Translated regions that may be entered, units of them, bytes of the modules of both, and places for them in the table
+   * of functions.
+   */
   readonly regions_live: number;
+  readonly units_live: number;
   readonly region_bytes_live: number;
   readonly region_places: number;
 }
@@ -61,6 +65,7 @@ export const NO_CODE: PlatformStatistics = {
   code_drops: 0,
   code_pages: 0,
   regions_live: 0,
+  units_live: 0,
   region_bytes_live: 0,
   region_places: 0,
 };

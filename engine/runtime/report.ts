@@ -19,6 +19,7 @@ const ROWS: readonly (readonly [name: string, cell: (vcpu: VcpuStatistics) => st
   ['sleeps', (v) => String(v.sleeps)],
   ['idle, ms', (v) => (v.idle_ns / 1e6).toFixed(1)],
   ['regions made', (v) => String(v.regions_made)],
+  ['units made', (v) => String(v.units_made)],
   ['translated', (v) => String(v.region_instructions)],
   ['left by branch', (v) => String(v.region_jumps)],
   ['left by switch', (v) => String(v.region_switches)],
@@ -31,6 +32,7 @@ const ROWS: readonly (readonly [name: string, cell: (vcpu: VcpuStatistics) => st
   ['code drops', (v) => String(v.code_drops)],
   ['code pages', (v) => String(v.code_pages)],
   ['regions', (v) => String(v.regions_live)],
+  ['units', (v) => String(v.units_live)],
   ['regions, KiB', (v) => (v.region_bytes_live / 1024).toFixed(1)],
 ];
 

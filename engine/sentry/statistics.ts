@@ -32,8 +32,9 @@ export interface VcpuStatistics {
   /** Sleeps because there was nothing to run, and their length on the machine's clock, ns. */
   readonly sleeps: number;
   readonly idle_ns: number;
-  /** Translated regions made, and guest instructions in them. */
+  /** Translated regions made, guest instructions in them, and units made of them. */
   readonly regions_made: number;
+  readonly units_made: number;
   readonly region_instructions: number;
   /** Regions left: at a branch, by an indirect jump, at an instruction without translation, otherwise; and refused. */
   readonly region_jumps: number;
@@ -49,8 +50,9 @@ export interface VcpuStatistics {
   readonly code_drops: number;
   /** Pages of code in the cache. */
   readonly code_pages: number;
-  /** Translated regions in the cache, bytes of their modules, and places that its table of functions has for them. */
+  /** Translated regions and units in the cache, bytes of their modules, and places in the table of functions for them. */
   readonly regions_live: number;
+  readonly units_live: number;
   readonly region_bytes_live: number;
   readonly region_places: number;
 }
@@ -88,6 +90,7 @@ export function vcpu_statistics(
     sleeps: Vcpu.sleeps.get(vcpu),
     idle_ns: Vcpu.idle_ns.get(vcpu),
     regions_made: Vcpu.regions_made.get(vcpu),
+    units_made: Vcpu.units_made.get(vcpu),
     region_instructions: Vcpu.region_instructions.get(vcpu),
     region_jumps: Vcpu.region_jumps.get(vcpu),
     region_switches: Vcpu.region_switches.get(vcpu),

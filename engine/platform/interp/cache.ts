@@ -144,6 +144,7 @@ export class CodeCache {
       code_drops: this.drops - 1,
       code_pages: this.page_count,
       regions_live: 0,
+      units_live: 0,
       region_bytes_live: 0,
       region_places: 0,
     };

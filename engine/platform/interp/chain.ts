@@ -31,15 +31,21 @@ export function define_chain(
   handler_type: number,
   first_region: number,
   leave_region: FunctionRef,
+  sampled: FunctionRef,
 ): void {
   const c = m.code(f);
   const [cpu, vcpu, fuel, rip, way, mark] = [0, 1, 2, 3, 4, 5];
   const op = c.local('i32');
   const handler = c.local('i32');
+  const countdown = c.local('i32');
   const leave = c.block();
   c.get(fuel).i32(0).op('i32.le_s').get(vcpu).op('i32.load', Vcpu.interrupt.offset).op('i32.or').br_if_unlikely(leave);
   find_linked(c, vcpu, fuel, rip, way, op, leave);
   c.get(op).op('i32.load16_u', RECORD_HANDLER).tee(handler).i32(first_region).op('i32.lt_u').br_if(leave);
+  c.get(vcpu).get(vcpu).op('i32.load', Vcpu.chain_countdown.offset).i32(1).op('i32.sub').tee(countdown);
+  c.op('i32.store', Vcpu.chain_countdown.offset);
+  c.get(countdown).i32(0).op('i32.le_s').open_if_unlikely();
+  c.get(way).i32(WAY_LINK_SHIFT).op('i32.shr_u').get(op).get(vcpu).call(sampled).end();
   c.get(op).get(cpu).get(vcpu).get(fuel).get(op).op('i32.load8_u', RECORD_POSITION).op('i32.add');
   c.i32(0).get(handler).return_call_indirect(handler_type);
   c.end();

@@ -79,6 +79,7 @@ export class Interpreter implements Platform {
         validate: (region: number, vcpu: number) => this.validate(vcpu as Ptr<'Vcpu'>, region),
         marked: (op: number, cpu: number, vcpu: number) =>
           this.marked(vcpu as Ptr<'Vcpu'>, op >>> 0, CpuState.rip_hi.get(cpu as Ptr<'CpuState'>)),
+        sampled: (link: number, op: number, vcpu: number) => this.sampled(vcpu as Ptr<'Vcpu'>, link, op >>> 0),
         point: (region: number, vcpu: number) => this.point(vcpu as Ptr<'Vcpu'>, region),
       },
       helpers: this.helpers(),
@@ -129,6 +130,9 @@ export class Interpreter implements Platform {
 
   /** An indirect jump has led to the record, for the first time; the high half of its address is `rip_hi`. */
   protected marked(_vcpu: Ptr<'Vcpu'>, _op: number, _rip_hi: number): void {}
+
+  /** A way out of translated code with the link `link` as its first has led to the record. */
+  protected sampled(_vcpu: Ptr<'Vcpu'>, _link: number, _op: number): void {}
 
   /** The record that a direct branch leads to, 0 where it may not be linked. */
   protected link(vcpu: Ptr<'Vcpu'>, op: number): number {

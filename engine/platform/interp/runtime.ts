@@ -11,7 +11,7 @@ import { FLAGS_OPERATIONS, flags_of } from '../../x86/flags.ts';
 import type { Ir, Routine, Value } from '../../x86/ir.ts';
 import { EXIT_EXCEPTION, EXIT_FAULT, EXIT_SYSCALL } from '../platform.ts';
 import { define_chain } from './chain.ts';
-import { CPU, FUEL, HANDLER_PARAMS, OP, push_ahead, VCPU } from './dispatch.ts';
+import { AHEAD, CPU, FUEL, HANDLER_PARAMS, OP, push_ahead, VCPU } from './dispatch.ts';
 import {
   ACCESS_POINT_SHIFT,
   ACCESS_SIZE_MASK,
@@ -55,6 +55,7 @@ export const RUNTIME: Readonly<Record<string, Signature>> = {
   leave_region: [['i32', 'i32', 'i32', 'i64', 'i32', 'i32', 'i64', 'i64', 'i64', 'v128'], ['i32']],
   leave_point: [['i32', 'i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'v128'], ['i32']],
   original: [[...HANDLER_PARAMS, 'v128'], ['i32']],
+  pass_on: [[...HANDLER_PARAMS, 'v128'], ['i32']],
   chain: [['i32', 'i32', 'i32', 'i64', 'i32', 'v128'], ['i32']],
   validate: [['i32', 'i32', 'v128'], ['i32']],
   region_syscall: [['i32', 'i32', 'i32', 'i64', 'v128'], ['i32']],
@@ -254,6 +255,15 @@ function define_original(m: ModuleBuilder, shared: Shared, settle: FunctionRef):
   return f;
 }
 
+/** pass_on(op, cpu, vcpu, fuel, handler): runs the record by the handler with that index. */
+function define_pass_on(m: ModuleBuilder, shared: Shared): FunctionRef {
+  const f = declare(m, 'pass_on');
+  const c = m.code(f);
+  c.get(OP).get(CPU).get(VCPU).get(FUEL).i32(0).get(AHEAD).return_call_indirect(shared.handler_type);
+  m.define(f, c);
+  return f;
+}
+
 /** again(cpu, vcpu, fuel, rip): the interpreter runs the instruction at `rip`, whether it is translated or not. */
 function define_again(m: ModuleBuilder, shared: Shared, original: FunctionRef): FunctionRef {
   const f = m.declare('again', ['i32', 'i32', 'i32', 'i64'], ['i32']);
@@ -357,7 +367,7 @@ export function export_runtime(
   const leave_region = define_leave_region(m, shared, result, aux, settle, define_again(m, shared, original));
   const access = define_access(m, shared);
   const chain = declare(m, 'chain');
-  define_chain(m, chain, shared.handler_type, first_region, leave_region);
+  define_chain(m, chain, shared.handler_type, first_region, leave_region, shared.imports.sampled);
   for (const f of [
     access,
     define_window(m, access),
@@ -365,6 +375,7 @@ export function export_runtime(
     leave_region,
     define_leave_point(m, shared, leave_region),
     original,
+    define_pass_on(m, shared),
     chain,
     define_validate(m, shared),
     define_region_syscall(m, shared),

@@ -60,6 +60,7 @@ export interface Imports {
   readonly validate: FunctionRef;
   readonly point: FunctionRef;
   readonly marked: FunctionRef;
+  readonly sampled: FunctionRef;
 }
 
 export interface Shared {
@@ -90,8 +91,8 @@ export interface Shared {
 
 /**
  * Imports of the module: `fault(address f64, access)`, `decode(cpu, vcpu, rip lo, hi)`, `link(op, vcpu)`; for translated
- * code `hot(op, cpu, vcpu)`, `original(op, vcpu)` (a handler), `validate(region, vcpu)`, `point(region, vcpu)` and
- * `marked(op, cpu, vcpu)`.
+ * code `hot(op, cpu, vcpu)`, `original(op, vcpu)` (a handler), `validate(region, vcpu)`, `point(region, vcpu)`,
+ * `marked(op, cpu, vcpu)` and `sampled(link, op, vcpu)`.
  */
 export function import_hooks(m: ModuleBuilder): Imports {
   return {
@@ -105,6 +106,7 @@ export function import_hooks(m: ModuleBuilder): Imports {
     validate: m.import_function('hooks', 'validate', ['i32', 'i32'], ['i32']),
     point: m.import_function('hooks', 'point', ['i32', 'i32'], ['i32']),
     marked: m.import_function('hooks', 'marked', ['i32', 'i32', 'i32'], []),
+    sampled: m.import_function('hooks', 'sampled', ['i32', 'i32', 'i32'], []),
   };
 }
 

@@ -53,7 +53,7 @@ export class Frame {
   readonly b: number;
   readonly carry: number;
   /** The parameter of functions of the runtime that nobody looks at: it is never set. */
-  private readonly mark: number;
+  readonly mark: number;
   /** General registers whose upper half is zero. */
   readonly narrow = new Set<number>();
   /** Registers whose locals are ahead of the register record, by number. */
@@ -61,7 +61,7 @@ export class Frame {
   private dirty_xmms = 0;
   private readonly gprs = new Map<number, number>();
   private readonly xmms = new Map<number, number>();
-  private readonly imports: Imports;
+  readonly imports: Imports;
   /** Machine addresses of windows, by their ids. */
   private readonly windows = new Map<number, number>();
   private readonly pools = new Map<ValueType, { locals: number[]; used: number }>();

@@ -89,6 +89,12 @@ class Jit extends Interpreter {
     this.region_cache(vcpu).mark(rip_hi * TWO_32 + (U32[(op + RECORD_RIP) >>> 2] as number));
   }
 
+  protected override sampled(vcpu: Ptr<'Vcpu'>, link: number, op: number): void {
+    Vcpu.translating.set(vcpu, 1);
+    this.region_cache(vcpu).sample(link, op);
+    Vcpu.translating.set(vcpu, 0);
+  }
+
   protected override point(vcpu: Ptr<'Vcpu'>, region: number): number {
     return this.region_cache(vcpu).point(region);
   }

@@ -149,6 +149,13 @@ function copy(instruction: Instruction, rip: number): Insn {
   };
 }
 
+const decoded = new_instruction();
+
+/** The instruction at an address on its own, null where none can be decoded; `frame_of` as for `decode_at`. */
+export function decode_insn(frame_of: (rip: number) => number, rip: number): Insn | null {
+  return decode_at(frame_of, rip, decoded) > 0 ? copy(decoded, rip) : null;
+}
+
 class Builder {
   private readonly code: CodeView;
   private readonly limits: RegionLimits;

@@ -22,9 +22,13 @@ import { ENTRY_SWITCH, RECORD_ENTRY, RECORD_HANDLER, RECORD_HEAT } from '../inte
 import type { PlatformStatistics } from '../platform.ts';
 import type { Points } from './frame.ts';
 import { REGION_LINKS } from './links.ts';
+import { outline_of, size_of } from './outline.ts';
+import { Places } from './places.ts';
 import { build_region, type CodeView, type Region, type RegionLimits } from './region.ts';
 import type { Run } from './runs.ts';
-import { type Place, type Translation, translate } from './translate.ts';
+import { type Place, translate } from './translate.ts';
+import type { UnitTranslation } from './unit.ts';
+import { type Candidate, DEFAULT_UNITS, type UnitHost, type UnitOptions, Units } from './units.ts';
 
 const PAGE = 4096;
 /**
@@ -91,23 +95,20 @@ export interface JitOptions {
   readonly instructions?: number;
   /** How often the TLB may lack the page of an access before the region resolves it in place; 0: it always does. */
   readonly misses?: number;
-  /** Compiles a region's module; V8's constructor by default. */
-  readonly compile?: (bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module;
+  /** Compiles the module of a region or unit; V8's constructor by default. */
+  readonly compile?: (bytes: Uint8Array<ArrayBuffer>, is_unit: boolean) => WebAssembly.Module;
+  /** When regions become units. */
+  readonly units?: UnitOptions;
   /** Looks at the regions that are made. */
   readonly observer?: RegionObserver;
 }
 
 /** A translated region and what it depends on. */
-interface Translated {
-  readonly number: number;
-  /** Index in the function table. */
-  readonly handler: number;
-  readonly pages: ReadonlyMap<number, number>;
+interface Translated extends Candidate {
   /** Addresses of its entries, by number. */
   readonly entries: readonly number[];
-  /** Size of its module. */
-  readonly bytes: number;
   readonly generation: number;
+  readonly counters: RegionCounters | null;
   /** How often its windows have crossed pages. */
   crossings: number;
   /** How often the TLB did not have what an instruction wanted, by its address. */
@@ -153,14 +154,14 @@ export class RegionCache {
   private readonly max_regions: number;
   private readonly max_bytes: number;
   private readonly max_misses: number;
-  private readonly table: WebAssembly.Table;
-  private readonly regions: (Translated | null)[] = [];
-  /** By number of the region; code that is running looks its own up even if the region is gone. */
+  private readonly places: Places;
+  private readonly units: Units;
+  /** By their numbers. */
+  private readonly regions = new Map<number, Translated>();
+  /** The regions of all numbers that code has: in a unit it has another one. */
+  private readonly owners = new Map<number, Translated>();
+  /** By number of the code; what is running looks its own up even if the region is gone. */
   private readonly points: Points[] = [];
-  /** Handlers from here on are regions. */
-  private readonly first_handler: number;
-  private readonly free: number[] = [];
-  private readonly free_handlers: number[] = [];
   /** Entries by frame and virtual page, then by offset. */
   private readonly entries = new Map<string, Map<number, Entry>>();
   /** Regions by frame. */
@@ -194,8 +195,8 @@ export class RegionCache {
     this.max_misses = options.misses ?? MAX_MISSES;
     const most = options.instructions ?? LIMITS.most;
     this.limits = { ...LIMITS, instructions: Math.min(most, LIMITS.instructions), most };
-    this.table = imports.runtime.table as WebAssembly.Table;
-    this.first_handler = this.table.length;
+    this.places = new Places(imports.runtime.table as WebAssembly.Table);
+    this.units = new Units(vcpu, this.unit_host(), options.units ?? DEFAULT_UNITS);
     cache.observer = {
       decoded: (page) => this.attach(page),
       dropped: () => {
@@ -228,7 +229,8 @@ export class RegionCache {
       superseded = [];
       generation = 0;
     }
-    if (this.bytes > this.max_bytes || this.live >= this.max_regions) this.drop();
+    const full = this.regions.size >= this.max_regions || !this.places.has_room(1);
+    if (full || this.bytes + this.units.bytes > this.max_bytes) this.drop();
     else for (const other of superseded) this.remove(other);
     this.install(region, generation);
   }
@@ -245,17 +247,13 @@ export class RegionCache {
     return doubted.has(other) ? 'none' : other;
   }
 
-  /** Regions that may be entered. */
-  private get live(): number {
-    return this.regions.length - this.free.length;
-  }
-
   /** What PlatformStatistics has of regions. */
-  statistics(): Pick<PlatformStatistics, 'regions_live' | 'region_bytes_live' | 'region_places'> {
+  statistics(): Pick<PlatformStatistics, 'regions_live' | 'units_live' | 'region_bytes_live' | 'region_places'> {
     return {
-      regions_live: this.live,
-      region_bytes_live: this.bytes,
-      region_places: this.table.length - this.first_handler,
+      regions_live: this.regions.size,
+      units_live: this.units.count,
+      region_bytes_live: this.bytes + this.units.bytes,
+      region_places: this.places.size,
     };
   }
 
@@ -315,68 +313,121 @@ export class RegionCache {
   }
 
   private install(region: Region, generation: number): void {
-    const number = this.free.pop() ?? this.regions.length;
-    const handler = this.free_handlers.pop() ?? this.table.grow(1);
-    const excluded = (rip: number): boolean => this.crossing.has(rip);
+    const number = this.places.take();
     if (this.next_link + REGION_LINKS > MAX_LINKS) this.next_link = 0;
     const place = {
       number,
-      handler,
+      handler: this.places.handler_of(number),
       first_link: this.next_link,
-      excluded,
+      excluded: (rip: number): boolean => this.crossing.has(rip),
       resolves: (rip: number) => this.max_misses === 0 || this.missing.has(rip),
       assumption: (rip: number): Assumption => this.assumption_at(rip),
     };
     const { observer } = this;
     const start = observer === null ? 0 : observer.now();
     const counters = observer?.counted === true ? new_counters() : null;
-    const { bytes, points, links } = this.make(region, place, counters);
-    this.next_link += links;
+    const { bytes, points, links } = translate(region, place, counters !== null);
+    const { f } = this.instantiate(bytes, false, counters === null ? null : { ...counters });
+    this.places.put(number, f);
     const ns = observer === null ? 0 : observer.now() - start;
-    this.bytes += bytes.length;
-    const instructions = region.blocks.reduce((sum, block) => sum + block.insns.length, 0);
-    Vcpu.regions_made.set(this.vcpu, Vcpu.regions_made.get(this.vcpu) + 1);
-    Vcpu.region_instructions.set(this.vcpu, Vcpu.region_instructions.get(this.vcpu) + instructions);
-    Vcpu.region_bytes.set(this.vcpu, Vcpu.region_bytes.get(this.vcpu) + bytes.length);
-    const entries = region.entries.map((id) => region.blocks[id]!.rip);
+    this.note_links(place, links);
     const translated: Translated = {
       number,
-      handler,
-      pages: region.pages,
-      entries,
+      outline: outline_of(region),
+      place,
+      links,
+      f,
+      unit: null,
+      alone: false,
+      followers: new Set(),
+      entries: region.entries.map((id) => region.blocks[id]!.rip),
       bytes: bytes.length,
       generation,
+      counters,
       crossings: 0,
       misses: new Map(),
       failures: new Map(),
     };
-    this.regions[number] = translated;
+    this.add(translated, points);
+    observer?.made(region, bytes, ns, counters);
+  }
+
+  private note_links({ number, first_link }: Place, links: number): void {
+    this.next_link += links;
+    this.units.note_links(first_link, links, number);
+  }
+
+  /** Ties what leads to a region to it. */
+  private add(region: Translated, points: Points): void {
+    const { number, outline, entries, bytes } = region;
+    this.bytes += bytes;
+    this.count_made(size_of(outline), bytes);
+    this.regions.set(number, region);
+    this.owners.set(number, region);
     this.points[number] = points;
     U32[(this.vcpu + REGION_TAGS_OFFSET) / 4 + number] = 0;
-    for (const frame of region.pages.values()) {
+    for (const frame of outline.pages.values()) {
       let regions = this.by_frame.get(frame);
       if (regions === undefined) {
         regions = new Set();
         this.by_frame.set(frame, regions);
       }
-      regions.add(translated);
+      regions.add(region);
     }
-    for (const [i, rip] of entries.entries()) this.add_entry(translated, i, rip);
-    observer?.made(region, bytes, ns, counters);
+    for (const [i, rip] of entries.entries()) this.add_entry(region, i, rip);
   }
 
-  /** Makes the function of a region and puts it into the table; its module. */
-  private make(region: Region, place: Place, counters: RegionCounters | null): Translation {
-    const made = translate(region, place, counters !== null);
-    const imports = counters === null ? this.imports : { ...this.imports, counters: { ...counters } };
-    const module = this.compile(made.bytes as Uint8Array<ArrayBuffer>);
-    this.table.set(place.handler, new WebAssembly.Instance(module, imports).exports.f);
-    return made;
+  private count_made(instructions: number, bytes: number): void {
+    Vcpu.regions_made.set(this.vcpu, Vcpu.regions_made.get(this.vcpu) + 1);
+    Vcpu.region_instructions.set(this.vcpu, Vcpu.region_instructions.get(this.vcpu) + instructions);
+    Vcpu.region_bytes.set(this.vcpu, Vcpu.region_bytes.get(this.vcpu) + bytes);
+  }
+
+  /** Compiles a module and makes an instance; its exports. */
+  private instantiate(
+    bytes: Uint8Array,
+    is_unit: boolean,
+    counters: Readonly<Record<string, WebAssembly.Global>> | null,
+  ): Readonly<Record<string, unknown>> {
+    const imports = counters === null ? this.imports : { ...this.imports, counters };
+    return new WebAssembly.Instance(this.compile(bytes as Uint8Array<ArrayBuffer>, is_unit), imports).exports;
+  }
+
+  private unit_host(): UnitHost {
+    return {
+      places: this.places,
+      counted: this.observer?.counted === true,
+      candidate: (number) => this.regions.get(number) ?? null,
+      has_room: (bytes) => this.bytes + this.units.bytes + bytes <= this.max_bytes,
+      compile: (made, members) => this.compile_unit(made, members as readonly Translated[]),
+      note_points: (number, points, region) => {
+        if (points !== null) this.points[number] = points;
+        if (region === null) this.owners.delete(number);
+        else this.owners.set(number, region as Translated);
+      },
+    };
+  }
+
+  private compile_unit({ bytes }: UnitTranslation, members: readonly Translated[]): Readonly<Record<string, unknown>> {
+    Vcpu.units_made.set(this.vcpu, Vcpu.units_made.get(this.vcpu) + 1);
+    Vcpu.region_bytes.set(this.vcpu, Vcpu.region_bytes.get(this.vcpu) + bytes.length);
+    if (this.observer?.counted !== true) return this.instantiate(bytes, true, null);
+    const counters: Record<string, WebAssembly.Global> = {};
+    for (const [i, member] of members.entries()) {
+      counters[`entries${i}`] = member.counters!.entries;
+      counters[`instructions${i}`] = member.counters!.instructions;
+    }
+    return this.instantiate(bytes, true, counters);
+  }
+
+  /** A way out of a region with the link `link` as its first leads to the record `op` (interp/chain.ts). */
+  sample(link: number, op: number): void {
+    this.units.sample(link, op);
   }
 
   private add_entry(region: Translated, number: number, rip: number): void {
     const virtual_page = Math.floor(rip / PAGE);
-    const frame = region.pages.get(virtual_page) as number;
+    const frame = region.outline.pages.get(virtual_page) as number;
     const key = key_of(frame, virtual_page);
     let entries = this.entries.get(key);
     if (entries === undefined) {
@@ -403,7 +454,7 @@ export class RegionCache {
     if (record === 0 || this.originals.has(record)) return;
     if (U8[record + RECORD_ENTRY] === ENTRY_SWITCH) entry.switch = true;
     this.originals.set(record, U16[(record + RECORD_HANDLER) >>> 1] as number);
-    U16[(record + RECORD_HANDLER) >>> 1] = entry.region.handler;
+    U16[(record + RECORD_HANDLER) >>> 1] = entry.region.place.handler;
     U8[record + RECORD_ENTRY] = entry.number + 1;
   }
 
@@ -412,12 +463,15 @@ export class RegionCache {
     return this.originals.get(record) ?? (U16[(record + RECORD_HANDLER) >>> 1] as number);
   }
 
-  /** Whether a region's pages are mapped as when it was made; remembered under the present tag. */
+  /** Whether the pages of a region or unit are mapped as when it was made; remembered under the present tag. */
   validate(number: number): number {
-    const region = this.regions[number];
-    if (region === null || region === undefined) return 0;
-    for (const [virtual_page, frame] of region.pages)
-      if (this.cache.page_at(virtual_page * PAGE)?.frame !== frame) return 0;
+    const pages = this.units.pages_of(number) ?? this.owners.get(number)?.outline.pages;
+    if (pages === undefined) return 0;
+    for (const [virtual_page, frame] of pages)
+      if (this.cache.page_at(virtual_page * PAGE)?.frame !== frame) {
+        this.units.refused(number);
+        return 0;
+      }
     U32[(this.vcpu + REGION_TAGS_OFFSET) / 4 + number] = Vcpu.code_tag.get(this.vcpu);
     return 1;
   }
@@ -439,8 +493,8 @@ export class RegionCache {
 
   /** A window looked up at `rip` crosses a page: the region goes if that is not the first time. */
   private crossed(number: number, rip: number): void {
-    const region = this.regions[number];
-    if (region === null || region === undefined || ++region.crossings < MAX_CROSSINGS) return;
+    const region = this.owners.get(number);
+    if (region === undefined || ++region.crossings < MAX_CROSSINGS) return;
     if (this.crossing.size >= MAX_CROSSING_PLACES) this.crossing.clear();
     this.crossing.add(rip);
     this.make_again(region);
@@ -448,8 +502,8 @@ export class RegionCache {
 
   /** The TLB did not have what the instruction at `rip` wanted: it resolves that in place if that happens often. */
   private missed(number: number, rip: number): void {
-    const region = this.regions[number];
-    if (region === null || region === undefined) return;
+    const region = this.owners.get(number);
+    if (region === undefined) return;
     const places = often(region.misses, rip, this.max_misses);
     if (places.length === 0) return;
     if (this.missing.size >= MAX_MISSING_PLACES) this.missing.clear();
@@ -459,8 +513,8 @@ export class RegionCache {
 
   /** What a run assumes does not hold: the region goes if that happens often. */
   private failed(number: number, run: Run): void {
-    const region = this.regions[number];
-    if (region === null || region === undefined) return;
+    const region = this.owners.get(number);
+    if (region === undefined) return;
     const runs = often(region.failures, run, MAX_FAILURES);
     if (runs.length === 0) return;
     if (this.doubted.size >= MAX_DOUBTED_PLACES) this.doubted.clear();
@@ -489,23 +543,23 @@ export class RegionCache {
   }
 
   private remove(region: Translated): void {
-    for (const [number, rip] of region.entries.entries()) this.remove_entry(region, number, rip);
-    for (const frame of region.pages.values()) {
+    const { number, unit } = region;
+    if (unit !== null) this.units.dissolve(unit);
+    for (const [i, rip] of region.entries.entries()) this.remove_entry(region, i, rip);
+    for (const frame of region.outline.pages.values()) {
       const regions = this.by_frame.get(frame);
       regions?.delete(region);
       if (regions?.size === 0) this.by_frame.delete(frame);
     }
     this.bytes -= region.bytes;
-    this.regions[region.number] = null;
-    this.free.push(region.number);
-    // Code that is running keeps itself alive.
-    this.table.set(region.handler, null);
-    this.free_handlers.push(region.handler);
+    this.regions.delete(number);
+    this.owners.delete(number);
+    this.places.release(number);
   }
 
   private remove_entry(region: Translated, number: number, rip: number): void {
     const virtual_page = Math.floor(rip / PAGE);
-    const frame = region.pages.get(virtual_page) as number;
+    const frame = region.outline.pages.get(virtual_page) as number;
     const entries = this.entries.get(key_of(frame, virtual_page));
     const entry = entries?.get(rip % PAGE);
     if (entries === undefined || entry?.region !== region || entry.number !== number) return;
@@ -521,6 +575,6 @@ export class RegionCache {
 
   /** Forgets everything. */
   drop(): void {
-    for (const region of this.regions) if (region !== null) this.remove(region);
+    for (const region of this.regions.values()) this.remove(region);
   }
 }

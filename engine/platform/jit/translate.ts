@@ -9,8 +9,8 @@
  */
 import { assert } from '../../base/assert.ts';
 import { CpuState } from '../../machine/cpu.layout.ts';
-import { REGION_TAGS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
-import { Code, type Label } from '../../wasm/code.ts';
+import { SLOTS_OFFSET, Vcpu } from '../../machine/vcpu.layout.ts';
+import { Code, type FunctionRef, type Label } from '../../wasm/code.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import type { Value } from '../../x86/ir.ts';
 import type { Assumption } from '../../x86/statement.ts';
@@ -18,13 +18,14 @@ import { WAY_INSIDE, WAY_SWITCH } from '../interp/chain.ts';
 import { CPU, FUEL, HANDLER_PARAMS, OP, VCPU } from '../interp/dispatch.ts';
 import { look_up } from '../interp/jump_cache.ts';
 import { LEAVE_ENTER, LEAVE_JUMP } from '../interp/leave.ts';
-import { RECORD_ENTRY, RECORD_HANDLER, RECORD_POSITION } from '../interp/record.ts';
+import { RECORD_HANDLER } from '../interp/record.ts';
 import { analyse, type Flow, KIND_DYNAMIC, KIND_PASSED } from './flow.ts';
 import { Frame, type Points } from './frame.ts';
 import { Imports } from './imports.ts';
 import { DIRECT, INDIRECT } from './links.ts';
 import { Lower } from './lower.ts';
-import { type Block, high_half, is_branch, type Region, successors_of } from './region.ts';
+import { Prologue, push_entry } from './prologue.ts';
+import { type Block, is_branch, type Region, successors_of } from './region.ts';
 import { find_runs } from './runs.ts';
 import { type Item, type LoopItem, type Structure, structure } from './structure.ts';
 import { find_windows, type WindowUses } from './windows.ts';
@@ -33,19 +34,49 @@ import { find_windows, type WindowUses } from './windows.ts';
 const MEMORY_PAGES = 65536;
 
 /** Indices of the variables that count what a region does. */
-interface Counters {
+export interface Counters {
   readonly entries: number;
   readonly instructions: number;
 }
 
-function import_counters(m: ModuleBuilder): Counters {
+/** Imports the machine's memory. */
+export function import_memory(m: ModuleBuilder): void {
+  m.import_memory('env', 'memory', MEMORY_PAGES);
+}
+
+/** Imports the counters of a region, whose names end with `suffix`. */
+export function import_counters(m: ModuleBuilder, suffix = ''): Counters {
   return {
-    entries: m.import_global('counters', 'entries', 'i64'),
-    instructions: m.import_global('counters', 'instructions', 'i64'),
+    entries: m.import_global('counters', `entries${suffix}`, 'i64'),
+    instructions: m.import_global('counters', `instructions${suffix}`, 'i64'),
   };
 }
 
-class Translator {
+/** What a region in a unit knows of the others (unit.ts). */
+export interface Neighbours {
+  /** Fuel with which any of them may be entered: more than this. */
+  readonly longest: number;
+  /** The region of the unit that is entered at an address. */
+  readonly at: (rip: number) => Neighbour | null;
+  /** Where indirect jumps of the region have led, by their slots from `first_slot` on. */
+  readonly targets: readonly (FunctionRef | null)[];
+  readonly first_slot: number;
+}
+
+export interface Neighbour {
+  /** Takes the number of the entry, and fuel at its boundary, as handlers take the record and theirs. */
+  readonly f: FunctionRef;
+  readonly entry: number;
+  /** Whether somebody looks at the flags that it is entered with. */
+  readonly reads_flags: boolean;
+}
+
+/** Longest way from an entry to the next look at fuel. */
+export function longest_of(region: Region, flow: Flow): number {
+  return Math.max(...region.entries.map((id) => flow.lengths[id] as number));
+}
+
+export class Translator {
   private readonly region: Region;
   private readonly shape: Structure;
   private readonly flow: Flow;
@@ -58,6 +89,7 @@ class Translator {
   private readonly items = new Map<number, Item>();
   private readonly place: Place;
   private readonly counters: Counters | null;
+  private readonly neighbours: Neighbours | null;
 
   constructor(
     region: Region,
@@ -67,9 +99,11 @@ class Translator {
     windows: WindowUses,
     place: Place,
     counters: Counters | null,
+    neighbours: Neighbours | null,
   ) {
     this.place = place;
     this.counters = counters;
+    this.neighbours = neighbours;
     this.region = region;
     this.shape = shape;
     this.flow = flow;
@@ -86,11 +120,30 @@ class Translator {
     }
   }
 
-  /** Writes the function. */
+  /** Writes the region's function as a handler. */
   run(): void {
+    const { c, frame, region } = this;
+    const prologue = new Prologue(c, frame.imports, frame.mark, region);
+    if (region.pages.size > 1) prologue.look_at_pages(this.place.number, () => prologue.fall_back());
+    prologue.take_fuel(frame.fuel, longest_of(region, this.flow));
+    if (region.entries.length > 1) this.take_state(OP);
+    this.body();
+  }
+
+  /** Writes it as a function of a unit: the first parameter is the number of the entry, and fuel is at its boundary. */
+  run_inside(): void {
+    const { c, frame } = this;
+    c.get(FUEL).set(frame.fuel);
+    if (this.region.entries.length > 1) c.get(OP).set(frame.state);
+    this.body();
+  }
+
+  /** Registers into locals, and all that follows. */
+  private body(): void {
     const { c, frame } = this;
     const { entries, dispatches } = this.region;
-    this.prologue(this.place.number);
+    if (this.counters !== null) this.count(this.counters.entries, 1);
+    frame.load_registers();
     frame.open();
     const again = dispatches ? c.loop() : null;
     frame.open_body();
@@ -101,36 +154,10 @@ class Translator {
     frame.close(this.place.number);
   }
 
-  private prologue(number: number): void {
-    const { c, frame, region } = this;
-    const fall_back = (): void => {
-      // Regions that lead here leave the upper half of RIP as it is.
-      c.open_if_unlikely().get(CPU).i32(high_half(region.blocks[0]!.rip)).op('i32.store', CpuState.rip_hi.offset);
-      c.get(OP).get(CPU).get(VCPU).get(FUEL).i32(0);
-      frame.return_call('original').end();
-    };
-    if (region.pages.size > 1) {
-      c.get(VCPU)
-        .op('i32.load', REGION_TAGS_OFFSET + number * 4)
-        .get(VCPU)
-        .op('i32.load', Vcpu.code_tag.offset);
-      c.op('i32.ne').if_unlikely();
-      c.i32(number).get(VCPU);
-      frame.call('validate').op('i32.eqz');
-      fall_back();
-      c.end();
-    }
-    c.get(FUEL).get(OP).op('i32.load8_u', RECORD_POSITION).op('i32.sub').tee(frame.fuel);
-    c.i32(this.longest()).op('i32.le_s');
-    fall_back();
-    if (this.counters !== null) this.count(this.counters.entries, 1);
-    if (region.entries.length > 1) this.take_state(OP);
-    frame.load_registers();
-  }
-
-  /** The entry that a record stands for is what a dispatch leads to. */
+  /** Goes by what the record in `op` stands for. */
   private take_state(op: number): void {
-    this.c.get(op).op('i32.load8_u', RECORD_ENTRY).i32(1).op('i32.sub').set(this.frame.state);
+    push_entry(this.c, op);
+    this.c.set(this.frame.state);
   }
 
   // Levels
@@ -255,11 +282,6 @@ class Translator {
     c.end();
   }
 
-  /** Longest way from an entry to the next look at fuel. */
-  private longest(): number {
-    return Math.max(...this.region.entries.map((id) => this.flow.lengths[id] as number));
-  }
-
   /** Adds to a counter of the region. */
   private count(counter: number, n: number): void {
     this.c.get_global(counter).i64(n).op('i64.add').set_global(counter);
@@ -293,8 +315,32 @@ class Translator {
   }
 
   private chain_to(rip: number): void {
-    this.c.i64(rip).set(this.frame.rip);
-    this.frame.chain(this.frame.links.way(DIRECT), this.lower.flags);
+    const { c, frame, lower, neighbours } = this;
+    const to = neighbours === null ? null : neighbours.at(rip);
+    if (to !== null) {
+      frame.flush_registers();
+      if (to.reads_flags && lower.flags.kind !== KIND_PASSED) lower.flags.convert(KIND_DYNAMIC);
+      this.push_may_go();
+      c.open_if();
+      if (to.reads_flags && lower.flags.kind !== KIND_PASSED) frame.pass_flags();
+      c.i32(to.entry);
+      this.enter(to.f);
+      c.end();
+    }
+    c.i64(rip).set(frame.rip);
+    frame.chain(frame.links.way(DIRECT), lower.flags);
+  }
+
+  /** Pushes whether any other region of the unit, or this one, may be entered. */
+  private push_may_go(): void {
+    const { c, frame, neighbours } = this;
+    c.get(frame.fuel).i32(neighbours === null ? longest_of(this.region, this.flow) : neighbours.longest);
+    c.op('i32.gt_s').get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.eqz').op('i32.and');
+  }
+
+  /** Goes to another region of the unit, by the entry whose number is on the stack. */
+  private enter(f: FunctionRef): void {
+    this.c.get(CPU).get(VCPU).get(this.frame.fuel).i32(0).return_call(f);
   }
 
   private jump(block: Block, target: Value): void {
@@ -304,7 +350,7 @@ class Translator {
     this.spend(block);
     for (const id of block.returns) this.return_to(id);
     const by_jump = block.insns.at(-1)!.template!.form.row.semantics === 'jmp';
-    const way = frame.links.way(INDIRECT) | (this.region.dispatches ? WAY_INSIDE : 0);
+    const way = frame.links.way(INDIRECT) | (this.looks_up ? WAY_INSIDE : 0);
     frame.chain(way | (by_jump ? WAY_SWITCH : 0), lower.flags);
   }
 
@@ -338,28 +384,60 @@ class Translator {
     frame.chain(frame.links.way(DIRECT), lower.flags);
   }
 
+  /** Whether indirect jumps may lead to this region, or to another of its unit: they look in the jump cache first. */
+  private get looks_up(): boolean {
+    return this.region.dispatches || (this.neighbours?.targets ?? []).some((target) => target !== null);
+  }
+
   /**
    * What branches out of the region come to, with RIP in its local. An indirect jump that likely leads to an entry of this
-   * region looks for it in the jump cache, and goes back to the loop `again` if so.
+   * region, or of the unit, looks for it in the jump cache, and goes back to the loop `again` in the first case.
    */
   private chain(again: Label | null): void {
     const { c, frame } = this;
-    if (again !== null) {
+    if (this.looks_up) {
       const op = frame.temporary('i32');
       const slot = frame.temporary('i32');
       const out = c.block();
       c.get(frame.way).i32(WAY_INSIDE).op('i32.and').op('i32.eqz').br_if(out);
       look_up(c, VCPU, frame.rip, slot, op, out);
-      c.get(op).op('i32.load16_u', RECORD_HANDLER).i32(this.place.handler).op('i32.ne').br_if(out);
-      c.get(frame.fuel).i32(this.longest()).op('i32.le_s');
-      c.get(VCPU).op('i32.load', Vcpu.interrupt.offset).op('i32.or').br_if_unlikely(out);
-      if (this.flow.passed) frame.pass_flags();
-      this.take_state(op);
-      c.br(again).end();
+      this.push_may_go();
+      c.op('i32.eqz').br_if_unlikely(out);
+      if (again !== null) {
+        c.get(op).op('i32.load16_u', RECORD_HANDLER).i32(this.place.handler).op('i32.eq').open_if();
+        if (this.flow.passed) frame.pass_flags();
+        this.take_state(op);
+        c.br(again).end();
+      }
+      if (this.neighbours !== null) this.dispatch_to_neighbours(this.neighbours, op);
+      c.end();
     }
     frame.pass_flags();
     c.get(CPU).get(VCPU).get(frame.fuel).get(frame.rip).get(frame.way);
     frame.return_call('chain');
+  }
+
+  /**
+   * Goes to the region of the unit that the record in `op` leads to, if it is one of those that have been seen to follow. A
+   * jump in the code is foreseen; a call through a table would wait for the record to be read.
+   */
+  private dispatch_to_neighbours({ targets, first_slot }: Neighbours, op: number): void {
+    const { c, frame } = this;
+    if (targets.every((target) => target === null)) return;
+    frame.pass_flags();
+    const elsewhere = c.block();
+    const labels = targets.map((target) => (target === null ? elsewhere : c.block()));
+    c.get(op).op('i32.load16_u', RECORD_HANDLER).i32(1).op('i32.shl').get(VCPU).op('i32.add');
+    c.op('i32.load16_u', SLOTS_OFFSET).i32(first_slot).op('i32.sub');
+    c.br_table([...labels, elsewhere]);
+    for (let i = targets.length - 1; i >= 0; i--) {
+      const target = targets[i] as FunctionRef | null;
+      if (target === null) continue;
+      c.end();
+      push_entry(c, op);
+      this.enter(target);
+    }
+    c.end();
   }
 
   /** Leaves at the end of a block. */
@@ -391,24 +469,53 @@ export interface Translation {
   readonly links: number;
 }
 
+/** A region whose code is about to be written. */
+export interface Prepared {
+  readonly region: Region;
+  readonly place: Place;
+  readonly shape: Structure;
+  readonly flow: Flow;
+}
+
+/** Looks a region over. */
+export function prepare(region: Region, place: Place): Prepared {
+  const shape = structure(region.blocks.map(successors_of), region.entries);
+  return { region, place, shape, flow: analyse(region, shape.headers) };
+}
+
+/** Makes the translator of a region that writes `code`, and its frame. */
+export function translator_of(
+  { region, place, shape, flow }: Prepared,
+  code: Code,
+  imports: Imports,
+  counters: Counters | null,
+  neighbours: Neighbours | null,
+): { translator: Translator; frame: Frame } {
+  const frame = new Frame(code, flow, imports, place.first_link);
+  find_runs(region, place.assumption);
+  const windows = find_windows(region, place.excluded);
+  return { translator: new Translator(region, shape, flow, frame, windows, place, counters, neighbours), frame };
+}
+
+/** The name of a region's function, for profiles. */
+export function name_of(region: Region): string {
+  return `region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`;
+}
+
 /**
  * The module of a region, which exports its function as `f`, and the points where it may give up. If it is `counted`,
  * the module imports counters of its entries and of the instructions of blocks that it has run to their end.
  */
 export function translate(region: Region, place: Place, counted = false): Translation {
-  const shape = structure(region.blocks.map(successors_of), region.entries);
-  const flow = analyse(region, shape.headers);
+  const prepared = prepare(region, place);
   const m = new ModuleBuilder();
-  m.import_memory('env', 'memory', MEMORY_PAGES);
+  import_memory(m);
   const counters = counted ? import_counters(m) : null;
   const code = new Code(HANDLER_PARAMS);
-  const frame = new Frame(code, flow, new Imports(m), place.first_link);
-  find_runs(region, place.assumption);
-  const windows = find_windows(region, place.excluded);
-  new Translator(region, shape, flow, frame, windows, place, counters).run();
+  const { translator, frame } = translator_of(prepared, code, new Imports(m), counters, null);
+  translator.run();
   // Behind the imports, which are made while the code is written.
-  const name = `region_${region.blocks[region.entries[0] as number]!.rip.toString(16)}`;
-  const f = m.declare(name, HANDLER_PARAMS, ['i32']);
+  const f = m.declare(name_of(region), HANDLER_PARAMS, ['i32']);
   m.define(f, code);
   m.export_function('f', f);
   return { bytes: m.build(), points: frame.points, links: frame.links.used };

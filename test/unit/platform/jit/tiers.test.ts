@@ -14,6 +14,8 @@ import { random_graph } from '../../../support/random_graph.ts';
 const SEED = Number(process.env.TVISOR_SEED ?? 1);
 const EXITS = 60;
 const PAGES = [DATA, DATA + 4096];
+/** Regions that lead to each other are a unit as soon as that is seen. */
+const UNITS = { period: 1, samples: 2, cost: 0 };
 
 /** A random program's blocks, and the most instructions of one. */
 type Shape = readonly [blocks: number, longest: number];
@@ -50,6 +52,8 @@ for (const [name, jit, slice, shape] of [
   ['eager, short slices', { heat: 1, eager: true }, 150, SHORT],
   ['eager, TLB misses resolved in place', { heat: 1, eager: true, misses: 0 }, 700, SHORT],
   ['eager, small regions', { heat: 1, eager: true, instructions: 3 }, 2000, SHORT],
+  ['eager, small regions in units', { heat: 1, eager: true, instructions: 3, units: UNITS }, 1000, SHORT],
+  ['hot code only, in units', { heat: 5, eager: false, instructions: 12, units: UNITS }, 2000, SHORT],
   ['hot code only', { heat: 20, eager: false }, 2000, SHORT],
   ['long blocks', { heat: 1, eager: true }, 1500, LONG],
   ['long blocks, regions that end in them', { heat: 1, eager: true, instructions: 300 }, 1500, LONG],

@@ -160,6 +160,8 @@ for (const [name, tiers] of [
   ['everything translated, TLB misses resolved in place', [{ ...EAGER, misses: 0 }]],
   ['accesses that miss the TLB made again', [{ ...EAGER, misses: 2 }]],
   ['small regions', [{ ...EAGER, instructions: 3 }]],
+  ['small regions in units', [{ ...EAGER, instructions: 4, units: { period: 1, samples: 2, cost: 0 } }]],
+  ['hot code in units', [{ heat: 4, eager: false, instructions: 20, units: { period: 3, samples: 9, cost: 0 } }]],
   ['hot code translated', [{ heat: 20, eager: false }]],
   ['few regions at a time', [{ heat: 3, eager: false, regions: 3 }]],
   ['interpreter and translator by turns', [null, EAGER]],
