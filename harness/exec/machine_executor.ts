@@ -11,11 +11,13 @@
  */
 import { performance } from 'node:perf_hooks';
 import { O_NONBLOCK } from '../../engine/abi/fcntl.ts';
+import { POLLOUT } from '../../engine/abi/poll.ts';
 import { KCOV } from '../../engine/base/instrumented.ts';
 import { forget_transients } from '../../engine/base/transients.ts';
 import type { Ptr } from '../../engine/base/types.ts';
 import { bound_alone, bound_memory } from '../../engine/heap/memory.ts';
 import { bind_slabs } from '../../engine/heap/slab.ts';
+import { WaitEntry } from '../../engine/heap/wait_queue.ts';
 import { set_current } from '../../engine/kernel/current.ts';
 import { kill_everything, reap_root } from '../../engine/kernel/exit.ts';
 import { files_lookup, files_next } from '../../engine/kernel/fd_table.ts';
@@ -42,6 +44,8 @@ import { enter_machine } from '../../engine/sentry/machine.ts';
 import { panic_cause } from '../../engine/sentry/panic.ts';
 import { RUN_IDLE, RUN_PANICKED, run_vcpu } from '../../engine/sentry/run.ts';
 import { Shadow } from '../../engine/snapshot/shadow.ts';
+import { socket_root } from '../../engine/socket/root.ts';
+import { SEND_SHUTDOWN, SocketRoot, UnixSocket } from '../../engine/socket/socket.layout.ts';
 import { seed_random } from '../../engine/time/clock.ts';
 import { File } from '../../engine/vfs/file.layout.ts';
 import { file_put } from '../../engine/vfs/file.ts';
@@ -72,6 +76,20 @@ interface Ran {
 /** Whether most of the fuel went into long calls: a transfer of gigabytes takes its time, and ends in time. */
 function is_at_work(): boolean {
   return KernelRoot.worked.get(kernel_root()) > FUEL / 2;
+}
+
+/**
+ * Whether a task waits for room in the buffer of a socket of which more than a quarter is in use: there may be room, but
+ * it is to sleep until that is so, or until it cannot send any more (unix_write_space).
+ */
+function waits_for_a_quarter(task: Ptr<'Task'>): boolean {
+  const entry = Task.wait_head.get(task);
+  if (entry === 0 || WaitEntry.sibling.get(entry) !== 0 || (WaitEntry.events.get(entry) & POLLOUT) === 0) return false;
+  let socket = SocketRoot.first.get(socket_root());
+  while (socket !== 0 && UnixSocket.queue.at(socket) !== WaitEntry.queue.get(entry))
+    socket = UnixSocket.next.get(socket);
+  if (socket === 0 || UnixSocket.charged.get(socket) * 4 <= UnixSocket.send_buffer.get(socket)) return false;
+  return UnixSocket.error.get(socket) === 0 && (UnixSocket.shutdown.get(socket) & SEND_SHUTDOWN) === 0;
 }
 
 /** Takes O_NONBLOCK from all files: a call that slept already does not end for it, unless something else wakes it. */
@@ -253,7 +271,7 @@ class MachineExecutor implements Executor {
     if (blocked.length === 0) return ran;
     for (let group = KernelRoot.roots.get(kernel_root()); group !== 0; group = ThreadGroup.sibling_next.get(group))
       for (let task = ThreadGroup.threads.get(group); task !== 0; task = Task.thread_next.get(task))
-        if ((Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED) {
+        if ((Task.state.load(task) & TASK_STATE_MASK) === TASK_BLOCKED && !waits_for_a_quarter(task)) {
           // A fault that the sleep came before would be no end of the call's own.
           Task.fail_nth.set(task, 0);
           let_block(Task.files.get(task));

@@ -18,12 +18,6 @@ export function judge(program: Program, outcome: ExecOutcome): Finding | undefin
 const RESCANNING: ReadonlySet<string> = new Set(['poll', 'ppoll', 'select', 'pselect6']);
 
 /**
- * A sender is woken when a quarter of its buffer at most is in use (unix_write_space in Linux), and would find room for
- * its message before that.
- */
-const SENDING: ReadonlySet<string> = new Set(['sendto', 'sendmsg', 'sendmmsg']);
-
-/**
  * Memory that has gone since, or is used up, and O_NONBLOCK: so it would be in Linux when something else woke the call.
  */
 const UNRELATED: ReadonlySet<number> = new Set([-EAGAIN, -EFAULT, -ENOMEM, -EMFILE, -ENFILE, -ENOBUFS]);
@@ -33,7 +27,7 @@ function is_owed(program: Program, { call, result }: LostWakeup): boolean {
   const name = call_name(program, call);
   // connect looks the name of the other end up again, which may be gone by then, and that wakes nobody.
   if (name === 'connect' && result < 0) return false;
-  return !RESCANNING.has(name) && !SENDING.has(name) && !UNRELATED.has(result);
+  return !RESCANNING.has(name) && !UNRELATED.has(result);
 }
 
 /** What ends a call that looks its descriptors up again lets go of a closed file, and that may end others. */
