@@ -32,6 +32,7 @@ import { fd_file } from '../kernel/fd_table.ts';
 import { Task } from '../kernel/task.layout.ts';
 import { Vcpu } from '../machine/vcpu.layout.ts';
 import { copy_out, get_user_u8 } from '../mm/uaccess.ts';
+import { inode_accessed } from '../vfs/access_time.ts';
 import { File } from '../vfs/file.layout.ts';
 import { fs_cwd } from '../vfs/fs_context.ts';
 import { inode_operations } from '../vfs/inode.ts';
@@ -252,6 +253,7 @@ function do_readlink(dirfd: number, address: number, buffer: number, size: numbe
   // An empty path that is no link is an absent file, not an invalid one.
   let length = empty ? -ENOENT : -EINVAL;
   if (is_symlink(inode) && read_link !== undefined) {
+    inode_accessed(ref.mount, inode);
     const page = heap_page_alloc();
     length = page === 0 ? -ENOMEM : read_link(inode, page, Math.min(size, 4096));
     if (length > 0 && copy_out(buffer, page, length) < 0) length = -EFAULT;

@@ -6,6 +6,7 @@ import { EBADF, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTTY } from '../abi/errno.ts'
 import { SEEK_CUR, SEEK_SET } from '../abi/path.ts';
 import { DT_DIR } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
+import { file_accessed } from './access_time.ts';
 import { File } from './file.layout.ts';
 import { FILE_KIND_DIRECTORY, FILE_KIND_PATH, type FileOperations, register_file_operations } from './file.ts';
 import { type DirectorySink, inode_operations } from './inode.ts';
@@ -31,6 +32,7 @@ export function read_directory(file: F, sink: DirectorySink): number {
   const result = emit_from(file, dentry, inode, sink);
   if (result >= 0) File.position.set(file, result);
   tree_unlock(sb);
+  file_accessed(file);
   return Math.min(result, 0);
 }
 

@@ -28,10 +28,11 @@ import { heap_page_alloc, heap_page_free } from '../heap/heap_pages.ts';
 import { lock, unlock } from '../heap/lock.ts';
 import { DCACHE_LOCK } from '../heap/lock_order.ts';
 import { U8 } from '../heap/memory.ts';
+import { atime_is_stale } from './access_time.ts';
 import { d_add, d_alloc, d_drop, d_lookup, dget, dput } from './dcache.ts';
 import { File } from './file.layout.ts';
 import { fs_cwd, fs_root } from './fs_context.ts';
-import { inode_operations, iput } from './inode.ts';
+import { inode_operations, inode_touch, iput, TOUCH_ATIME } from './inode.ts';
 import { mntput, mount_on, mount_parent } from './mount.ts';
 import { NOT_PLAIN, skip_directories, walk_cached } from './path_cached.ts';
 import { PathRef } from './path_ref.ts';
@@ -291,6 +292,10 @@ export class Walker {
 
   private follow_inode(inode: Ptr<'Inode'>): number {
     if (++this.links > MAXSYMLINKS || (this.resolve & RESOLVE_NO_SYMLINKS) !== 0) return -ELOOP;
+    if (atime_is_stale(this.at.mount, inode)) {
+      if ((this.resolve & RESOLVE_CACHED) !== 0) return -EAGAIN;
+      inode_touch(inode, TOUCH_ATIME);
+    }
     const operations = inode_operations(inode);
     if ((Inode.flags.load(inode) & INODE_MAGIC_LINK) !== 0) return this.follow_magic(inode);
     const page = heap_page_alloc();

@@ -14,10 +14,11 @@ import { lock, unlock } from '../heap/lock.ts';
 import { FILE_LOCK, INODE_LOCK } from '../heap/lock_order.ts';
 import { frame_put } from '../machine/frames.ts';
 import type { IoCursor } from '../machine/io.ts';
+import { file_accessed } from './access_time.ts';
 import { strip_set_id_on_write } from './attributes.ts';
 import { File } from './file.layout.ts';
 import { FILE_KIND_REGULAR, type FileOperations, register_file_operations } from './file.ts';
-import { inode_operations, inode_touch, inode_touch_locked, TOUCH_ATIME, TOUCH_CTIME, TOUCH_MTIME } from './inode.ts';
+import { inode_operations, inode_touch_locked, TOUCH_CTIME, TOUCH_MTIME } from './inode.ts';
 import { Mapping } from './mapping.layout.ts';
 import {
   mapping_create,
@@ -30,7 +31,7 @@ import {
   mapping_sync,
 } from './mapping.ts';
 import { allow_write_access, HOLDS_WRITE_ACCESS, put_write_access } from './open.ts';
-import { Inode, MOUNT_NOATIME, MOUNT_READ_ONLY, Mount } from './vfs.layout.ts';
+import { Inode } from './vfs.layout.ts';
 
 const WRITE_SEALS = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 
@@ -81,12 +82,18 @@ function regular_mmap(file: F, shared: boolean, write: boolean): Ptr<'Mapping'> 
   if (mapping === 0) return inode_operations(inode).mapping_kind === undefined ? -ENODEV : -ENOMEM;
   if (shared && write && (Mapping.seals.get(mapping) & WRITE_SEALS) !== 0) return -EPERM;
   mapping_get(mapping);
+  file_accessed(file);
   return mapping;
 }
 
 /** Reads from the page cache: bytes transferred, 0 at the end, or -errno. */
 export function regular_read(file: F, io: IoCursor, position: number): number {
-  const inode = File.inode.get(file);
+  const n = read_pages(File.inode.get(file), io, position);
+  file_accessed(file);
+  return n;
+}
+
+function read_pages(inode: I, io: IoCursor, position: number): number {
   const size = Inode.size.get(inode);
   let left = Math.min(io.remaining, size - position);
   if (left <= 0) return io.missing > 0 && position < size ? -EFAULT : 0;
@@ -110,17 +117,7 @@ export function regular_read(file: F, io: IoCursor, position: number): number {
     done += n;
     left -= n;
   }
-  touch_atime(file, inode);
   return done;
-}
-
-/** Relatime, Linux's default: the access time moves when it is not later than the last change. */
-function touch_atime(file: F, inode: I): void {
-  const flags = Mount.flags.load(File.mount.get(file));
-  if ((flags & (MOUNT_NOATIME | MOUNT_READ_ONLY)) !== 0) return;
-  const atime = Inode.atime.get(inode);
-  const stale = atime <= Inode.mtime.get(inode) || atime <= Inode.ctime.get(inode);
-  if (stale && inode_operations(inode).write_through === undefined) inode_touch(inode, TOUCH_ATIME);
 }
 
 /**
