@@ -13,7 +13,7 @@ import type { Platform, PlatformHooks } from './platform.ts';
 export type PlatformName = 'interp' | 'jit' | 'jit-eager';
 
 /** Units are made soon, but not so often that nothing else is done. */
-const EAGER: JitOptions = { heat: 1, eager: true, units: { period: 61, samples: 16, cost: 2000 } };
+const EAGER: JitOptions = { heat: 1, eager: true, units: { period: 61, samples: 16, cost: 20 } };
 
 export const PLATFORMS: readonly PlatformName[] = ['interp', 'jit', 'jit-eager'];
 
