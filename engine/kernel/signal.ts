@@ -107,7 +107,10 @@ export function action_address(group: Group, signo: number): number {
 /** Whether the group ignores a signal, by SIG_IGN or because its default does nothing. */
 export function is_ignored(group: Group, signo: number): boolean {
   const handler = action_handler(group, signo);
-  return handler === SIG_IGN || (handler === SIG_DFL && default_action(signo) === DEFAULT_IGNORE);
+  if (handler !== SIG_DFL) return handler === SIG_IGN;
+  const action = default_action(signo);
+  // Stopped threads go on when SIGCONT is sent, so that it has nothing left to do (Linux's SIG_KERNEL_IGNORE_MASK).
+  return action === DEFAULT_IGNORE || action === DEFAULT_CONTINUE;
 }
 
 /**
@@ -220,11 +223,13 @@ function prepare(group: Group, task: T, signo: number): boolean {
   return !dropped(group, task, signo);
 }
 
-/** Whether a signal may be dropped at once: ignored, and not blocked (sigwait may be about to fetch it). */
+/**
+ * Whether a signal may be dropped at once: ignored, and not blocked (sigwait may be about to fetch it). That somebody
+ * waits for it does not keep it, nor from being deadly, if it is not blocked too (sig_ignored, complete_signal).
+ */
 function dropped(group: Group, task: T, signo: number): boolean {
   const target = task === 0 ? ThreadGroup.leader.get(group) : task;
-  if (set_has(Task.blocked_signals, target, signo) || set_has(Task.awaited_signals, target, signo)) return false;
-  return is_ignored(group, signo);
+  return !set_has(Task.blocked_signals, target, signo) && is_ignored(group, signo);
 }
 
 /** SIGCONT: pending stops are void, stopped threads run, and the parent is told. Under the group's lock. */
@@ -249,8 +254,7 @@ function complete(group: Group, task: T, signo: number): void {
     signo === SIGKILL ||
     (action_handler(group, signo) === SIG_DFL &&
       default_action(signo) === DEFAULT_TERMINATE &&
-      !set_has(Task.blocked_signals, target, signo) &&
-      !set_has(Task.awaited_signals, target, signo));
+      !set_has(Task.blocked_signals, target, signo));
   if (deadly) kill_group_locked(group, signo);
   else notify_task(target);
 }

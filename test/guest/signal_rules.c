@@ -48,6 +48,27 @@ static int status_of_child(int number, void (*disposition)(int)) {
   return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+// Sends a signal to a process that waits for it: whether it blocks it, and what its action is, decide as ever.
+static void await(int signo, int blocked, void (*action)(int)) {
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signo);
+    signal(signo, action);
+    sigprocmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+    struct timespec time = {0, 200000000};
+    int got = sigtimedwait(&set, NULL, &time);
+    _exit(got < 0 ? 100 + errno : got);
+  }
+  usleep(50000);
+  kill(child, signo);
+  int status = 0;
+  waitpid(child, &status, 0);
+  printf("awaited %d blocked %d action %d: %x\n", signo, blocked, action == SIG_DFL ? 0 : action == SIG_IGN ? 1 : 2, status);
+}
+
 int main(void) {
   handle(SIGUSR1, count, 0);
   raise(SIGUSR1);
@@ -139,6 +160,13 @@ int main(void) {
     printf("%d:%d/%d ", fatal[i], status_of_child(fatal[i], SIG_DFL), status_of_child(fatal[i], SIG_IGN));
   printf("\nignored by default %d %d %d\n", status_of_child(SIGCHLD, SIG_DFL), status_of_child(SIGURG, SIG_DFL),
          status_of_child(SIGWINCH, SIG_DFL));
+  const int awaited[] = {SIGUSR1, SIGCHLD, SIGWINCH, SIGURG, SIGTERM, SIGCONT, 40};
+  for (unsigned i = 0; i < sizeof awaited / sizeof *awaited; i++)
+    for (int blocked = 0; blocked < 2; blocked++) {
+      await(awaited[i], blocked, SIG_DFL);
+      await(awaited[i], blocked, SIG_IGN);
+      await(awaited[i], blocked, count);
+    }
   show("bad", kill(getpid(), 65));
   printf("none %d\n", kill(getpid(), 0));
   printf("cannot catch %d\n", signal(SIGKILL, count) == SIG_ERR);
