@@ -118,9 +118,6 @@ export const Vcpu = l.done(
     /** 0 none, else the futex word this thread sleeps on when idle. */
     doorbell: l.atomic(),
     scratch: l.bytes(256, 16, 'owner'),
-    /** The path that the call in progress was given, if it is short; 1 while it is in use. */
-    path: l.bytes(SHORT_PATH, 16, 'owner'),
-    path_taken: l.u32('owner'),
     /** A structure on its way to or from user memory: system-call arguments, signal frames. */
     stage: l.bytes(1088, 16, 'owner'),
     /** Entries of MachineHeader.code_ring this vCPU has acted on. */
@@ -187,6 +184,9 @@ export const Vcpu = l.done(
     translating: l.u32('owner'),
     /** Work of long system calls that no clock has in it yet, ns: kernel/long_call.ts. */
     work: l.f64('owner'),
+    /** The path that the call in progress was given, if it is short; 1 while it is in use. */
+    path: l.bytes(SHORT_PATH, 16, 'owner'),
+    path_taken: l.u32('owner'),
   },
   4096,
 );
