@@ -91,11 +91,12 @@ function compare_flags(ir: Ir, a: Value, b: Value): void {
 }
 
 /**
- * Runs up to PIECE elements; `repeat`s while RCX is not zero and the condition holds. Flags change only when the
- * instruction ends: a fault in between leaves those from before it (Intel manual, volume 2, REP).
+ * Runs elements until RCX is a multiple of PIECE; `repeat`s while it is not zero and the condition holds. What is left
+ * says where a piece ends, and not what is done: translated code that gives a piece up has the interpreter go on in its
+ * middle. Flags change only when the instruction ends: a fault in between leaves those from before it (Intel manual,
+ * volume 2, REP).
  */
 function repeat_elements(ir: Ir, element: Element): void {
-  const left = ir.variable(ir.i32(PIECE));
   const more = ir.variable(ir.i32(0));
   const first = ir.variable(ir.i64(0));
   const second = ir.variable(ir.i64(0));
@@ -115,9 +116,7 @@ function repeat_elements(ir: Ir, element: Element): void {
     }
     ir.set(more, goes_on);
     ir.break_loop(again, ir.op('i32.eqz', goes_on));
-    const budget = ir.op('i32.sub', ir.get(left), ir.i32(1));
-    ir.set(left, budget);
-    ir.continue_loop(again, budget);
+    ir.continue_loop(again, ir.op('i32.and', ir.op('i32.wrap_i64', rest), ir.i32(PIECE - 1)));
   });
   ir.if(
     ir.get(more),

@@ -106,6 +106,18 @@ test('what compares ends with its flags, by count or by what it finds', () => {
       same(code, { code, registers: { rax: 0x41, rsi: DATA + from, rdi: DATA + to, rcx: 1500 } });
 });
 
+test('a piece that comes to a page which the TLB lacks ends where it would have', () => {
+  // mov rcx, r8; mov r8, r9: the first round knows the first pages, the second goes on to others.
+  const round = '4c89c1 4d89c8';
+  for (const code of ['f266a5', 'f3a4', 'f3aa', 'f348ad', 'f3a6', 'f2ae'])
+    for (const down of [false, true])
+      for (const start of [40, 1000, 2049]) {
+        const place = (page: number): number => DATA + page * PAGE + (down ? start : PAGE - start);
+        const registers = { rax: 0x1234, rsi: place(2), rdi: place(5), rdx: 2, r8: 8, r9: 3000 };
+        same(`${code} ${start}`, { code: round + code, registers, down });
+      }
+});
+
 test('with 32-bit addresses upper halves go before a fault', () => {
   const hole = DATA + PAGE;
   for (const code of ['67f3a4', '67f3aa', '67f3a6'])
