@@ -515,11 +515,17 @@ export function is_full(socket: S): boolean {
   return UnixSocket.queued.get(socket) > UnixSocket.backlog.get(socket);
 }
 
-/** Whether a datagram from `socket` to `target` (0: its peer) waits for room in the target's queue. */
+/** Whether a datagram socket sends to a queue with bounds, and that has no room: sockets that are each other's peer fill theirs. */
+export function is_target_full(socket: S, target: S): boolean {
+  return UnixSocket.type.get(socket) === SOCK_DGRAM && UnixSocket.peer.get(target) !== socket && is_full(target);
+}
+
+/** Whether a datagram from `socket` to `target` (0: its peer) waits for room in the target's queue, not in its own buffer. */
 export function waits_for_target(socket: S, target: S): boolean {
   lock_sockets();
   const to = target === 0 ? UnixSocket.peer.get(socket) : target;
-  const waits = UnixSocket.type.get(socket) === SOCK_DGRAM && to !== 0 && is_full(to);
+  const has_room = UnixSocket.charged.get(socket) < UnixSocket.send_buffer.get(socket);
+  const waits = has_room && to !== 0 && is_target_full(socket, to);
   unlock_sockets();
   return waits;
 }
@@ -539,7 +545,7 @@ export function socket_poll(file: Ptr<'File'>): number {
   if (UnixSocket.head.get(socket) !== 0 || UnixSocket.pending.get(socket) > 0) events |= READABLE;
   if (type !== SOCK_DGRAM && state === SOCKET_UNCONNECTED) events |= POLLHUP;
   const peer = UnixSocket.peer.get(socket);
-  const blocked = type === SOCK_DGRAM && peer !== 0 && UnixSocket.peer.get(peer) !== socket && is_full(peer);
+  const blocked = peer !== 0 && is_target_full(socket, peer);
   if (state !== SOCKET_LISTENING && is_writable(socket) && !blocked) events |= WRITABLE | POLLWRBAND;
   unlock_sockets();
   return events;

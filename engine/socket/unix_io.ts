@@ -60,6 +60,7 @@ import {
   count_in_flight,
   is_full,
   is_packet,
+  is_target_full,
   may_send,
   message_gone,
   message_left,
@@ -190,7 +191,7 @@ function send_packet(socket: S, io: IoCursor): number {
   if (UnixSocket.type.get(target) !== type) return -EPROTOTYPE;
   if (!may_send(socket, target)) return -EPERM;
   if ((UnixSocket.shutdown.get(target) & RECEIVE_SHUTDOWN) !== 0) return -EPIPE;
-  if (type === SOCK_DGRAM && UnixSocket.peer.get(target) !== socket && is_full(target)) return -EAGAIN;
+  if (is_target_full(socket, target)) return -EAGAIN;
   const queued = queue_message(socket, target, io, length);
   return queued < 0 ? queued : length;
 }
