@@ -169,7 +169,8 @@ function fit(b: Builder, encoded: Encoded): boolean {
   }
   if (mnemonic === 'XLATB' && !b.written.has(3)) gpr[3] = BigInt(WINDOW_LOW + aim(random, 1));
   if ((instruction.row.attributes & ATTR_BRANCH) !== 0 && rel < 0 && operands[0]?.kind === 'reg' && one_in(random, 2)) {
-    if (!b.written.has(operands[0].reg)) gpr[operands[0].reg] = BigInt(CODE_BASE + 1024 + (random() % 64));
+    const { reg } = operands[0];
+    if (!b.written.has(reg) && !b.pinned.has(reg)) gpr[reg] = BigInt(CODE_BASE + 1024 + (random() % 64));
   }
   redecode(encoded);
   return true;
