@@ -245,11 +245,16 @@ function sys_tgkill(): number {
 
 const queued = new Int32Array(SIGINFO_WORDS);
 
-/** Reads a user siginfo for the sigqueueinfo family; -EPERM for one that would pass for kill's or the kernel's. */
-function read_siginfo(uaddr: number, signo: number, to_self: boolean): number {
+/** Reads a user siginfo for the sigqueueinfo family: 0 or -EFAULT. */
+function read_siginfo(uaddr: number, signo: number): number {
   if (stage_in(uaddr, SIGINFO_WORDS * 4) < 0) return -EFAULT;
   for (let i = 0; i < SIGINFO_WORDS; i++) queued[i] = stage_i32(i * 4);
   queued[0] = signo;
+  return 0;
+}
+
+/** -EPERM for a siginfo to another that would pass for kill's or the kernel's. */
+function check_queued(to_self: boolean): number {
   const code = queued[2] as number;
   return (code >= 0 || code === SI_TKILL) && !to_self ? -EPERM : 0;
 }
@@ -257,7 +262,7 @@ function read_siginfo(uaddr: number, signo: number, to_self: boolean): number {
 function sys_rt_sigqueueinfo(): number {
   const pid = arg_i32(0);
   const signo = arg_i32(1);
-  const bad = read_siginfo(arg_u64(2), signo, pid === ThreadGroup.tgid.get(Task.group.get(current)));
+  const bad = read_siginfo(arg_u64(2), signo) || check_queued(pid === ThreadGroup.tgid.get(Task.group.get(current)));
   if (bad < 0) return bad;
   return pid <= 0 ? -ESRCH : kill(pid, signo, queued);
 }
@@ -265,8 +270,9 @@ function sys_rt_sigqueueinfo(): number {
 function sys_rt_tgsigqueueinfo(): number {
   const tid = arg_i32(1);
   const signo = arg_i32(2);
+  if (read_siginfo(arg_u64(3), signo) < 0) return -EFAULT;
   if (arg_i32(0) <= 0 || tid <= 0) return -EINVAL;
-  const bad = read_siginfo(arg_u64(3), signo, tid === Task.tid.get(current));
+  const bad = check_queued(tid === Task.tid.get(current));
   return bad < 0 ? bad : kill_thread_by_id(arg_i32(0), tid, signo, queued);
 }
 

@@ -35,6 +35,7 @@ import {
 import { boot_sentry } from '../../engine/sentry/boot.ts';
 import { enter_machine } from '../../engine/sentry/machine.ts';
 import { socket_root } from '../../engine/socket/root.ts';
+import { File } from '../../engine/vfs/file.layout.ts';
 import { fs_context_create, fs_context_put, fs_set_cwd } from '../../engine/vfs/fs_context.ts';
 import { mount_attach, mount_detach, mounts_each } from '../../engine/vfs/mount.ts';
 import { vfs_mkdir } from '../../engine/vfs/namei.ts';
@@ -149,12 +150,14 @@ export function unmount_directory(): void {
 export function make_exec_process(config: ExecutorConfig): Ptr<'Task'> {
   const context = root_context();
   const files = files_create();
+  const opened: Ptr<'File'>[] = [];
   for (let fd = 0; fd < 3; fd++) {
     const file = need(
       at_path('/dev/null', (path) => vfs_open(context, path, O_RDWR, 0)),
       '/dev/null',
-    );
-    fd_install(files, file as Ptr<'File'>, 0);
+    ) as Ptr<'File'>;
+    fd_install(files, file, 0);
+    opened.push(file);
   }
   const place = new PathRef();
   at_path(DIRECTORY, (path) => path_walk(context, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, place));
@@ -169,6 +172,8 @@ export function make_exec_process(config: ExecutorConfig): Ptr<'Task'> {
   map_program(mm);
   const task = create_root_task({ mm, files, fs: context.fs, credentials });
   need(task, 'no heap for the process');
+  // As if it had opened them itself.
+  for (const file of opened) File.opener.set(file, Task.credentials_number.get(task));
   set_task_comm(task, 'fuzz');
   const cpu = Task.cpu.get(task);
   program_enter(cpu, 0, false);

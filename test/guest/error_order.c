@@ -89,8 +89,25 @@ static void opens(void) {
     }
 }
 
+/** What rt_sigqueueinfo and rt_tgsigqueueinfo say of ids and codes that they do not take, and a siginfo that is not there. */
+static void queued_signals(void) {
+  siginfo_t codes[] = {{.si_code = SI_QUEUE}, {.si_code = SI_USER}, {.si_code = SI_TKILL}};
+  int ids[] = {0, -1, 0x3fffffff};
+  void *bad = (void *)8;
+  for (unsigned i = 0; i < 3; i++) {
+    say("queue bad", syscall(SYS_rt_sigqueueinfo, ids[i], 0, bad));
+    say("thread bad", syscall(SYS_rt_tgsigqueueinfo, ids[i], ids[i], 0, bad));
+    say("other bad", syscall(SYS_rt_tgsigqueueinfo, 0x3fffffff, ids[i], 0, bad));
+    for (unsigned c = 0; c < 3; c++) {
+      say("thread", syscall(SYS_rt_tgsigqueueinfo, ids[i], ids[i], 0, &codes[c]));
+      if (ids[i] >= 0) say("queue", syscall(SYS_rt_sigqueueinfo, ids[i], 0, &codes[c]));
+    }
+  }
+}
+
 int main(void) {
   signal(SIGPIPE, on_pipe);
+  queued_signals();
   locks();
   futexes();
   broken_pipes();
