@@ -208,6 +208,7 @@ export class RegionCache {
 
   /** Translates the code around an address, unless it is translated; `build_region` has the return address. */
   translate(rip: number, return_address: number): void {
+    this.units.give_up();
     const page = this.cache.page_at(rip);
     if (page === null) return;
     const record = page.records[rip % PAGE] as number;

@@ -89,6 +89,8 @@ export interface UnitOptions {
   readonly samples?: number;
   /** Ways that a unit must have been in want of, for each of its instructions. */
   readonly cost?: number;
+  /** So often a unit's pages may not be in place before it is given up. */
+  readonly refusals?: number;
 }
 
 /** A period that no program lives to see the end of: there are no units. */
@@ -102,11 +104,14 @@ export class Units {
   private readonly host: UnitHost;
   private readonly period: number;
   private readonly cost: number;
+  private readonly refusals: number;
   private readonly transitions = new Transitions();
   private readonly wanted: number;
   /** Samples until regions are put together. */
   private left: number;
   private readonly by_number = new Map<number, Unit>();
+  /** Units that are to be given up, once nobody is about to go on with what their regions had before. */
+  private readonly refusing = new Set<Unit>();
   private readonly free_slots: number[] = [];
   private slots = 0;
   /** Whose each link is. */
@@ -114,11 +119,12 @@ export class Units {
   /** Bytes of the units' modules. */
   bytes = 0;
 
-  constructor(vcpu: Ptr<'Vcpu'>, host: UnitHost, { period, samples, cost }: UnitOptions) {
+  constructor(vcpu: Ptr<'Vcpu'>, host: UnitHost, { period, samples, cost, refusals }: UnitOptions) {
     this.vcpu = vcpu;
     this.host = host;
     this.period = period;
     this.cost = cost ?? COST;
+    this.refusals = refusals ?? MAX_REFUSALS;
     this.wanted = samples ?? SAMPLES;
     this.left = this.wanted;
     Vcpu.chain_countdown.set(vcpu, period);
@@ -138,6 +144,7 @@ export class Units {
   /** A way out with the link `link` as its first leads to the record `op`, a region's. */
   sample(link: number, op: number): void {
     Vcpu.chain_countdown.set(this.vcpu, this.period);
+    this.give_up();
     const from = this.link_owners[link] as number;
     this.transitions.note(from, this.number_at(op));
     if (--this.left > 0) return;
@@ -256,11 +263,18 @@ export class Units {
     return this.by_number.get(number)?.pages ?? null;
   }
 
-  /** The pages of a unit were not in place: it goes if that happens often. */
+  /** The pages of a unit were not in place: it is to go if that happens often. */
   refused(number: number): void {
     const unit = this.by_number.get(number);
-    if (unit === undefined || ++unit.refusals < MAX_REFUSALS) return;
-    for (const member of unit.members) member.alone = true;
-    this.dissolve(unit);
+    if (unit !== undefined && ++unit.refusals >= this.refusals) this.refusing.add(unit);
+  }
+
+  /** Gives units up that refuse too often. None of their handlers is being run. */
+  give_up(): void {
+    for (const unit of this.refusing) {
+      for (const member of unit.members) member.alone = true;
+      this.dissolve(unit);
+    }
+    this.refusing.clear();
   }
 }

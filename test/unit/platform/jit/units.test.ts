@@ -7,7 +7,7 @@ import type { JitOptions } from '../../../../engine/platform/jit/region_cache.ts
 import { EXIT_FUEL, EXIT_SYSCALL } from '../../../../engine/platform/platform.ts';
 import { CODE, DATA, EXECUTE, GuestCode, hex } from '../../../support/guest_code.ts';
 
-const HOT = { heat: 50, eager: false, units: { period: 7, samples: 40, cost: 0 } };
+const HOT = { heat: 50, eager: false, units: { period: 7, samples: 40, cost: 0, refusals: 100 } };
 const ROUNDS = 12_000;
 /** Functions lie in pages of their own, behind those that are mapped anyway. */
 const FUNCTIONS = CODE + 0x10_0000;
@@ -114,6 +114,11 @@ test('a page of it that is mapped elsewhere', () => {
   g.flush_tlb();
   g.platform.flush_translations(g.vcpu);
   assert.is(run(g), SUM);
+  g.map(place(1), 1, g.pte(place(1)) & 0xfff, other);
+  g.flush_tlb();
+  g.platform.flush_translations(g.vcpu);
+  // So often that it is given up.
+  for (let i = 0; i < 40; i++) assert.is(run(g), changed);
 });
 
 test('all caches dropped', () => {
