@@ -31,8 +31,9 @@ import {
 } from '../abi/fcntl.ts';
 import { IN_MODIFY, IN_OPEN } from '../abi/inotify.ts';
 import { O_TMPFILE_BIT } from '../abi/path.ts';
-import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISVTX } from '../abi/stat.ts';
 import type { Ptr } from '../base/types.ts';
+import { Credentials } from '../kernel/credentials.layout.ts';
 import { vfs_truncate } from './attributes.ts';
 import { d_alloc, dput } from './dcache.ts';
 import { special_open } from './device.ts';
@@ -111,7 +112,7 @@ export function vfs_open(context: PathContext, path: number, flags: number, mode
     }
     // A link in last position: O_EXCL finds a name that exists, O_NOFOLLOW refuses.
     if ((flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0) result = -EEXIST;
-    else if ((flags & O_NOFOLLOW) !== 0 && !walker.trailing) result = -ELOOP;
+    else if ((flags & O_NOFOLLOW) !== 0 && !walker.trailing) result = refuse_link(inode, flags);
     if (result !== 0) {
       dput(child as D);
       break;
@@ -125,6 +126,18 @@ export function vfs_open(context: PathContext, path: number, flags: number, mode
   walker.end();
   if (result !== 0) return result;
   return finish_open(credentials, flags, created);
+}
+
+/**
+ * Why a link is not opened: with O_CREAT, in a sticky directory that everybody may write to, first because it is somebody
+ * else's (may_create_in_sticky).
+ */
+function refuse_link(link: Ptr<'Inode'>, flags: number): number {
+  const directory = Dentry.inode.get(walker.at.dentry);
+  const mode = Inode.mode.get(directory);
+  const owner = Inode.uid.get(link);
+  const foreign = owner !== Inode.uid.get(directory) && owner !== Credentials.fsuid.get(walker.credentials);
+  return (flags & O_CREAT) !== 0 && (mode & S_ISVTX) !== 0 && (mode & 0o002) !== 0 && foreign ? -EACCES : -ELOOP;
 }
 
 let was_created = false;
